@@ -1,0 +1,59 @@
+# `make help` explains every target. CI calls the same targets, word for word.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command 'make lock'
+
+##@ Everyday
+.PHONY: help
+help:  ## Explain the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP)  ## Make .venv with everything locked, and the project itself
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: demo
+demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits (about a minute)
+	$(BIN)/python -m ops.demo
+
+.PHONY: test
+test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (under five minutes)
+	$(BIN)/python -m ops.rabbitmq.install
+	CI=true $(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/acceptance
+
+.PHONY: lint
+lint: install  ## Ruff (rules and format) and mypy, all strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+##@ Maintenance
+.PHONY: format
+format: install  ## Format the code and mend what ruff can mend safely
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: lock
+lock: install  ## Resolve the dependencies anew and write both lock files
+	$(COMPILE) --upgrade --output-file requirements.lock
+	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
+
+.PHONY: clean
+clean:  ## Remove what was built, cached or measured (not .venv)
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
