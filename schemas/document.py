@@ -1,0 +1,133 @@
+"""A message's body, read as one JSON document.
+
+Stricter than `json` by itself, which takes duplicate keys, NaN and lone surrogates, and raises
+RecursionError or a bare ValueError for input made to hurt. Here whatever cannot be read becomes
+a `Malformed` that says why and where, without quoting what the body holds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+BODY_BYTES_AT_MOST: Final = 64 * 1024
+LEVELS_AT_MOST: Final = 32
+"""How deep objects and lists may be nested; the document itself is level one."""
+
+_KEY_CHARACTERS_SHOWN: Final = 40
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The body cannot be read as an edit. `detail` is one English sentence, without content."""
+
+    detail: str
+
+
+class _UnreadableError(Exception):
+    """Leaves the JSON scanner's callbacks; its text is the detail. Never leaves this module."""
+
+
+def read(body: bytes) -> dict[str, Any] | Malformed:
+    """Return the JSON object that the body holds, or why there is none (contract.md)."""
+    if len(body) > BODY_BYTES_AT_MOST:
+        return Malformed(f"The body has {len(body)} bytes, more than {BODY_BYTES_AT_MOST}.")
+    if not body:
+        return Malformed("The body is empty.")
+    if body.startswith(_BYTE_ORDER_MARK):
+        return Malformed("The body starts with a byte order mark; send UTF-8 without one.")
+    try:
+        document = _parsed(body.decode())
+    except UnicodeDecodeError as error:
+        return Malformed(f"The body is not UTF-8: wrong byte at position {error.start}.")
+    except _UnreadableError as error:
+        return Malformed(str(error))
+    if not isinstance(document, dict):
+        return Malformed(f"The body is {_kind(document)}, not a JSON object.")
+    return document
+
+
+def printable(text: str, at_most: int = _KEY_CHARACTERS_SHOWN) -> str:
+    """Return a name of unknown origin, short and without control characters, to show in a text."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[: at_most + 1])
+    return shown if len(shown) <= at_most else shown[: at_most - 1] + "…"
+
+
+def _parsed(text: str) -> Any:
+    """Return the JSON value, or raise `_UnreadableError`."""
+    try:
+        document = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        where = f"at line {error.lineno} column {error.colno}"
+        raise _UnreadableError(
+            f"The body is not JSON: {error.msg[0].lower()}{error.msg[1:]} {where}."
+        ) from None
+    except RecursionError:
+        raise _UnreadableError(_TOO_DEEP) from None
+    except ValueError:  # Python refuses to convert integers of some thousands of digits
+        raise _UnreadableError("The body has a number with far too many digits.") from None
+    # Most edits have few brackets and no \ud…: only the others pay for a closer look.
+    if text.count("{") + text.count("[") > LEVELS_AT_MOST:
+        _refuse_depth(document)
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_lone_surrogates(document)
+    return document
+
+
+def _refuse_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(LEVELS_AT_MOST):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return
+    if any(isinstance(value, dict | list) for value in level):
+        raise _UnreadableError(_TOO_DEEP)
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _refuse_lone_surrogates(document: Any) -> None:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _UnreadableError("The body has half of a surrogate pair, which is no text.") from None
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object, as `json` would. (RFC 8259 leaves duplicate keys open; we do not.)"""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise _UnreadableError(f'The body has the key "{printable(twice)}" more than once.')
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _UnreadableError(f"The body has {name}, which is not JSON.")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case _:
+            return "a list"
+
+
+_TOO_DEEP: Final = f"The body is nested deeper than {LEVELS_AT_MOST} levels."
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
+)

@@ -1,0 +1,150 @@
+"""What is wrong with an edit, in words a publisher can act on.
+
+A problem's text goes after the field's name: "redialTimes must be a whole number from 1 to 3".
+It names the rule and, where there is one, the provider's status that stands for it. It never
+quotes a value, which could be a secret that went to the wrong place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Final
+
+from schemas.document import printable
+
+INT_MAX: Final = 2**31 - 1
+LONG_MAX: Final = 2**63 - 1
+
+_DETAIL_CHARACTERS_AT_MOST: Final = 1000
+_NAME_CHARACTERS_SHOWN: Final = 64
+
+_ID = f"must be a whole number from 1 to {INT_MAX} (the provider's Int)"
+_CLOCK = "must be HH:MM with two digits each, from 00:00 to 23:59"
+_DATE = "must be a real date, YYYY-MM-DD"
+_MOMENT = "must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset"
+_DAYS = "MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY or SUNDAY"
+_CONDITIONS = (
+    "CALL_LOSS, NO_ANSWER, BUSY, REFUSED, POWER_OFF, OUT_OF_SERVICE, CAN_NOT_CONNECT, "
+    "FROM_PHONE_ERROR, SYSTEM_ERROR or VACANT_NUMBER"
+)
+
+RULES: Final[Mapping[str, str]] = {
+    "appId": "must be text that is not blank (the provider's status -37)",
+    "jobId": f"must be a whole number from 1 to {LONG_MAX} (the provider's Long)",
+    "name": "must be text that is not blank (the provider's status -27)",
+    "dialogFlowId": f"{_ID[:-1]}, status -41)",
+    "mode": "must be MANUAL or AUTO (the provider's status -27)",
+    "startDateTime": f"{_MOMENT} (the provider's status -27)",
+    "endDateTime": f"{_MOMENT} (the provider's status -27)",
+    "dailyStartDateTime": f"{_CLOCK} (the provider's status -48)",
+    "dailyEndDateTime": f"{_CLOCK} (the provider's status -48)",
+    "robotCount": _ID,
+    "jobPhoneNumberId": _ID,
+    "inactiveTimeList": "must be a list of at most 3 times (the provider's own limit)",
+    "inactiveTimeList[]": "must be an object with startTime and endTime",
+    "inactiveTimeList[].startTime": _CLOCK,
+    "inactiveTimeList[].endTime": _CLOCK,
+    "inactiveDateList": "must be a list of at most 3 spans of dates (the provider's own limit)",
+    "inactiveDateList[]": "must be an object with startDate and endDate",
+    "inactiveDateList[].startDate": _DATE,
+    "inactiveDateList[].endDate": _DATE,
+    "daysOfWeek": "must be a list of days of the week",
+    "daysOfWeek[]": f"must be {_DAYS}",
+    "redial": "must be true or false (the provider's Boolean)",
+    "redialCondition": "must be a list of redial conditions (the provider's status -29)",
+    "redialCondition[]": f"must be {_CONDITIONS} (the provider's status -29)",
+    "redialInterval": "must be a whole number of minutes, at most 1440 (the provider's status -30)",
+    "redialTimes": "must be a whole number from 1 to 3 (the provider's status -31)",
+}
+"""Each field's rule, by its path with the positions in lists left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with one field, named by its path: ``inactiveTimeList[1].endTime``."""
+
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An edit that was read and is against the rules. There is at least one problem."""
+
+    problems: tuple[FieldProblem, ...]
+
+    @property
+    def detail(self) -> str:
+        """All problems in one sentence of at most 1000 characters."""
+        detail = "; ".join(f"{each.field} {each.problem}" for each in self.problems) + "."
+        if len(detail) <= _DETAIL_CHARACTERS_AT_MOST:
+            return detail
+        return f"{detail[: _DETAIL_CHARACTERS_AT_MOST - 1]}…"
+
+
+def path_of(location: Iterable[int | str]) -> str:
+    """Return pydantic's location as the path that a person reads: ``inactiveTimeList[1].endTime``.
+
+    A name that the publisher made up is shortened and stripped of control characters.
+    """
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            name = printable(step, _NAME_CHARACTERS_SHOWN)
+            path += f".{name}" if path else name
+    return path
+
+
+def broken_rule(location: tuple[int | str, ...], kind: str, value: Any) -> str:
+    """Return the text for a field that pydantic refused: the rule, and what was found instead.
+
+    `kind` is pydantic's type of error, `value` what it refused.
+    """
+    if kind == "missing":
+        return "is required"
+    if value is None and isinstance(location[-1], str):
+        return "is required (null counts as absent)"
+    rule = RULES[rule_path(location)]
+    wrong_type = kind.endswith("_type") or (kind == "literal_error" and not isinstance(value, str))
+    return f"{rule}, not {_found(value)}" if wrong_type else rule
+
+
+def rule_path(location: Iterable[int | str]) -> str:
+    """Return where `RULES` keeps the rule of a field: its path without positions."""
+    return "".join(
+        "[]" if isinstance(step, int) else f".{step}" for step in location
+    ).removeprefix(".")
+
+
+def unknown_field(name: str, known: Iterable[str]) -> str:
+    """Return the text for a field that does not exist, with the nearest one that does."""
+    wanted = _plain(name[:_NAME_CHARACTERS_SHOWN])
+    nearest = max(known, key=lambda each: SequenceMatcher(None, wanted, _plain(each)).ratio())
+    return f"is not a field that the API knows; the nearest is {nearest}"
+
+
+def _plain(name: str) -> str:
+    """Return a name without what spellings differ in: ``job_id`` is near to ``jobId``."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _found(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int():
+            return "a number"
+        case float():
+            return "a number with a fraction or an exponent"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "an object"
