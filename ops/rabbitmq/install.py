@@ -1,0 +1,120 @@
+"""Find the RabbitMQ of this machine, or install the distribution's own.
+
+`python -m ops.rabbitmq.install` says which one there is, after installing it where it may.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where Debian's, Ubuntu's and the RPM packages put it; the name ends with the version.
+_HOMES = "usr/lib/rabbitmq/lib/rabbitmq_server-*"
+_COMMAND = "apt-get update && apt-get install --yes --no-install-recommends rabbitmq-server"
+# A private node is wanted, not a service on port 5672: while policy-rc.d answers 101,
+# Debian's packages start nothing (invoke-rc.d(8)).
+_QUIETLY = f"""
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\\nexit 101\\n' > $policy
+    chmod +x $policy
+    trap 'rm -f $policy' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+{_COMMAND}
+"""
+
+
+class AbsentError(Exception):
+    """There is no RabbitMQ here, and none can be installed without a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An installed RabbitMQ: `home` holds its `sbin`, as seen from its own root folder."""
+
+    home: Path
+    version: str
+
+    def program(self, name: str) -> str:
+        """The path of one of its scripts, such as `rabbitmqctl`."""
+        return str(self.home / "sbin" / name)
+
+
+def found(root: Path = Path("/")) -> Installation | None:
+    """The newest RabbitMQ under `root` that can be started, or None."""
+    homes = [home for home in root.glob(_HOMES) if (home / "sbin/rabbitmq-server").exists()]
+    if not homes or shutil.which("erl", path=str(root / "usr/bin")) is None:
+        return None
+    newest = max(homes, key=lambda home: [int(part) for part in _version(home).split(".")])
+    return Installation(home=Path("/") / newest.relative_to(root), version=_version(newest))
+
+
+def _version(home: Path) -> str:
+    """Such as 3.10.8, from the folder's name; what may follow (-rc.1) is left out."""
+    return home.name.removeprefix("rabbitmq_server-").partition("-")[0]
+
+
+def ensure() -> Installation:
+    """The RabbitMQ of this machine, installed by apt-get first where that may be done.
+
+    It may as root, or with a sudo that asks for no password. Otherwise AbsentError names the
+    one command to run.
+    """
+    installation = found()
+    if installation is None:
+        _install()
+        installation = found()
+    if installation is None:
+        message = "apt-get installed rabbitmq-server, yet no RabbitMQ is under /usr/lib/rabbitmq"
+        raise AbsentError(message)
+    return installation
+
+
+def _install() -> None:
+    privileged = _privileged()
+    if shutil.which("apt-get") is None:
+        raise AbsentError("RabbitMQ is not installed. Install RabbitMQ 3.10 or newer, then retry.")
+    if privileged is None:
+        raise AbsentError(f"RabbitMQ is not installed. Run: sudo sh -c '{_COMMAND}'")
+    print("RabbitMQ is not installed; installing it with apt-get …", file=sys.stderr)
+    done = subprocess.run(
+        [*privileged, "/bin/sh", "-c", _QUIETLY],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        raise AbsentError(f"apt-get could not install rabbitmq-server:\n{tail}")
+
+
+def _privileged() -> list[str] | None:
+    """What to put before a command so that root runs it; None when that cannot be had."""
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "--non-interactive"]
+    if shutil.which("sudo") and subprocess.run([*sudo, "true"], check=False).returncode == 0:
+        return sudo
+    return None
+
+
+def main() -> None:
+    """Print the version that is there; exit status 69 with the way out when there is none."""
+    try:
+        installation = ensure()
+    except AbsentError as absent:
+        print(absent, file=sys.stderr)
+        sys.exit(os.EX_UNAVAILABLE)
+    print(f"RabbitMQ {installation.version} in {installation.home}")
+
+
+if __name__ == "__main__":
+    main()
