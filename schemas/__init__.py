@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from schemas.bounds import Bounds
 from schemas.cloudevent import unwrap
+from schemas.dead_letter import DeadLetterHeaders
 from schemas.document import Malformed, read
 from schemas.edit import InactiveDates, InactiveTime, TaskEdit, api_body, validate
 from schemas.event import Event, EventData, Outcome, encode, read_event
+from schemas.json_schema import export, json_schema
 from schemas.names import Names, app_key, event_key
 from schemas.problem import FieldProblem, Invalid
 from schemas.reason import Reason
 
 __all__ = [
     "Bounds",
+    "DeadLetterHeaders",
     "Event",
     "EventData",
     "FieldProblem",
@@ -31,6 +34,8 @@ __all__ = [
     "app_key",
     "encode",
     "event_key",
+    "export",
+    "json_schema",
     "read",
     "read_event",
     "unwrap",

@@ -8,6 +8,8 @@ a `Malformed` that says why and where, without quoting what the body holds.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -32,21 +34,18 @@ class _UnreadableError(Exception):
 
 def read(body: bytes) -> dict[str, Any] | Malformed:
     """Return the JSON object that the body holds, or why there is none (contract.md)."""
-    if len(body) > BODY_BYTES_AT_MOST:
-        return Malformed(f"The body has {len(body)} bytes, more than {BODY_BYTES_AT_MOST}.")
-    if not body:
-        return Malformed("The body is empty.")
-    if body.startswith(_BYTE_ORDER_MARK):
-        return Malformed("The body starts with a byte order mark; send UTF-8 without one.")
     try:
-        document = _parsed(body.decode())
-    except UnicodeDecodeError as error:
-        return Malformed(f"The body is not UTF-8: wrong byte at position {error.start}.")
+        document = _parsed(_text(body))
     except _UnreadableError as error:
         return Malformed(str(error))
-    if not isinstance(document, dict):
-        return Malformed(f"The body is {_kind(document)}, not a JSON object.")
-    return document
+    if isinstance(document, dict):
+        return document
+    return Malformed(f"The body is {kind_of(document)}, not a JSON object.")
+
+
+def kind_of(value: object) -> str:
+    """Return what sort of JSON value it is, in a publisher's words."""
+    return _KINDS.get(type(value), "an object")
 
 
 def printable(text: str, at_most: int = _KEY_CHARACTERS_SHOWN) -> str:
@@ -55,15 +54,27 @@ def printable(text: str, at_most: int = _KEY_CHARACTERS_SHOWN) -> str:
     return shown if len(shown) <= at_most else shown[: at_most - 1] + "…"
 
 
-def _parsed(text: str) -> Any:
+def _text(body: bytes) -> str:
+    """Return the body as text, or raise `_UnreadableError`."""
+    if not body:
+        raise _UnreadableError("The body is empty.")
+    if len(body) > BODY_BYTES_AT_MOST:
+        raise _UnreadableError(f"The body has more than {BODY_BYTES_AT_MOST} bytes.")
+    if body.startswith(_BYTE_ORDER_MARK):
+        raise _UnreadableError("The body starts with a byte order mark; leave it out.")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _UnreadableError(f"The body is not UTF-8 at byte {error.start}.") from None
+
+
+def _parsed(text: str) -> object:
     """Return the JSON value, or raise `_UnreadableError`."""
     try:
-        document = _DECODER.decode(text)
+        document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        where = f"at line {error.lineno} column {error.colno}"
-        raise _UnreadableError(
-            f"The body is not JSON: {error.msg[0].lower()}{error.msg[1:]} {where}."
-        ) from None
+        what, where = error.msg.lower(), f"line {error.lineno} column {error.colno}"
+        raise _UnreadableError(f"The body is not JSON: {what} at {where}.") from None
     except RecursionError:
         raise _UnreadableError(_TOO_DEEP) from None
     except ValueError:  # Python refuses to convert integers of some thousands of digits
@@ -76,7 +87,7 @@ def _parsed(text: str) -> Any:
     return document
 
 
-def _refuse_depth(document: Any) -> None:
+def _refuse_depth(document: object) -> None:
     level = [document]
     for _ in range(LEVELS_AT_MOST):
         level = [inner for outer in level for inner in _inner(outer)]
@@ -86,13 +97,13 @@ def _refuse_depth(document: Any) -> None:
         raise _UnreadableError(_TOO_DEEP)
 
 
-def _inner(value: Any) -> Any:
+def _inner(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def _refuse_lone_surrogates(document: Any) -> None:
+def _refuse_lone_surrogates(document: object) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -100,11 +111,10 @@ def _refuse_lone_surrogates(document: Any) -> None:
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object, as `json` would. (RFC 8259 leaves duplicate keys open; we do not.)"""
+    """Return the object as `json` does, unless a key comes twice, which RFC 8259 leaves open."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise _UnreadableError(f'The body has the key "{printable(twice)}" more than once.')
     return fields
 
@@ -113,20 +123,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _UnreadableError(f"The body has {name}, which is not JSON.")
 
 
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case _:
-            return "a list"
-
-
+_KINDS: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a fraction or an exponent",
+    str: "text",
+    list: "a list",
+}
 _TOO_DEEP: Final = f"The body is nested deeper than {LEVELS_AT_MOST} levels."
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant

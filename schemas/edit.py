@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 PROBLEMS_AT_MOST: Final = 100
-"""How many problems of one message are told: no honest one has more, and an event must stay small."""
+"""How many problems of one message are told; an honest one has fewer, and events stay small."""
 
 
 class _Exact(BaseModel):
@@ -81,7 +81,7 @@ InactiveDateList = Annotated[
 
 
 class TaskEdit(_Exact):
-    """The parameters of the provider's ``taskEdit``, by the provider's own names.
+    """What a publisher wants of a job: the parameters of the API's taskEdit, by its own names.
 
     What is left out, or null, is not sent.
     """
@@ -151,10 +151,12 @@ def _invalid(document: Mapping[str, Any], bounds: Bounds, error: ValidationError
         for each in found[:PROBLEMS_AT_MOST]
     ]
     locations = {each["loc"] for each in found}
-    for name in ("inactiveTimeList", "inactiveDateList"):
+    problems += (
+        FieldProblem(name, RULES[name])
+        for name in ("inactiveTimeList", "inactiveDateList")
         # pydantic counts a list only when all that is in it was good.
-        if _is_too_long(document.get(name)) and (name,) not in locations:
-            problems.append(FieldProblem(name, RULES[name]))
+        if _is_too_long(document.get(name)) and (name,) not in locations
+    )
     problems += broken(_without(document, locations), bounds)
     return Invalid(tuple(problems[:PROBLEMS_AT_MOST]))
 

@@ -14,14 +14,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticSerializationError, to_json
 
 from schemas.names import APPLIED_EVENT_TYPE, JSON_CONTENT_TYPE, REJECTED_EVENT_TYPE
-from schemas.problem import FieldProblem
+from schemas.problem import LONG_MAX, FieldProblem
 from schemas.reason import Reason
 
 Outcome = Literal["applied", "rejected"]
 
 _SOURCE: Final = "/task-edit/"
 _NO_ACCOUNT: Final = "-"
-_TYPES: Final[dict[str, str]] = {"applied": APPLIED_EVENT_TYPE, "rejected": REJECTED_EVENT_TYPE}
+_TYPES: Final[dict[Outcome, str]] = {"applied": APPLIED_EVENT_TYPE, "rejected": REJECTED_EVENT_TYPE}
 
 
 class EventData(BaseModel):
@@ -29,20 +29,29 @@ class EventData(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    messageId: str | None
-    correlationId: str | None
-    account: str | None
-    appId: str | None
-    jobId: int | None
-    outcome: Outcome
-    reason: Reason | None
-    detail: str | None
-    fields: tuple[FieldProblem, ...]
-    apiStatus: str | None
-    apiReason: str | None
-    attempts: Annotated[int, Field(ge=0)]
-    receivedAt: AwareDatetime
-    finishedAt: AwareDatetime
+    messageId: str | None = Field(description="The edit's message id, if it had one.")
+    correlationId: str | None = Field(description="The edit's correlation id, if it had one.")
+    account: str | None = Field(description="The account that it was for; null if of none.")
+    appId: str | None = Field(description="The edit's appId; null if it could not be read.")
+    jobId: Annotated[int, Field(ge=1, le=LONG_MAX)] | None = Field(
+        description="The edit's job; null if it could not be read."
+    )
+    outcome: Outcome = Field(description="Whether the provider took the edit.")
+    reason: Reason | None = Field(description="Why it was rejected; null if it was applied.")
+    detail: str | None = Field(description="The reason in a sentence; null if it was applied.")
+    fields: tuple[FieldProblem, ...] = Field(
+        description="What is wrong with which field of an invalid edit; else empty."
+    )
+    apiStatus: str | None = Field(
+        description="The provider's status, or http: and the status of HTTP; null without a reply.",
+        examples=["0", "-33", "http:503"],
+    )
+    apiReason: str | None = Field(description="The provider's words for its status.")
+    attempts: Annotated[int, Field(ge=0)] = Field(
+        description="Calls that counted; those throttled or suspended do not."
+    )
+    receivedAt: AwareDatetime = Field(description="When the worker first had the edit.")
+    finishedAt: AwareDatetime = Field(description="When its outcome was certain.")
 
 
 class Event(BaseModel):
@@ -50,12 +59,19 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    specversion: Literal["1.0"]
-    id: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    type: Literal["task-edit.applied.v1", "task-edit.rejected.v1"]
-    subject: str | None = None
-    time: AwareDatetime
+    specversion: Literal["1.0"] = Field(description="The version of CloudEvents.")
+    id: Annotated[str, Field(min_length=1)] = Field(
+        description="The same for every copy of this event, also when the edit was published twice."
+    )
+    source: Annotated[str, Field(min_length=1)] = Field(
+        description="Whose event it is: /task-edit/ and the account, or - for none.",
+        examples=["/task-edit/acme"],
+    )
+    type: Literal["task-edit.applied.v1", "task-edit.rejected.v1"] = Field(
+        description="The outcome, and the version of this contract."
+    )
+    subject: str | None = Field(default=None, description="The job id as text, if known.")
+    time: AwareDatetime = Field(description="When the outcome was certain.")
     datacontenttype: Literal["application/json"] = JSON_CONTENT_TYPE
     data: EventData
 
@@ -90,7 +106,7 @@ def encode(  # noqa: PLR0913 - one keyword for each field of the contract
     in a text, is written as a question mark: an event must always get out.
     """
     finished_at = finished_at.astimezone(UTC)
-    event: dict[str, Any] = {
+    event: dict[str, object] = {
         "specversion": "1.0",
         "id": event_id,
         "source": _SOURCE + (account or _NO_ACCOUNT),
@@ -120,21 +136,21 @@ def encode(  # noqa: PLR0913 - one keyword for each field of the contract
     try:
         return to_json(event)
     except PydanticSerializationError:
-        return to_json(_as_utf8(event))
+        return to_json(_in_utf8(event))
 
 
-def _as_utf8(value: Any) -> Any:
-    """Return the same value with texts that UTF-8 can hold."""
+def _in_utf8(value: object) -> Any:  # noqa: ANN401 - any part of an event
+    """Return the same part of an event with texts that UTF-8 can hold."""
     match value:
         case Reason():
             return value.value
         case str():
             return value.encode(errors="replace").decode()
         case dict():
-            return {key: _as_utf8(inner) for key, inner in value.items()}
+            return {key: _in_utf8(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [_as_utf8(inner) for inner in value]
+            return [_in_utf8(inner) for inner in value]
         case FieldProblem(field=field, problem=problem):
-            return {"field": _as_utf8(field), "problem": _as_utf8(problem)}
+            return {"field": _in_utf8(field), "problem": _in_utf8(problem)}
         case _:
             return value

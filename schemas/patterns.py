@@ -1,7 +1,7 @@
-"""The forms of text in an edit, as regular expressions.
+r"""The forms of text in an edit, as regular expressions.
 
 The same expressions judge in the worker (Rust's dialect) and in the published JSON Schema
-(ECMA-262's), so they keep to what both and Python's take alike: no ``\\d`` or ``\\s`` (each dialect
+(ECMA-262's), so they keep to what both and Python's take alike: no ``\d`` or ``\s`` (each dialect
 has its own idea of digits and blanks), no looking around. Real dates, leap years included, can
 be told without: that is why they are long.
 """

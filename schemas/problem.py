@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Final
 
-from schemas.document import printable
+from schemas.document import kind_of, printable
 
 INT_MAX: Final = 2**31 - 1
 LONG_MAX: Final = 2**63 - 1
@@ -63,7 +63,7 @@ RULES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing wrong with one field, named by its path: ``inactiveTimeList[1].endTime``."""
+    """One thing wrong with one field, named by its path: inactiveTimeList[1].endTime."""
 
     field: str
     problem: str
@@ -99,7 +99,7 @@ def path_of(location: Iterable[int | str]) -> str:
     return path
 
 
-def broken_rule(location: tuple[int | str, ...], kind: str, value: Any) -> str:
+def broken_rule(location: tuple[int | str, ...], kind: str, value: object) -> str:
     """Return the text for a field that pydantic refused: the rule, and what was found instead.
 
     `kind` is pydantic's type of error, `value` what it refused.
@@ -110,14 +110,13 @@ def broken_rule(location: tuple[int | str, ...], kind: str, value: Any) -> str:
         return "is required (null counts as absent)"
     rule = RULES[rule_path(location)]
     wrong_type = kind.endswith("_type") or (kind == "literal_error" and not isinstance(value, str))
-    return f"{rule}, not {_found(value)}" if wrong_type else rule
+    return f"{rule}, not {kind_of(value)}" if wrong_type else rule
 
 
 def rule_path(location: Iterable[int | str]) -> str:
     """Return where `RULES` keeps the rule of a field: its path without positions."""
-    return "".join(
-        "[]" if isinstance(step, int) else f".{step}" for step in location
-    ).removeprefix(".")
+    path = "".join("[]" if isinstance(step, int) else f".{step}" for step in location)
+    return path.removeprefix(".")
 
 
 def unknown_field(name: str, known: Iterable[str]) -> str:
@@ -130,21 +129,3 @@ def unknown_field(name: str, known: Iterable[str]) -> str:
 def _plain(name: str) -> str:
     """Return a name without what spellings differ in: ``job_id`` is near to ``jobId``."""
     return name.replace("_", "").replace("-", "").lower()
-
-
-def _found(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int():
-            return "a number"
-        case float():
-            return "a number with a fraction or an exponent"
-        case str():
-            return "text"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "an object"

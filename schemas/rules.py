@@ -20,6 +20,7 @@ def broken(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
     """Yield every rule between fields, or of the account, that the edit breaks."""
     yield from app_of_account(fields, bounds)
     yield from automatic_start(fields)
+    yield from moments_in_range(fields, bounds)
     yield from start_before_end(fields, bounds)
     yield from daily_window(fields, bounds)
     yield from inactive_times(fields)
@@ -46,21 +47,23 @@ def automatic_start(fields: Mapping[str, Any]) -> Iterator[FieldProblem]:
         )
 
 
-def start_before_end(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
-    """The job starts before it ends, as the provider will read the two."""
-    moments: dict[str, str] = {}
+def moments_in_range(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
+    """A date-time with an offset still has a year of four digits in the account's zone."""
     for name in ("startDateTime", "endDateTime"):
         moment = fields.get(name)
-        if isinstance(moment, str):
-            local = bounds.local(moment)
-            if local is None:
-                yield FieldProblem(
-                    name, "must lie in the years 0001 to 9999 in the account's time zone"
-                )
-            else:
-                moments[name] = local
-    if len(moments) == 2 and moments["startDateTime"] >= moments["endDateTime"]:
-        yield FieldProblem("endDateTime", "must be later than startDateTime")
+        if isinstance(moment, str) and bounds.local(moment) is None:
+            yield FieldProblem(
+                name, "must lie in the years 0001 to 9999 in the account's time zone"
+            )
+
+
+def start_before_end(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
+    """The job starts before it ends, as the provider will read the two."""
+    start, end = fields.get("startDateTime"), fields.get("endDateTime")
+    if isinstance(start, str) and isinstance(end, str):
+        first, last = bounds.local(start), bounds.local(end)
+        if first is not None and last is not None and first >= last:
+            yield FieldProblem("endDateTime", "must be later than startDateTime")
 
 
 def daily_window(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
@@ -83,21 +86,17 @@ def inactive_times(fields: Mapping[str, Any]) -> Iterator[FieldProblem]:
     """A span without calls starts before it ends, on one day."""
     for index, start, end in _spans(fields.get("inactiveTimeList"), "startTime", "endTime"):
         if start >= end:
-            yield FieldProblem(
-                f"inactiveTimeList[{index}].endTime", "must be later than startTime"
-            )
+            yield FieldProblem(f"inactiveTimeList[{index}].endTime", "must be later than startTime")
 
 
 def inactive_dates(fields: Mapping[str, Any]) -> Iterator[FieldProblem]:
     """A span of days without calls does not end before it starts; it may be one day."""
     for index, start, end in _spans(fields.get("inactiveDateList"), "startDate", "endDate"):
         if start > end:
-            yield FieldProblem(
-                f"inactiveDateList[{index}].endDate", "must not be before startDate"
-            )
+            yield FieldProblem(f"inactiveDateList[{index}].endDate", "must not be before startDate")
 
 
-def _spans(items: Any, start: str, end: str) -> Iterator[tuple[int, str, str]]:
+def _spans(items: object, start: str, end: str) -> Iterator[tuple[int, str, str]]:
     if isinstance(items, list):
         for index, item in enumerate(items):
             if isinstance(item, dict):

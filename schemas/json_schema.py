@@ -1,0 +1,141 @@
+"""The contract as JSON Schema 2020-12, for publishers and subscribers in any language.
+
+The files in ``schemas/json`` are what `export` writes; a test keeps them true. The edit's file
+and the worker agree on what is accepted and refused, `BEYOND` excepted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from schemas import examples
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.edit import TaskEdit
+from schemas.event import Event
+from schemas.names import APPLIED_EVENT_TYPE
+from schemas.reason import Reason
+
+BEYOND: Final = (
+    "dailyEndDateTime is later than dailyStartDateTime",
+    "endDateTime is later than startDateTime",
+    "in inactiveTimeList, endTime is later than startTime",
+    "in inactiveDateList, endDate is not before startDate",
+    "appId is of the account, and left out only if the account has exactly one",
+    "the daily window is within the account's, 09:00 to 20:00 by default",
+    "date-times lie in the years 0001 to 9999 in the account's time zone",
+    "whole numbers are written without a fraction or an exponent: 1, not 1.0",
+    "the message as a whole: UTF-8, no key twice, at most 64 KiB and 32 levels",
+)
+"""What the worker checks of an edit and its JSON Schema cannot say."""
+
+_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "edit": TaskEdit,
+    "event": Event,
+    "dead-letter-headers": DeadLetterHeaders,
+}
+
+_AUTO_NEEDS_A_START: Final = {
+    "if": {"properties": {"mode": {"const": "AUTO"}}, "required": ["mode"]},
+    "then": {
+        "properties": {"startDateTime": {"type": "string"}},
+        "required": ["startDateTime"],
+    },
+}
+_TYPE_TELLS_OUTCOME: Final = {
+    "if": {"properties": {"type": {"const": APPLIED_EVENT_TYPE}}, "required": ["type"]},
+    "then": {
+        "properties": {
+            "data": {"properties": {"outcome": {"const": "applied"}, "reason": {"type": "null"}}}
+        }
+    },
+    "else": {
+        "properties": {
+            "data": {"properties": {"outcome": {"const": "rejected"}, "reason": {"type": "string"}}}
+        }
+    },
+}
+_BESIDES: Final[dict[str, dict[str, Any]]] = {
+    "edit": {
+        **_AUTO_NEEDS_A_START,
+        "$comment": f"The worker checks besides: {'; '.join(BEYOND)}.",
+        "examples": examples.EDITS,
+    },
+    "event": {**_TYPE_TELLS_OUTCOME, "examples": (examples.APPLIED, examples.REJECTED)},
+    "dead-letter-headers": {"examples": (examples.DEAD_LETTER_HEADERS,)},
+}
+"""What the files say and the models cannot."""
+
+_ORDER: Final = ("$schema", "$id", "title", "description", "$comment", "type", "required")
+"""What a reader wants to know first."""
+
+
+def export(folder: Path | str) -> tuple[Path, ...]:
+    """Write the JSON Schema files into a folder, made if need be; return their paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(_written(folder / f"{name}.json", json_schema(name)) for name in _MODELS)
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the ``edit``, the ``event`` or the ``dead-letter-headers``."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:task-edit:schema:{name}:v1",
+        **_MODELS[name].model_json_schema(schema_generator=_Readable),
+        **_BESIDES[name],
+    }
+    return _ordered(schema)
+
+
+def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the same schema, and all within, in the order of `_ORDER`."""
+    first = {key: schema[key] for key in _ORDER if key in schema}
+    return {
+        key: _ordered(value) if isinstance(value, dict) and key != "examples" else value
+        for key, value in {**first, **schema}.items()
+    }
+
+
+def _written(path: Path, schema: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+class _Readable(GenerateJsonSchema):
+    """The models' JSON Schema as a person would write it."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        """Keep the order of the contract."""
+        del parent_key
+        return value
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as in pydantic
+        """Give no titles made up from field names."""
+        del schema
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Say ``"type": ["integer", "null"]`` where pydantic would say it with anyOf."""
+        inner = self.generate_inner(schema["schema"])
+        if not isinstance(inner.get("type"), str):
+            return super().nullable_schema(schema)
+        return inner | {"type": [inner["type"], "null"]}
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Say nothing of a default that only stands for "left out"."""
+        if "default" in schema and not schema["default"]:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        """Tell what each reason means."""
+        if schema["cls"] is not Reason:
+            return super().enum_schema(schema)
+        meanings = [{"const": each.value, "description": each.meaning} for each in Reason]
+        return {"description": Reason.__doc__, "type": "string", "oneOf": meanings}
