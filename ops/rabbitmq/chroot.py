@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.rabbitmq.install import AbsentError
+from ops.rabbitmq.install import AbsentError, package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def debian(suite: str = SUITE) -> Path:
     if os.geteuid() != 0:
         raise AbsentError(f"only root can make a Debian {suite} in a folder")
     if shutil.which("debootstrap") is None:
-        raise AbsentError("debootstrap is not installed. Run: apt-get install debootstrap")
+        package("debootstrap")
     made = tree.with_name(f"{suite}.{os.getpid()}")
     try:
         _debootstrap(suite, made)

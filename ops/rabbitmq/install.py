@@ -14,10 +14,10 @@ from pathlib import Path
 
 # Where Debian's, Ubuntu's and the RPM packages put it; the name ends with the version.
 _HOMES = "usr/lib/rabbitmq/lib/rabbitmq_server-*"
-_COMMAND = "apt-get update && apt-get install --yes --no-install-recommends rabbitmq-server"
-# A private node is wanted, not a service on port 5672: while policy-rc.d answers 101,
-# Debian's packages start nothing (invoke-rc.d(8)).
-_QUIETLY = f"""
+_COMMAND = "apt-get update && apt-get install --yes --no-install-recommends {package}"
+# A program is wanted, not a service on port 5672: while policy-rc.d answers 101, Debian's
+# packages start nothing (invoke-rc.d(8)).
+_QUIETLY = """
 set -e
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
@@ -26,7 +26,6 @@ if [ ! -e $policy ]; then
     trap 'rm -f $policy' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
-{_COMMAND}
 """
 
 
@@ -61,14 +60,10 @@ def _version(home: Path) -> str:
 
 
 def ensure() -> Installation:
-    """The RabbitMQ of this machine, installed by apt-get first where that may be done.
-
-    It may as root, or with a sudo that asks for no password. Otherwise AbsentError names the
-    one command to run.
-    """
+    """The RabbitMQ of this machine, installed first where that may be done; or AbsentError."""
     installation = found()
     if installation is None:
-        _install()
+        package("rabbitmq-server")
         installation = found()
     if installation is None:
         message = "apt-get installed rabbitmq-server, yet no RabbitMQ is under /usr/lib/rabbitmq"
@@ -76,15 +71,21 @@ def ensure() -> Installation:
     return installation
 
 
-def _install() -> None:
+def package(name: str) -> None:
+    """Install a package of the distribution by apt-get.
+
+    That may be done as root, or with a sudo that asks for no password. Otherwise AbsentError
+    names the one command to run.
+    """
+    command = _COMMAND.format(package=name)
     privileged = _privileged()
     if shutil.which("apt-get") is None:
-        raise AbsentError("RabbitMQ is not installed. Install RabbitMQ 3.10 or newer, then retry.")
+        raise AbsentError(f"{name} is not installed; install it with your package manager")
     if privileged is None:
-        raise AbsentError(f"RabbitMQ is not installed. Run: sudo sh -c '{_COMMAND}'")
-    print("RabbitMQ is not installed; installing it with apt-get …", file=sys.stderr)
+        raise AbsentError(f"{name} is not installed. Run: sudo sh -c '{command}'")
+    print(f"{name} is not installed; installing it with apt-get …", file=sys.stderr)
     done = subprocess.run(
-        [*privileged, "/bin/sh", "-c", _QUIETLY],
+        [*privileged, "/bin/sh", "-c", _QUIETLY + command],
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -93,7 +94,7 @@ def _install() -> None:
     )
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise AbsentError(f"apt-get could not install rabbitmq-server:\n{tail}")
+        raise AbsentError(f"apt-get could not install {name}:\n{tail}")
 
 
 def _privileged() -> list[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -15,8 +14,8 @@ import pika.exceptions
 
 from ops.rabbitmq import chroot, install
 from ops.rabbitmq.guard import Guarded
+from ops.rabbitmq.layout import MANAGEMENT, Layout
 from ops.rabbitmq.portmapper import PortMapper, reachable
-from ops.rabbitmq.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,24 +25,6 @@ _START = timedelta(seconds=90)
 _STOP = timedelta(seconds=30)
 _CTL = timedelta(seconds=60)
 _POLL = timedelta(milliseconds=50)
-_MANAGEMENT = "rabbitmq_management"
-
-# A guest on a small machine: two schedulers that sleep when idle instead of spinning, and
-# nothing heard beyond loopback.
-_ERLANG = (
-    "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
-)
-_CONFIG = """\
-listeners.tcp.1 = 127.0.0.1:{port}
-log.file.level = info
-vm_memory_high_watermark.absolute = 1GB
-disk_free_limit.absolute = 50MB
-raft.wal_max_size_bytes = 64000000
-"""
-_MANAGEMENT_CONFIG = """\
-management.tcp.ip = 127.0.0.1
-management.tcp.port = {port}
-"""
 
 
 class NodeError(Exception):
@@ -56,7 +37,7 @@ class Node:
     Ports, name and data stay the same over stop, kill and start, so clients find it again.
     Everything it writes is under `folder`, which must exist and be new. `config` is
     rabbitmq.conf (it wins over the node's own lines), `root` the folder of another Debian to
-    run in (see `chroot`). Nodes that are to meet share a `mapper` and a `cookie`.
+    run in (see `chroot`). Nodes that are to meet share a `mapper`.
     """
 
     def __init__(
@@ -68,22 +49,17 @@ class Node:
         plugins: Sequence[str] = (),
         root: Path | None = None,
         mapper: PortMapper | None = None,
-        cookie: str = "private",
     ) -> None:
         installation = install.found(root or Path("/"))
         if installation is None:
             raise install.AbsentError(f"there is no RabbitMQ under {root or '/'}")
         self._installation = installation
-        self._folder = folder.resolve()
-        self._root = root
+        self._layout = Layout(folder.resolve(), f"{name}@localhost", tuple(plugins), root)
         self._own_mapper = mapper is None
-        self._mapper = mapper or PortMapper(self._folder, root=root)
+        self._mapper = mapper or PortMapper(folder, root=root)
+        self._layout.write(config, self._mapper.cookie)
+        self._environment = self._layout.environment(self._mapper.port)
         self._running: Guarded | None = None
-        self.name = f"{name}@localhost"
-        self.port = free_port()
-        self._management_port = free_port() if _MANAGEMENT in plugins else None
-        self._environment = self._surroundings()
-        self._lay_out(config, plugins, cookie)
 
     def __enter__(self) -> Self:
         self.start()
@@ -98,6 +74,16 @@ class Node:
         self.close()
 
     @property
+    def name(self) -> str:
+        """As its tools know it, such as rabbit@localhost."""
+        return self._layout.name
+
+    @property
+    def port(self) -> int:
+        """Where it speaks AMQP, on 127.0.0.1."""
+        return self._layout.port
+
+    @property
     def version(self) -> str:
         """Such as 3.10.8."""
         return self._installation.version
@@ -110,9 +96,9 @@ class Node:
     @property
     def management_url(self) -> str:
         """With the user guest; only with the plugin rabbitmq_management."""
-        if self._management_port is None:
-            raise NodeError(f"{self.name} runs without the plugin {_MANAGEMENT}")
-        return f"http://guest:guest@127.0.0.1:{self._management_port}"
+        if MANAGEMENT not in self._layout.plugins:
+            raise NodeError(f"{self.name} runs without the plugin {MANAGEMENT}")
+        return f"http://guest:guest@127.0.0.1:{self._layout.management_port}"
 
     @property
     def pid(self) -> int | None:
@@ -125,11 +111,11 @@ class Node:
             return
         self._mapper.start()
         try:
-            with self._console.open("ab") as output:
+            with self._layout.console.open("ab") as output:
                 self._running = Guarded.started(
                     self._command("rabbitmq-server"),
                     environment=self._environment,
-                    folder=self._folder,
+                    folder=self._layout.folder,
                     output=output,
                 )
             self._await_login(within)
@@ -179,7 +165,7 @@ class Node:
             done = subprocess.run(
                 self._command("rabbitmqctl", "--quiet", "--node", self.name, *arguments),
                 env=self._environment,
-                cwd=self._folder,
+                cwd=self._layout.folder,
                 check=False,
                 capture_output=True,
                 text=True,
@@ -195,69 +181,21 @@ class Node:
 
     def log(self) -> str:
         """All that it has logged so far."""
-        path = self._folder / "log" / "rabbit.log"
+        path = self._layout.log
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    @property
-    def _console(self) -> Path:
-        return self._folder / "log" / "console.log"
-
-    @property
-    def _inner(self) -> Path:
-        """Its folder as the node itself sees it."""
-        return self._folder if self._root is None else chroot.INNER
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         command = [self._installation.program(program), *arguments]
-        if self._root is None:
+        if self._layout.root is None:
             return command
-        return chroot.entered(self._root, self._folder, command)
-
-    def _surroundings(self) -> dict[str, str]:
-        """The environment of the node and of its tools; nothing of /etc/rabbitmq is read."""
-        inner = self._inner
-        return {
-            "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin",
-            "LANG": "C.UTF-8",
-            "HOME": str(inner / "home"),
-            "ERL_EPMD_PORT": str(self._mapper.port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": self.name,
-            "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_CONF_ENV_FILE": str(inner / "environment.conf"),
-            "RABBITMQ_CONFIG_FILE": str(inner / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(inner / "advanced.config"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(inner / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(inner / "data"),
-            "RABBITMQ_LOG_BASE": str(inner / "log"),
-            "RABBITMQ_LOGS": str(inner / "log" / "rabbit.log"),
-            "RABBITMQ_PID_FILE": str(inner / "pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
-            # Makes the start script become the Erlang machine (exec), so that the pid we
-            # start is the one to signal. It does nothing else.
-            "RUNNING_UNDER_SYSTEMD": "true",
-        }
-
-    def _lay_out(self, config: str, plugins: Sequence[str], cookie: str) -> None:
-        for name in ("home", "data", "log"):
-            (self._folder / name).mkdir()
-        secret = self._folder / "home" / ".erlang.cookie"
-        secret.write_text(cookie, encoding="ascii")
-        secret.chmod(0o400)
-        (self._folder / "environment.conf").touch()
-        (self._folder / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n", encoding="ascii")
-        lines = _CONFIG.format(port=self.port)
-        if self._management_port is not None:
-            lines += _MANAGEMENT_CONFIG.format(port=self._management_port)
-        (self._folder / "rabbitmq.conf").write_text(f"{lines}{config}\n", encoding="utf-8")
+        return chroot.entered(self._layout.root, self._layout.folder, command)
 
     def _await_login(self, within: timedelta) -> None:
         deadline = time.monotonic() + within.total_seconds()
-        wanted = [self.port, *filter(None, [self._management_port])]
         while time.monotonic() < deadline:
             if self._running is None or self._running.status is not None:
                 raise NodeError(f"{self.name} ended while starting:\n{self._tail()}")
-            if all(reachable(port, _POLL) for port in wanted) and self._takes_logins():
+            if all(reachable(port, _POLL) for port in self._layout.ports) and self._takes_logins():
                 return
         raise NodeError(f"{self.name} is not ready after {within}:\n{self._tail()}")
 
@@ -269,5 +207,5 @@ class Node:
         return True
 
     def _tail(self) -> str:
-        console = self._console.read_text(encoding="utf-8", errors="replace")
+        console = self._layout.console.read_text(encoding="utf-8", errors="replace")
         return "\n".join([*console.splitlines()[-15:], *self.log().splitlines()[-15:]])

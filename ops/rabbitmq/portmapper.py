@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from datetime import timedelta
@@ -19,13 +20,14 @@ _PATIENCE = timedelta(seconds=10)
 
 
 class PortMapper:
-    """An epmd of one's own, on loopback.
+    """An epmd of one's own, on loopback, and the cookie of the nodes that meet there.
 
     Left to itself, the first node would start one as a daemon that nobody ends.
     """
 
     def __init__(self, folder: Path, *, root: Path | None = None) -> None:
         self.port = free_port()
+        self.cookie = secrets.token_hex(16)
         self._folder = folder
         self._root = root
         self._running: Guarded | None = None
