@@ -1,0 +1,42 @@
+"""An account: one set of API credentials and the limits and rules that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from schemas import Bounds
+from worker.core.judge import Policy
+from worker.core.pacing import Rate
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how the API is called: all that the transport needs besides the credentials."""
+
+    url: str
+    """The base address, such as ``https://api.itniotech.com/aivoice``; no slash at the end."""
+    connect_timeout: timedelta = timedelta(seconds=5)
+    call_timeout: timedelta = timedelta(seconds=30)
+    """For the whole call, from the first byte sent to the last byte read."""
+    proxy: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything a lane needs to know of its account."""
+
+    name: str
+    api_key: str
+    api_secret: SecretStr
+    endpoint: Endpoint
+    bounds: Bounds = field(default_factory=Bounds)
+    """Zone, daily window and appIds: what an edit may say for this account."""
+    rates: tuple[Rate, ...] = (Rate(10, 1.0),)
+    concurrency: int = 16
+    policy: Policy = field(default_factory=Policy)

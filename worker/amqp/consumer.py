@@ -1,0 +1,139 @@
+"""A queue kept consumed: declared, subscribed, and again after whatever ended it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker.amqp.subscription import Subscription
+from worker.amqp.topology import described, declare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection
+    from pika.channel import Channel
+
+    from worker.amqp.loop import PikaLoop
+    from worker.amqp.topology import Object
+    from worker.core.delivery import Delivery, Source
+
+log = structlog.get_logger()
+
+AT_ONCE = 0.05
+SHORTEST_WAIT = 0.5
+LONGEST_WAIT = 15.0
+
+
+class Consumer:
+    """Keeps one queue consumed while there is a connection and nobody has called `end`."""
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        queue: str,
+        objects: tuple[Object, ...],
+        *,
+        passive: bool,
+        deliver: Callable[[Delivery, Source], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`objects` are declared before each subscription, or with `passive` only looked for."""
+        self.queue = queue
+        self.objects = objects
+        self.trouble: str | None = "not subscribed yet"
+        """Why the queue is not consumed; None when it is (as a stand-by too)."""
+        self._loop = loop
+        self._passive = passive
+        self._deliver = deliver
+        self._lost = lost
+        self._connection: SelectConnection | None = None
+        self._subscription: Subscription | None = None
+        self._opening = False
+        self._doing: Object | None = None
+        self._failures = 0
+        self._ended: Callable[[], None] | None = None
+        self._timer: object | None = None
+
+    def start(self, connection: SelectConnection) -> None:
+        """Subscribe on a fresh connection."""
+        self._connection = connection
+        self._failures = 0
+        self._subscribe()
+
+    def connection_lost(self) -> None:
+        """The connection is gone; its channels have told us already."""
+        self._connection = None
+        self.trouble = "no connection to RabbitMQ"
+
+    def end(self, ended: Callable[[], None]) -> None:
+        """Give everything unacked back, in order, and consume no more."""
+        self._ended = ended
+        if self._timer is not None:
+            self._loop.cancel(self._timer)
+            self._timer = None
+        if self._subscription is not None:
+            self._subscription.give_back()
+        else:
+            ended()
+
+    def _subscribe(self) -> None:
+        self._timer = None
+        connection = self._connection
+        idle = self._subscription is None and not self._opening and self._ended is None
+        if connection is None or not connection.is_open or not idle:
+            return
+        self._opening = True
+        connection.channel(on_open_callback=self._declare)
+
+    def _declare(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        declare(
+            channel,
+            self.objects,
+            passive=self._passive,
+            done=lambda: self._consume(channel),
+            doing=self._note,
+        )
+
+    def _note(self, item: Object) -> None:
+        self._doing = item
+
+    def _consume(self, channel: Channel) -> None:
+        self._doing = None
+        self._subscription = Subscription(
+            channel, self.queue, deliver=self._deliver, lost=self._gone, begun=self._begun
+        )
+
+    def _begun(self) -> None:
+        if self.trouble is not None:
+            log.info("subscribed", queue=self.queue)
+        self.trouble = None
+        self._failures = 0
+
+    def _gone(self, why: str) -> None:
+        self._subscription = None
+        self.trouble = f"the channel is closed: {why}"
+        self._lost()
+
+    def _closed(self, _: object, error: Exception) -> None:
+        """Whatever the channel was doing, it is over; runs before or after `_gone`."""
+        self._opening = False
+        why = str(getattr(error, "reply_text", "") or error)
+        if self._doing is not None:
+            self.trouble = f"{described(self._doing)}: {why}"
+            log.error("declaration_refused", queue=self.queue, why=self.trouble)
+            self._doing = None
+            self._failures += 1
+        if self._ended is not None:
+            self._ended()
+        elif self._connection is not None:
+            self._loop.call_later(0, self._again)
+
+    def _again(self) -> None:
+        if self._timer is not None or self._subscription is not None or self._ended is not None:
+            return
+        wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**self._failures) if self._failures else AT_ONCE
+        self._failures = min(self._failures + 1, 10)
+        self._timer = self._loop.call_later(wait, self._subscribe)

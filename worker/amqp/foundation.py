@@ -1,0 +1,112 @@
+"""What all lanes stand on, declared (or looked for) on every new connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker.amqp.topology import declare, described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection
+    from pika.channel import Channel
+
+    from worker.amqp.loop import PikaLoop
+    from worker.amqp.topology import Object
+
+log = structlog.get_logger()
+
+MISMATCH = 406
+AGAIN_IN = 5.0
+
+
+class Foundation:
+    """Declares objects one by one; one that RabbitMQ holds otherwise is told of and used as is."""
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        objects: tuple[Object, ...],
+        optional: tuple[Object, ...],
+        *,
+        passive: bool,
+        laid: Callable[[], None],
+    ) -> None:
+        """`laid` is called once all objects are there; the `optional` ones may be missing."""
+        self.trouble: str | None = "not declared yet"
+        """Why the worker cannot work on this broker; None when it can."""
+        self.mismatches: tuple[str, ...] = ()
+        """What RabbitMQ holds with other arguments than ours, in its own words."""
+        self.optional_trouble: str | None = None
+        self._loop = loop
+        self._objects = objects
+        self._optional = frozenset(map(id, optional))
+        self._all = objects + optional
+        self._passive = passive
+        self._laid = laid
+        self._todo: list[Object] = []
+        self._doing: Object | None = None
+
+    def start(self, connection: SelectConnection) -> None:
+        """Declare everything on a fresh connection."""
+        self.mismatches, self.optional_trouble = (), None
+        self._todo = list(self._all)
+        self._proceed(connection)
+
+    def _proceed(self, connection: SelectConnection) -> None:
+        if not connection.is_open:
+            return
+
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(self._refused)
+            declare(
+                channel,
+                list(self._todo),
+                passive=self._passive,
+                done=lambda: self._done(channel),
+                doing=self._note,
+            )
+
+        connection.channel(on_open_callback=opened)
+
+    def _note(self, item: Object) -> None:
+        if self._doing is not None:
+            self._todo.remove(self._doing)
+        self._doing = item
+
+    def _done(self, channel: Channel) -> None:
+        self._doing = None
+        self.trouble = None
+        channel.close()
+        self._laid()
+
+    def _refused(self, channel: Channel, error: Exception) -> None:
+        item, self._doing = self._doing, None
+        connection = channel.connection
+        if item is None or not connection.is_open:
+            return
+        why = f"{described(item)}: {getattr(error, 'reply_text', '') or error}"
+        if id(item) in self._optional:
+            self._do_without(why)
+        elif getattr(error, "reply_code", None) == MISMATCH:
+            self.mismatches += (why,)
+            self._todo.remove(item)
+            log.error("topology_mismatch", why=why)
+        else:
+            self._try_again(connection, why)
+            return
+        self._proceed(connection)
+
+    def _do_without(self, why: str) -> None:
+        self.optional_trouble = why
+        self._todo = []
+        log.warning("journal_unavailable", why=why)
+
+    def _try_again(self, connection: SelectConnection, why: str) -> None:
+        if why != self.trouble:
+            log.error("declaration_refused", why=why)
+        self.trouble = why
+        self._loop.call_later(AGAIN_IN, lambda: self.start(connection))

@@ -1,0 +1,194 @@
+"""The journal's tail: what was settled lately, by whoever held the lanes before.
+
+On taking a lane, a marker is published to the journal and the tail is read up to it; no call
+starts before that. Reading anew at each taking needs no following in between: while a lane is
+ours, all its events are our own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.memory import EVENTS_AT_MOST
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection
+    from pika.channel import Channel
+    from pika.spec import Basic
+
+    from worker.amqp.loop import PikaLoop
+    from worker.amqp.publisher import ConfirmedPublisher
+    from worker.amqp.wire import WireProperties
+
+log = structlog.get_logger()
+
+MARKER = "task-edit.marker"
+UNACKED_AT_MOST = 2000
+ACK_EVERY = 500
+READ_WITHIN = 20.0
+"""Seconds for one reading; then it is tried again, and in the end done without."""
+TRIES = 3
+
+
+class Journal:
+    """Reads the tail of the events' stream up to now, for all who ask at the same time."""
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        publisher: ConfirmedPublisher,
+        queue: str,
+        recall: Callable[[Publication], None],
+    ) -> None:
+        """`recall` is told every event read; it has its time in `properties.timestamp`."""
+        self.missing: str | None = None
+        """Why there is no journal to read; None when there is one, as far as is known."""
+        self._loop = loop
+        self._publisher = publisher
+        self._queue = queue
+        self._recall = recall
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._askers: list[Callable[[], None]] = []
+        self._reading: list[Callable[[], None]] = []
+        self._marker = ""
+        self._next_offset = 0
+        self._tries = 0
+        self._unacked = 0
+        self._from_the_end = False
+
+    def start(self, connection: SelectConnection) -> None:
+        """Read on this connection from now on."""
+        self._connection = connection
+        self.missing = None
+
+    def connection_lost(self) -> None:
+        """Whoever asked has lost its lane, and asks again."""
+        self._connection = self._channel = None
+        self._askers.clear()
+        self._reading.clear()
+        self._marker = ""
+
+    def read(self, done: Callable[[], None]) -> None:
+        """Call `done` once everything published before now has been recalled."""
+        self._askers.append(done)
+        if not self._reading:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._reading, self._askers = self._askers, []
+        self._tries = 0
+        self._mark()
+
+    def _mark(self) -> None:
+        if self.missing is not None or self._connection is None:
+            self._finish()
+            return
+        marker = self._marker = str(uuid4())
+        properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
+        publication = Publication("", self._queue, b"", properties)
+
+        def sure(fate: Fate) -> None:
+            if marker != self._marker:
+                return
+            if fate is Fate.UNROUTABLE:
+                self.missing = f"there is no queue {self._queue}"
+                self._finish()
+            elif fate is Fate.CONFIRMED:
+                self._open("last")
+
+        self._publisher.publish(publication, lambda: marker == self._marker, sure)
+        self._loop.call_later(READ_WITHIN, lambda: self._again(marker, "took too long"))
+
+    def _open(self, offset: str | int) -> None:
+        if self._connection is None or not self._connection.is_open:
+            return
+        marker = self._marker
+        self._from_the_end = offset == "last"
+        self._unacked = 0
+
+        def opened(channel: Channel) -> None:
+            if marker != self._marker:
+                channel.close()
+                return
+            self._channel = channel
+            channel.add_on_close_callback(lambda _, error: self._closed(marker, channel, error))
+            channel.basic_qos(prefetch_count=UNACKED_AT_MOST)
+            channel.basic_consume(
+                self._queue, self._received, arguments={"x-stream-offset": offset}
+            )
+
+        self._connection.channel(on_open_callback=opened)
+
+    def _received(
+        self, channel: Channel, method: Basic.Deliver, properties: WireProperties, body: bytes
+    ) -> None:
+        if channel is not self._channel:
+            return
+        stated = properties.core.headers.text("x-stream-offset")
+        if stated is None:
+            self._leave(channel)
+            self.missing = f"{self._queue} is no stream"
+            self._finish()
+            return
+        offset = int(stated)
+        start = max(self._next_offset, offset - EVENTS_AT_MOST)
+        if self._from_the_end and start < offset:
+            self._leave(channel)
+            self._open(start)
+            return
+        self._from_the_end = False
+        self._next_offset = max(self._next_offset, offset + 1)
+        if properties.core.type != MARKER:
+            exchange, key = _text(method.exchange), _text(method.routing_key)
+            self._recall(Publication(exchange, key, body, properties.core))
+        elif properties.core.message_id == self._marker:
+            self._leave(channel)
+            self._finish()
+            return
+        self._unacked += 1
+        if self._unacked >= ACK_EVERY:
+            self._unacked = 0
+            channel.basic_ack(method.delivery_tag, multiple=True)
+
+    def _leave(self, channel: Channel) -> None:
+        self._channel = None
+        channel.close()
+
+    def _closed(self, marker: str, channel: Channel, error: Exception) -> None:
+        if channel is self._channel:
+            self._channel = None
+            self._again(marker, str(getattr(error, "reply_text", "") or error))
+
+    def _again(self, marker: str, why: str) -> None:
+        """Try once more with a marker of its own, or go on without what could not be read."""
+        if marker != self._marker or not self._reading:
+            return
+        self._tries += 1
+        if self._channel is not None and self._channel.is_open:
+            self._leave(self._channel)
+        log.warning("journal_not_read", queue=self._queue, why=why, tries=self._tries)
+        if self._tries < TRIES:
+            self._mark()
+        else:
+            self.missing = f"{self._queue} cannot be read: {why}"
+            self._finish()
+
+    def _finish(self) -> None:
+        done, self._reading = self._reading, []
+        self._marker = ""
+        for callback in done:
+            callback()
+        if self._askers:
+            self._begin()
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,76 @@
+"""Proof that RabbitMQ still counts us as alive, so that the lanes we serve are ours.
+
+A replica that was frozen, or cut off, can wake after its lanes went to another. Bytes that lay in
+the socket prove nothing then, so the lease counts from when a question was *asked*: RabbitMQ gives
+a client up no sooner than a heartbeat after it last heard from it.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from pika.channel import Channel
+
+    from worker.amqp.loop import PikaLoop
+
+QUESTIONS_A_HEARTBEAT = 5
+
+
+class Lease:
+    """Asks RabbitMQ for an answer several times a heartbeat, on the connection that consumes."""
+
+    def __init__(
+        self, loop: PikaLoop, heartbeat: timedelta, *, regained: Callable[[], None]
+    ) -> None:
+        """`regained` is called when the lease holds again after it had run out."""
+        self._loop = loop
+        self._term = heartbeat.total_seconds()
+        self._regained = regained
+        self._channel: Channel | None = None
+        self._until = 0.0
+        self._asked = False
+
+    def holds(self) -> bool:
+        """Whether RabbitMQ was heard from within the heartbeat; callable from any thread."""
+        return monotonic() < self._until
+
+    def start(self, channel: Channel) -> None:
+        """Ask on `channel`, a fresh one of the connection that consumes, until `stop`."""
+        self._channel = channel
+        self._asked = False
+        self._ask()
+
+    def stop(self) -> None:
+        """The connection is gone, and the lease with it."""
+        self._channel = None
+        self._until = 0.0
+
+    def _ask(self) -> None:
+        channel = self._channel
+        if channel is None or not channel.is_open:
+            return
+        if not self._asked:
+            self._asked = True
+            asked_at = monotonic()
+            channel.basic_qos(
+                prefetch_count=1, callback=lambda _: self._answered(channel, asked_at)
+            )
+        self._loop.call_later(self._term / QUESTIONS_A_HEARTBEAT, lambda: self._ask_on(channel))
+
+    def _ask_on(self, channel: Channel) -> None:
+        if channel is self._channel:
+            self._ask()
+
+    def _answered(self, channel: Channel, asked_at: float) -> None:
+        if channel is not self._channel:
+            return
+        self._asked = False
+        held = self.holds()
+        self._until = asked_at + self._term
+        if not held and self.holds():
+            self._regained()

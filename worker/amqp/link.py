@@ -1,0 +1,175 @@
+"""One connection to RabbitMQ, kept up: over several addresses, with backoff and jitter."""
+
+from __future__ import annotations
+
+from random import random
+from typing import TYPE_CHECKING
+
+import structlog
+from pika import SelectConnection
+from pika.exceptions import AMQPError
+
+from worker.amqp.address import parameters, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+    from worker.amqp.loop import PikaLoop
+
+log = structlog.get_logger()
+
+SHORTEST_WAIT = 0.2
+LONGEST_WAIT = 10.0
+TROUBLE = (AMQPError, OSError, ValueError)
+"""What opening a connection may raise by itself: a bad URL, a certificate that cannot be read."""
+
+
+class Link:
+    """Connects, tells when it is up and when down, and connects again.
+
+    Everything happens on the loop's thread. `up` and `down` are called in turn, `down` with one
+    sentence that says why; `changed` whenever RabbitMQ blocks or unblocks the connection.
+    """
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        urls: Sequence[str],
+        name: str,
+        *,
+        version: str,
+        heartbeat: timedelta,
+        up: Callable[[SelectConnection], None],
+        down: Callable[[str], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.connection: SelectConnection | None = None
+        """The open connection, or None."""
+        self.blocked: str | None = None
+        """Why RabbitMQ takes no publications at the moment; None when it does."""
+        self.trouble: str | None = "not connected yet"
+        """Why there is no connection; None when there is one."""
+        self.reconnects = 0
+        self._loop = loop
+        self._urls = tuple(urls)
+        self._next_url = 0
+        self._version = version
+        self._heartbeat = heartbeat
+        self._up = up
+        self._down = down
+        self._changed = changed
+        self._failures = 0
+        self._timer: object | None = None
+        self._attempt: SelectConnection | None = None
+        self._ended: Callable[[], None] | None = None
+        self._told: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that takes what is written."""
+        return self.connection is not None and self.connection.is_open
+
+    @property
+    def server(self) -> dict[str, object]:
+        """What the broker says it is: product, version, cluster name."""
+        properties = self.connection.server_properties if self.connection else None
+        return dict(properties or {})
+
+    def open(self) -> None:
+        """Connect, and keep connecting; returns at once."""
+        self._timer = None
+        if self._ended is not None or self._attempt is not None or self.connection is not None:
+            return
+        url = self._urls[self._next_url % len(self._urls)]
+        name = f"task-edit-worker {self.name}"
+        try:
+            self._attempt = SelectConnection(
+                parameters(url, name=name, version=self._version, heartbeat=self._heartbeat),
+                on_open_callback=self._opened,
+                on_open_error_callback=lambda _, error: self._failed(url, error),
+                on_close_callback=lambda _, error: self._closed(url, error),
+                custom_ioloop=self._loop.ioloop,
+            )
+        except TROUBLE as error:
+            self._failed(url, error)
+
+    def close(self, ended: Callable[[], None]) -> None:
+        """Close for good; `ended` is called once it is closed, at once if it was not open."""
+        self._ended = ended
+        if self._timer is not None:
+            self._loop.cancel(self._timer)
+            self._timer = None
+        if self.connection is not None and self.connection.is_open:
+            self.connection.close()
+        elif self.connection is None:
+            ended()
+
+    def _opened(self, connection: SelectConnection) -> None:
+        self._attempt = None
+        if self._ended is not None:
+            connection.close()
+            return
+        self.connection = connection
+        self.trouble = self.blocked = self._told = None
+        self._failures = 0
+        connection.add_on_connection_blocked_callback(self._blocked)
+        connection.add_on_connection_unblocked_callback(self._unblocked)
+        url = self._urls[self._next_url % len(self._urls)]
+        log.info("connected", link=self.name, address=shown(url))
+        self._up(connection)
+
+    def _failed(self, url: str, error: BaseException) -> None:
+        self._attempt = None
+        self._next_url += 1
+        self._failures += 1
+        self.trouble = f"cannot connect to {shown(url)}: {reason(error)}"
+        if self._told != self.trouble and len(self._urls) > self._failures - 1:
+            self._told = self.trouble
+            log.warning("cannot_connect", link=self.name, address=shown(url), why=reason(error))
+        if self._ended is None:
+            self._again()
+
+    def _closed(self, url: str, error: BaseException) -> None:
+        self.connection = None
+        self.blocked = None
+        self.trouble = f"lost the connection to {shown(url)}: {reason(error)}"
+        self._next_url += 1
+        if self._ended is None:
+            self.reconnects += 1
+            log.warning("connection_lost", link=self.name, address=shown(url), why=reason(error))
+        self._down(self.trouble)
+        if self._ended is None:
+            self._again()
+        else:
+            self._ended()
+
+    def _again(self) -> None:
+        """Try the next address: at once while any is untried, else after a growing wait."""
+        rounds = self._failures // len(self._urls)
+        longest = min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** min(rounds, 10))
+        wait = longest * (0.5 + random() / 2) if rounds else SHORTEST_WAIT * random()  # noqa: S311
+        self._timer = self._loop.call_later(wait, self.open)
+
+    def _blocked(self, _: object, frame: object) -> None:
+        method = getattr(frame, "method", None)
+        self.blocked = str(getattr(method, "reason", "")) or "no reason given"
+        log.warning("connection_blocked", link=self.name, why=self.blocked)
+        self._changed()
+
+    def _unblocked(self, _: object, __: object) -> None:
+        self.blocked = None
+        log.info("connection_unblocked", link=self.name)
+        self._changed()
+
+
+def reason(error: BaseException) -> str:
+    """One line that says what went wrong, from pika's nested exceptions, without credentials."""
+    while getattr(error, "exceptions", None):
+        error = error.exceptions[-1]  # type: ignore[attr-defined]
+    inner = getattr(error, "exception", None)
+    if isinstance(inner, BaseException):
+        return reason(inner)
+    text = getattr(error, "reply_text", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:300]

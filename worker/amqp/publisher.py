@@ -1,0 +1,172 @@
+"""Publishing with asynchronous confirms: a map from delivery tag to what was published.
+
+What RabbitMQ has not confirmed when its connection goes is published again on the next one, as
+long as it is wanted. A `basic.return` comes before its confirm, so only a confirm without return
+means that a queue has the message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from pika.spec import Basic
+
+from worker.amqp.wire import WireProperties
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection
+    from pika.channel import Channel
+    from pika.frame import Method
+
+    from worker.amqp.loop import PikaLoop
+    from worker.core.delivery import Publication
+
+log = structlog.get_logger()
+
+REOPEN_IN = 0.2
+CLOSURES_AT_MOST = 3
+"""A publication that was alone on a channel when RabbitMQ closed it, so often, is refused."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    publication: Publication
+    wanted: Callable[[], bool]
+    done: Callable[[Fate], None]
+    returned: bool = False
+    closures: int = 0
+
+
+class ConfirmedPublisher:
+    """One channel in confirm mode; everything happens on the loop's thread."""
+
+    def __init__(self, loop: PikaLoop, *, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called when the publisher has become able to publish."""
+        self._loop = loop
+        self._changed = changed
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._tag = 0
+        self._outstanding: dict[int, _Pending] = {}
+        self._backlog: deque[_Pending] = deque()
+        self._careful = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is published now goes out now."""
+        return self._channel is not None and self._channel.is_open
+
+    @property
+    def outstanding(self) -> int:
+        """How many publications are not confirmed yet."""
+        return len(self._outstanding) + len(self._backlog)
+
+    def publish(
+        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        """Publish; `done` is called once, with what RabbitMQ said. See `worker.settler`."""
+        self._backlog.append(_Pending(publication, wanted, done))
+        self._flush()
+
+    def start(self, connection: SelectConnection) -> None:
+        """Open a channel on a fresh connection."""
+        self._connection = connection
+        connection.channel(on_open_callback=self._opened)
+
+    def connection_lost(self) -> None:
+        """The connection is gone; its channel has told us already."""
+        self._connection = None
+
+    def drop_unwanted(self) -> None:
+        """Tell of what waits for a connection and is wanted no more."""
+        waiting, self._backlog = self._backlog, deque()
+        for pending in waiting:
+            if pending.wanted():
+                self._backlog.append(pending)
+            else:
+                pending.done(Fate.UNWANTED)
+
+    def _opened(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        channel.add_on_return_callback(self._returned)
+        channel.confirm_delivery(self._confirmed, callback=lambda _: self._ready(channel))
+
+    def _ready(self, channel: Channel) -> None:
+        self._channel, self._tag = channel, 0
+        self._flush()
+        self._changed()
+
+    def _flush(self) -> None:
+        channel, backlog = self._channel, self._backlog
+        if channel is None or not channel.is_open:
+            return
+        while backlog and not (self._careful and self._outstanding):
+            pending = backlog.popleft()
+            if not pending.wanted():
+                pending.done(Fate.UNWANTED)
+                continue
+            self._tag += 1
+            self._outstanding[self._tag] = pending
+            one = pending.publication
+            channel.basic_publish(
+                one.exchange,
+                one.routing_key,
+                one.body,
+                WireProperties(one.properties),
+                mandatory=True,
+            )
+
+    def _confirmed(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+        method = frame.method
+        refused = isinstance(method, Basic.Nack)
+        tags = [method.delivery_tag]
+        if method.multiple:
+            last = method.delivery_tag
+            tags = [tag for tag in self._outstanding if tag <= last or last == 0]
+        for tag in tags:
+            pending = self._outstanding.pop(tag, None)
+            if pending is not None:
+                fate = Fate.UNROUTABLE if pending.returned else Fate.CONFIRMED
+                pending.done(Fate.REFUSED if refused else fate)
+        if self._careful:
+            self._careful = bool(self._outstanding or self._backlog)
+            self._flush()
+
+    def _returned(self, _: object, method: Basic.Return, __: object, body: bytes) -> None:
+        """Mark the oldest like it: RabbitMQ returns in the order of publishing."""
+        for pending in self._outstanding.values():
+            one = pending.publication
+            same = one.exchange == method.exchange and one.routing_key == method.routing_key
+            if same and one.body == body and not pending.returned:
+                pending.returned = True
+                return
+
+    def _closed(self, _: object, error: Exception) -> None:
+        """Publish again what was not confirmed; one by one if a publication was at fault."""
+        self._channel = None
+        again, self._outstanding = list(self._outstanding.values()), {}
+        connection = self._connection
+        closed_by_broker = connection is not None and connection.is_open
+        if closed_by_broker:
+            log.error("publisher_channel_closed", why=str(getattr(error, "reply_text", error)))
+            self._careful = True
+            if len(again) == 1:
+                again[0].closures += 1
+        for pending in again:
+            pending.returned = False
+        refused = [one for one in again if one.closures >= CLOSURES_AT_MOST]
+        self._backlog.extendleft(reversed([one for one in again if one not in refused]))
+        for pending in refused:
+            pending.done(Fate.REFUSED)
+        if closed_by_broker:
+            self._loop.call_later(REOPEN_IN, self._reopen)
+
+    def _reopen(self) -> None:
+        if self._channel is None and self._connection is not None and self._connection.is_open:
+            self._connection.channel(on_open_callback=self._opened)

@@ -1,0 +1,115 @@
+"""A queue consumed: one channel, every delivery unacked until it is settled.
+
+pika's own `close` cancels the consumer first, and then RabbitMQ serves newer messages to the next
+consumer before the ones we give back. What keeps order is `Channel.Close` without a cancel before
+it, so `give_back` and `end` keep pika from cancelling.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pika.exceptions import ChannelWrongStateError
+
+from worker.core.delivery import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika.channel import Channel
+    from pika.spec import Basic
+
+    from worker.amqp.wire import WireProperties
+    from worker.core.delivery import Source
+
+log = structlog.get_logger()
+
+PREFETCH = 200
+"""For all replicas, and no setting: order rests on everyone taking what was given back whole."""
+
+
+class Subscription:
+    """The life of one channel that consumes one queue; a `Source` of deliveries."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        queue: str,
+        *,
+        deliver: Callable[[Delivery, Source], None],
+        lost: Callable[[str], None],
+        begun: Callable[[], None],
+    ) -> None:
+        """Consume on a fresh channel; `lost` is called once, when the channel is gone."""
+        self.alive = True
+        self.consuming = False
+        self._channel = channel
+        self._queue = queue
+        self._deliver = deliver
+        self._lost = lost
+        self._begun = begun
+        channel.add_on_close_callback(self._closed)
+        channel.add_on_cancel_callback(self._cancelled)
+        channel.basic_qos(prefetch_count=PREFETCH, callback=self._consume)
+
+    def ack(self, tag: int) -> None:
+        """Ack one delivery; dropped if the channel is gone, for the tag died with it."""
+        if self.alive and self._channel.is_open:
+            self._channel.basic_ack(tag)
+
+    def give_back(self) -> None:
+        """Close without a cancel: everything unacked goes back in order."""
+        self.alive = False
+        _close(self._channel)
+
+    def _consume(self, _: object) -> None:
+        if self._channel.is_open:
+            self._channel.basic_consume(self._queue, self._received, callback=self._consumed)
+
+    def _consumed(self, _: object) -> None:
+        self.consuming = True
+        self._begun()
+
+    def _received(
+        self, _: Channel, method: Basic.Deliver, properties: WireProperties, body: bytes
+    ) -> None:
+        if not self.alive:
+            return
+        delivery = Delivery(
+            method.delivery_tag,
+            _text(method.exchange),
+            _text(method.routing_key),
+            method.redelivered,
+            properties.core,
+            body,
+            datetime.now(UTC),
+        )
+        self._deliver(delivery, self)
+
+    def _cancelled(self, _: object) -> None:
+        """RabbitMQ has cancelled us: the queue was deleted, moved, or we were too slow to ack."""
+        log.warning("consumer_cancelled", queue=self._queue)
+        self.give_back()
+
+    def _closed(self, _: object, error: Exception) -> None:
+        self.alive = self.consuming = False
+        self._lost(str(getattr(error, "reply_text", "") or error))
+
+
+def _close(channel: Channel) -> None:
+    """`Channel.Close` and no cancel, by way of a cancel that does nothing."""
+
+    def keep_consuming(*_: Any, **__: Any) -> None:
+        """Stand in for `basic_cancel`, which pika's `close` calls for every consumer."""
+
+    channel.basic_cancel = keep_consuming
+    try:
+        channel.close()
+    except ChannelWrongStateError:
+        return  # closing or closed already
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,161 @@
+"""What RabbitMQ has to hold: the objects of the contract, as values, and their declaration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pika.channel import Channel
+
+    from schemas import Names
+    from worker.account import Account
+
+DELIVERIES_AT_MOST = 1000
+"""A last resort against poison: two weeks of outage, for each give-back counts before 4.3."""
+UNLIMITED_DELIVERIES = 2_147_483_647
+ACK_TIMEOUT_MS = 3_600_000
+JOURNAL_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange, durable."""
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue, durable."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """From an exchange to a queue; with `absent`, one that must not be."""
+
+    exchange: str
+    queue: str
+    key: str
+    absent: bool = False
+
+
+Object = Exchange | Queue | Binding
+
+
+def shared_objects(names: Names) -> tuple[Object, ...]:
+    """What all lanes share, in the order of declaration; the journal comes last (`journal`)."""
+    quorum = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
+    return (
+        Exchange(names.strays, "fanout"),
+        Exchange(names.exchange, "topic", {"alternate-exchange": names.strays}),
+        Exchange(names.events, "topic"),
+        Exchange(names.dead, "fanout"),
+        Queue(names.strays, quorum | {"x-single-active-consumer": True}),
+        Queue(names.dead, quorum),
+        Binding(names.strays, names.strays, ""),
+        Binding(names.dead, names.dead, ""),
+    )
+
+
+def journal(names: Names) -> tuple[Object, ...]:
+    """The stream of all events; apart, for the worker does without where streams are missing."""
+    arguments = {
+        "x-queue-type": "stream",
+        "x-max-age": "7D",
+        "x-max-length-bytes": JOURNAL_BYTES,
+    }
+    return Queue(names.journal, arguments), Binding(names.events, names.journal, "#")
+
+
+def lane_objects(
+    names: Names, account: Account, others: Iterable[Account]
+) -> tuple[Object, ...]:
+    """An account's lane: its queue, what is bound to it, and what must not be any more."""
+    queue = names.lane(account.name)
+    own = account.bounds.app_ids
+    foreign = sorted({app for other in others for app in other.bounds.app_ids} - set(own))
+    bindings = [Binding(names.exchange, queue, app) for app in sorted(own)]
+    if own:
+        bindings += [Binding(names.exchange, queue, key, absent=True) for key in ("#", *foreign)]
+    else:
+        bindings.append(Binding(names.exchange, queue, "#"))
+    return Queue(queue, lane_arguments(names)), *bindings
+
+
+def lane_arguments(names: Names) -> dict[str, Any]:
+    """The arguments of a lane's queue, fixed for a major version."""
+    return {
+        "x-queue-type": "quorum",
+        "x-single-active-consumer": True,
+        "x-delivery-limit": DELIVERIES_AT_MOST,
+        "x-consumer-timeout": ACK_TIMEOUT_MS,
+        "x-dead-letter-exchange": names.strays,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def described(item: Object) -> str:
+    """The object in words, for people."""
+    match item:
+        case Exchange(name, kind):
+            return f"{kind} exchange {name}"
+        case Queue(name, arguments):
+            return f"{arguments.get('x-queue-type', 'classic')} queue {name}"
+        case Binding(exchange, queue, key):
+            return f"binding from {exchange} to {queue} by {key!r}"
+
+
+def declare(
+    channel: Channel,
+    items: Iterable[Object],
+    *,
+    passive: bool,
+    done: Callable[[], None],
+    doing: Callable[[Object], None] = lambda _: None,
+) -> None:
+    """Declare each in turn, then call `done`; a refusal closes the channel.
+
+    `passive` only checks that exchanges and queues exist, and leaves bindings alone. `doing` is
+    told each object before it is declared, so that a refusal can be put down to it.
+    """
+    todo = iter(items)
+
+    def proceed(_: object = None) -> None:
+        if not channel.is_open:
+            return
+        for item in todo:
+            if passive and isinstance(item, Binding):
+                continue
+            doing(item)
+            _declare_one(channel, item, passive=passive, then=proceed)
+            return
+        done()
+
+    proceed()
+
+
+def _declare_one(
+    channel: Channel, item: Object, *, passive: bool, then: Callable[[object], None]
+) -> None:
+    match item:
+        case Exchange(name, kind, arguments):
+            channel.exchange_declare(
+                name, kind, passive=passive, durable=True, arguments=dict(arguments), callback=then
+            )
+        case Queue(name, arguments):
+            channel.queue_declare(
+                name, passive=passive, durable=True, arguments=dict(arguments), callback=then
+            )
+        case Binding(exchange, queue, key, absent=True):
+            channel.queue_unbind(queue, exchange, key, callback=then)
+        case Binding(exchange, queue, key):
+            channel.queue_bind(queue, exchange, key, callback=then)

@@ -1,0 +1,102 @@
+"""A delivery read: an edit that may be called, or the reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas import Invalid, Malformed, Reason, api_body, cloudevent, document, names, validate
+from worker.core.delivery import legible
+from worker.core.identity import Identity, identity
+from worker.core.verdict import Rejected
+
+if TYPE_CHECKING:
+    from schemas import Bounds
+    from worker.core.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What is known of a message besides its edit; all of it goes into its event."""
+
+    account: str | None
+    message_id: str | None
+    correlation_id: str | None
+    app_id: str | None
+    job_id: int | None
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edit that keeps to every rule: who it is, and the request body that states it."""
+
+    head: Letterhead
+    job: int
+    request: bytes
+    """JSON as the API takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A message that no call can be made of: settled as rejected."""
+
+    head: Letterhead
+    verdict: Rejected
+
+
+def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Unfit:
+    """Read a delivery by the account's bounds. Pure; raises nothing that a publisher can cause."""
+    message_id = legible(delivery.properties.message_id)
+    found = document.read(delivery.body)
+    if not isinstance(found, Malformed) and _is_cloudevent(delivery.properties.content_type):
+        opened = cloudevent.unwrap(found)
+        if isinstance(opened, Malformed):
+            found = opened
+        else:
+            message_id, found = opened
+    if isinstance(found, Malformed):
+        return Unfit(unread(delivery, account), Rejected(Reason.MALFORMED, found.detail))
+    task = validate(found, bounds)
+    head = Letterhead(
+        account,
+        message_id,
+        legible(delivery.properties.correlation_id),
+        _text(found.get("appId")) or _only(bounds),
+        _whole(found.get("jobId")),
+        identity(delivery, account, message_id),
+    )
+    if isinstance(task, Invalid):
+        return Unfit(head, Rejected(Reason.INVALID, task.detail, task.problems))
+    return Edit(head, task.jobId, api_body(task, bounds))
+
+
+def unread(delivery: Delivery, account: str | None) -> Letterhead:
+    """The letterhead of a message whose body was not, or could not be, read."""
+    message_id = legible(delivery.properties.message_id)
+    return Letterhead(
+        account,
+        message_id,
+        legible(delivery.properties.correlation_id),
+        None,
+        None,
+        identity(delivery, account, message_id),
+    )
+
+
+def _is_cloudevent(content_type: str | None) -> bool:
+    if content_type is None or content_type == "application/json":
+        return False
+    return content_type.partition(";")[0].strip().lower() == names.CLOUDEVENTS_CONTENT_TYPE
+
+
+def _only(bounds: Bounds) -> str | None:
+    return next(iter(bounds.app_ids)) if len(bounds.app_ids) == 1 else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and 1 <= value < 2**63 else None

@@ -1,0 +1,81 @@
+"""A message as RabbitMQ handed it to us, and one as we hand it to RabbitMQ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from worker.core.headers import NO_HEADERS, Headers
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PERSISTENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """AMQP 0-9-1 basic properties, `cluster_id` aside.
+
+    Text that was no UTF-8 on the wire carries its bytes as surrogate escapes, so that it can be
+    handed on unchanged; `legible` makes it fit for events and logs.
+    """
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Headers = NO_HEADERS
+    delivery_mode: int | None = None
+    priority: int | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    type: str | None = None
+    user_id: str | None = None
+    app_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message handed to us once. `tag` dies with the channel; the message id survives."""
+
+    tag: int
+    exchange: str
+    routing_key: str
+    redelivered: bool
+    properties: Properties
+    body: bytes
+    received_at: datetime
+    """Aware, UTC."""
+
+
+class Source(Protocol):
+    """Where a delivery came from, and the only place where its tag means anything."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the channel is open still; if not, its deliveries went back to the queue."""
+
+    def ack(self, tag: int) -> None:
+        """Tell the broker that a delivery is settled; dropped when the channel is gone."""
+
+    def give_back(self) -> None:
+        """Return every unacked delivery, in order, and take them again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One message to publish; `exchange` "" is the default one, which routes to a queue."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: Properties
+
+
+def legible(text: str | None) -> str | None:
+    """`text` without what JSON and logs cannot carry (surrogates), marked where it was."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,129 @@
+"""AMQP 0-9-1 field tables kept as the bytes they came in.
+
+A publisher's headers are carried on to the dead letter untouched, so they are split, not decoded:
+nothing a publisher can put into one (a timestamp in the year 58122, tables nested 500 deep) can
+raise here. Only the few scalars that the worker needs are ever read.
+
+Source: AMQP 0-9-1 section 4.2.5.5, with RabbitMQ's type letters
+(https://www.rabbitmq.com/amqp-0-9-1-errata#section_3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LENGTH = Struct(">I")
+_FIXED = {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"l": 8, b"L": 8}
+_FIXED |= {b"f": 4, b"d": 8, b"D": 5, b"T": 8, b"V": 0}
+_SIGNED = frozenset((b"b", b"s", b"I", b"l", b"L"))
+_UNSIGNED = frozenset((b"B", b"u", b"i"))
+_LONG = frozenset((b"S", b"x", b"A", b"F"))
+_NAME_LIMIT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """A message's header table; `table` is its encoding without the leading length."""
+
+    table: bytes = b""
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """Name and encoded value (type letter included) of each header that can be read."""
+        return _fields(self.table)
+
+    def text(self, name: str) -> str | None:
+        """The header as text: a string as it is, an integer in digits; None if neither."""
+        for known, value in self:
+            if known == name:
+                return _text(value)
+        return None
+
+    def tables(self, name: str) -> tuple[Headers, ...]:
+        """The header as a list of tables (such as RabbitMQ's `x-death`); others are left out."""
+        for known, value in self:
+            if known == name and value[:1] == b"A":
+                items = _items(value[5:])
+                return tuple(Headers(item[5:]) for item in items if item[:1] == b"F")
+        return ()
+
+    def merged(self, texts: Mapping[str, str]) -> Headers:
+        """These headers and `texts` as strings, the latter winning over the same name."""
+        kept = [_field(name, value) for name, value in self if name not in texts]
+        return Headers(b"".join(kept) + Headers.of(texts).table)
+
+    def kept(self, *, without: frozenset[str], prefix: str) -> Headers:
+        """All but the names in `without` and those that start with `prefix`, any case."""
+        keep = (
+            _field(name, value)
+            for name, value in self
+            if name not in without and not name.lower().startswith(prefix)
+        )
+        return Headers(b"".join(keep))
+
+    @staticmethod
+    def of(texts: Mapping[str, str]) -> Headers:
+        """A table of strings."""
+        return Headers(b"".join(_field(name, _string(text)) for name, text in texts.items()))
+
+
+NO_HEADERS = Headers()
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode("utf-8", "replace")
+    return b"S" + _LENGTH.pack(len(encoded)) + encoded
+
+
+def _field(name: str, value: bytes) -> bytes:
+    key = name.encode("utf-8", "surrogateescape")[:_NAME_LIMIT]
+    return bytes((len(key),)) + key + value
+
+
+def _fields(table: bytes) -> Iterator[tuple[str, bytes]]:
+    """Split a table; what follows an unreadable field is dropped, for its start is unknown."""
+    at = 0
+    while at < len(table):
+        start = at + 1 + table[at]
+        end = _end(table, start)
+        if end is None:
+            return
+        yield table[at + 1 : start].decode("utf-8", "surrogateescape"), table[start:end]
+        at = end
+
+
+def _items(array: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(array):
+        end = _end(array, at)
+        if end is None:
+            return
+        yield array[at:end]
+        at = end
+
+
+def _end(encoded: bytes, at: int) -> int | None:
+    """Where the value that starts at `at` ends; None if its type or length makes no sense."""
+    letter = encoded[at : at + 1]
+    try:
+        size = 4 + _LENGTH.unpack_from(encoded, at + 1)[0] if letter in _LONG else _FIXED[letter]
+    except (StructError, KeyError):
+        return None
+    end = at + 1 + int(size)
+    return end if end <= len(encoded) else None
+
+
+def _text(value: bytes) -> str | None:
+    letter = value[:1]
+    if letter in (b"S", b"x"):
+        return value[5:].decode("utf-8", "surrogateescape")
+    if letter in _SIGNED:
+        return str(int.from_bytes(value[1:], "big", signed=True))
+    if letter in _UNSIGNED:
+        return str(int.from_bytes(value[1:], "big"))
+    return None

@@ -1,0 +1,200 @@
+"""The state of a lane: running, throttled or suspended, and what moves it between them.
+
+One reply says whose fault it was (`judge`); several in a row say more. Three unanswered calls in
+a row, or ``-5`` on three different jobs in a row, are the API's fault: the lane is suspended and
+they were not attempts. An edit that failed while the API answered others is at fault itself, so
+that one bad edit can neither hold the lane nor be tried for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from schemas import Reason
+from worker.core.backoff import probe_interval
+from worker.core.judge import SYSTEM_ERROR
+from worker.core.verdict import Rejected, Retry, Suspend
+
+if TYPE_CHECKING:
+    from worker.core.verdict import Verdict
+
+IN_A_ROW = 3
+LONGEST_THROTTLE = timedelta(hours=1)
+
+
+class State(StrEnum):
+    """What a lane does with the edits it holds."""
+
+    RUNNING = "running"
+    THROTTLED = "throttled"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the lane knew of a call when it began, and of its edit."""
+
+    job: int
+    probe: bool
+    begun: int
+    """The lane's `Health.turns` at the time: tells a call that a suspension has overtaken."""
+    blamed: bool
+    """The API has answered other calls since this edit first failed without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A lane's state, why and since when; times are monotonic seconds."""
+
+    state: State = State.RUNNING
+    since: float = 0.0
+    until: float | None = None
+    """When a throttled lane goes on, or a suspended one may probe next."""
+    why: str | None = None
+    status: str | None = None
+    turns: int = 0
+    """How often the lane has been stopped; calls of an earlier turn say nothing new."""
+    pauses: int = 0
+    """Probes without success, or throttled replies in a row: they set the next wait."""
+    unanswered: int = 0
+    system_errors: tuple[int, ...] = ()
+    """The different jobs that the last replies, all ``-5``, were about."""
+    answers: int = 0
+    """Answers outside the Suspend rows so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a reply means for the lane and for its edit."""
+
+    health: Health
+    verdict: Verdict
+    """As judged, or a Retry that does not count when the edit is not to blame."""
+    forgiven: bool = False
+    """The calls of the streak that ended here were not attempts either."""
+
+
+def weigh(health: Health, verdict: Verdict, call: Call, *, unanswered: bool, now: float) -> Finding:
+    """The lane's next state, and the verdict once the lane's state is known.
+
+    `unanswered`: the reply said nothing of the edit. `now`: monotonic seconds.
+    """
+    match verdict:
+        case Suspend():
+            return Finding(_stopped(health, verdict, call, now), verdict)
+        case Retry(counted=False):
+            return Finding(health, verdict)
+        case Retry() | Rejected(reason=Reason.EXHAUSTED):
+            if unanswered or verdict.status == SYSTEM_ERROR:
+                return _troubled(health, verdict, call, unanswered=unanswered, now=now)
+    return Finding(_answered(health, call, now), verdict)
+
+
+def reopened(health: Health, *, now: float) -> Health:
+    """A throttled lane whose time has come goes on; any other is as it was."""
+    if health.state is State.THROTTLED and health.until is not None and now >= health.until:
+        return replace(health, state=State.RUNNING, since=now, until=None, why=None, status=None)
+    return health
+
+
+def _answered(health: Health, call: Call, now: float) -> Health:
+    health = replace(health, unanswered=0, system_errors=(), answers=health.answers + 1)
+    if health.state is State.SUSPENDED and call.probe:
+        return replace(
+            health, state=State.RUNNING, since=now, until=None, why=None, status=None, pauses=0
+        )
+    return replace(health, pauses=0) if health.state is State.RUNNING else health
+
+
+def _stopped(health: Health, verdict: Suspend, call: Call, now: float) -> Health:
+    overtaken = call.begun != health.turns and not call.probe
+    if verdict.throttled:
+        return _throttled(health, verdict, call, now, overtaken=overtaken)
+    if health.state is State.SUSPENDED:
+        return _still_suspended(health, verdict, now) if call.probe else health
+    return health if overtaken else _suspended(health, verdict.status, verdict.detail, now)
+
+
+def _throttled(
+    health: Health, verdict: Suspend, call: Call, now: float, *, overtaken: bool
+) -> Health:
+    if health.state is State.SUSPENDED and not call.probe:
+        return health
+    pauses = health.pauses if overtaken else health.pauses + 1
+    asked = verdict.after if verdict.after else probe_interval(max(pauses - 1, 0))
+    until = now + min(asked, LONGEST_THROTTLE).total_seconds()
+    if health.state is State.THROTTLED:
+        return replace(health, until=max(until, health.until or until))
+    if overtaken and health.state is State.RUNNING and verdict.after is None:
+        return health
+    return replace(
+        health,
+        state=State.THROTTLED,
+        since=now,
+        until=until,
+        why=verdict.detail,
+        status=verdict.status,
+        turns=health.turns + 1,
+        pauses=pauses,
+        unanswered=0,
+        system_errors=(),
+    )
+
+
+def _suspended(health: Health, status: str | None, why: str, now: float) -> Health:
+    return replace(
+        health,
+        state=State.SUSPENDED,
+        since=now,
+        until=now + probe_interval(0).total_seconds(),
+        why=why,
+        status=status,
+        turns=health.turns + 1,
+        pauses=1,
+        unanswered=0,
+        system_errors=(),
+    )
+
+
+def _still_suspended(health: Health, trouble: Suspend | Retry | Rejected, now: float) -> Health:
+    return replace(
+        health,
+        until=now + probe_interval(health.pauses).total_seconds(),
+        why=trouble.detail,
+        status=trouble.status,
+        pauses=health.pauses + 1,
+    )
+
+
+def _troubled(
+    health: Health, verdict: Retry | Rejected, call: Call, *, unanswered: bool, now: float
+) -> Finding:
+    """A failure that may be the API's: unanswered, or a system error."""
+    excused = Retry(_pause(verdict), verdict.status, verdict.detail, counted=False)
+    if health.state is State.SUSPENDED:
+        after = _still_suspended(health, verdict, now) if call.probe else health
+        return Finding(after, excused)
+    if call.begun != health.turns:
+        return Finding(health, excused)
+    if call.blamed and unanswered:
+        return Finding(health, verdict)
+    health = _streak(health, call, unanswered=unanswered)
+    used_up = isinstance(verdict, Rejected) and unanswered
+    if max(health.unanswered, len(health.system_errors)) >= IN_A_ROW or used_up:
+        return Finding(_suspended(health, verdict.status, verdict.detail, now), excused, forgiven=True)
+    return Finding(health, verdict)
+
+
+def _streak(health: Health, call: Call, *, unanswered: bool) -> Health:
+    if unanswered:
+        return replace(health, unanswered=health.unanswered + 1, system_errors=())
+    others = tuple(job for job in health.system_errors if job != call.job)
+    return replace(health, unanswered=0, system_errors=(*others, call.job))
+
+
+def _pause(verdict: Retry | Rejected) -> timedelta:
+    return verdict.after if isinstance(verdict, Retry) else timedelta(0)
+

@@ -1,0 +1,56 @@
+"""What makes a repeat: the same account, message id, body and redrive count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+from worker.core.delivery import legible
+
+if TYPE_CHECKING:
+    from worker.core.delivery import Delivery
+
+NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
+"""Our own namespace for event ids (RFC 9562, version 5)."""
+REDRIVES = "taskedit-redrives"
+NO_ACCOUNT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a message is, whichever delivery brought it. Hashable; equal means a repeat."""
+
+    account: str
+    """The account's name, or `NO_ACCOUNT`."""
+    message_id: str
+    digest: bytes
+    """SHA-256 of the body as published."""
+    redrives: int
+
+    def event_id(self, outcome: str) -> str:
+        """The id of the event that tells this outcome, the same for every repeat."""
+        parts = (self.account, self.message_id, self.digest.hex(), str(self.redrives), outcome)
+        return str(uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+def identity(delivery: Delivery, account: str | None, message_id: str | None) -> Identity | None:
+    """The identity of a delivery; None without a message id, for then nothing is a repeat.
+
+    `message_id`: the AMQP property, or the id of the CloudEvent that carried the edit.
+    """
+    if not message_id:
+        return None
+    return Identity(
+        account or NO_ACCOUNT,
+        legible(message_id) or "",
+        sha256(delivery.body).digest(),
+        redrives(delivery),
+    )
+
+
+def redrives(delivery: Delivery) -> int:
+    """How often an operator has sent this message again after a repair."""
+    text = delivery.properties.headers.text(REDRIVES) if delivery.properties.headers.table else None
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -1,0 +1,144 @@
+"""The edits that a lane holds: first come first served, one at a time for each job."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.core.decode import Edit
+    from worker.core.delivery import Delivery, Source
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """An edit held unacked, with what the lane has learned of it. The lane's alone."""
+
+    delivery: Delivery
+    source: Source
+    edit: Edit
+    number: int
+    """Its place in the queue's order, as far as this holder has seen it."""
+    held_since: float
+    """When it was delivered, in monotonic seconds."""
+    attempts: int = 0
+    """Calls that counted, all of them failed."""
+    due: float = 0.0
+    """Not to be called before (monotonic seconds)."""
+    failed_at_answers: int | None = None
+    """How many answers the lane had had when this edit first failed without one."""
+    clock_corrected: bool = False
+    alone: bool = False
+    """Suspected of ending the process: called while nothing else is."""
+
+
+@dataclass(slots=True)
+class Window:
+    """What has been delivered and not settled, in queue order within each job.
+
+    The first edit of a job may be taken; until it is removed, nothing later of that job can be.
+    """
+
+    _jobs: dict[int, deque[Waiting]] = field(default_factory=dict)
+    _ready: list[tuple[int, Waiting]] = field(default_factory=list)
+    _later: list[tuple[float, int, Waiting]] = field(default_factory=list)
+    _busy: set[int] = field(default_factory=set)
+    _size: int = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Waiting]:
+        for waiting in self._jobs.values():
+            yield from waiting
+
+    def add(self, waiting: Waiting) -> None:
+        """Queue an edit behind what is known of its job."""
+        job = waiting.edit.job
+        line = self._jobs.get(job)
+        self._size += 1
+        if line is None:
+            self._jobs[job] = deque((waiting,))
+            if job not in self._busy:
+                heappush(self._ready, (waiting.number, waiting))
+        else:
+            line.append(waiting)
+
+    def take(self, now: float) -> Waiting | None:
+        """The oldest edit that may be called now; its job is busy until `remove` or `put_back`."""
+        while self._later and self._later[0][0] <= now:
+            due, number, waiting = heappop(self._later)
+            if self._is_first(waiting) and waiting.due == due:
+                heappush(self._ready, (number, waiting))
+        while self._ready:
+            _, waiting = heappop(self._ready)
+            if self._is_first(waiting) and waiting.due <= now:
+                self._busy.add(waiting.edit.job)
+                return waiting
+        return None
+
+    def take_probe(self, probed: frozenset[int]) -> Waiting | None:
+        """The oldest first-of-its-job whose job is not in `probed`, due or not; for probing."""
+        firsts = (line[0] for job, line in self._jobs.items() if job not in self._busy | probed)
+        oldest = min(firsts, key=lambda waiting: waiting.number, default=None)
+        if oldest is not None:
+            self._busy.add(oldest.edit.job)
+        return oldest
+
+    def next_due(self) -> float | None:
+        """When the next edit that waits for its time may be taken; None if none does."""
+        while self._later:
+            due, _, waiting = self._later[0]
+            if self._is_first(waiting) and waiting.due == due:
+                return due
+            heappop(self._later)
+        return None
+
+    def put_back(self, waiting: Waiting, due: float) -> None:
+        """A taken edit waits again, still the first of its job, until `due`."""
+        self._busy.discard(waiting.edit.job)
+        waiting.due = due
+        if self._is_first(waiting):
+            heappush(self._later, (due, waiting.number, waiting))
+        else:
+            self._offer(waiting.edit.job)
+
+    def remove(self, waiting: Waiting) -> None:
+        """A taken edit is settled: the next of its job may be taken."""
+        self._busy.discard(waiting.edit.job)
+        if self._is_first(waiting):
+            line = self._jobs[waiting.edit.job]
+            line.popleft()
+            self._size -= 1
+            if not line:
+                del self._jobs[waiting.edit.job]
+        self._offer(waiting.edit.job)
+
+    def clear(self) -> None:
+        """Forget what waits, for it went back to the queue; jobs with a call under way stay busy."""
+        self._jobs.clear()
+        self._ready.clear()
+        self._later.clear()
+        self._size = 0
+
+    @property
+    def busy(self) -> int:
+        """How many jobs have an edit taken and not yet settled or put back."""
+        return len(self._busy)
+
+    def oldest(self) -> float | None:
+        """Since when the longest held edit is held, in monotonic seconds."""
+        return min((line[0].held_since for line in self._jobs.values()), default=None)
+
+    def _is_first(self, waiting: Waiting) -> bool:
+        line = self._jobs.get(waiting.edit.job)
+        return line is not None and line[0] is waiting and waiting.edit.job not in self._busy
+
+    def _offer(self, job: int) -> None:
+        line = self._jobs.get(job)
+        if line is not None and job not in self._busy:
+            heappush(self._ready, (line[0].number, line[0]))

@@ -1,0 +1,101 @@
+"""How fast an account may be called: slots evenly spaced, never more than a window allows.
+
+Seconds here are floats of one monotonic clock; everywhere else durations have a type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MARGIN = 0.015
+"""How much slower than the limit: room for what the network adds to the spacing of calls."""
+LATENESS = MARGIN / 3
+"""The share of a window by which a late slot may be caught up: the rest stays for the network."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LIMIT = re.compile(r"([1-9][0-9]{0,5})/([smhd])")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rate:
+    """At most `calls` in any window of `seconds`."""
+
+    calls: int
+    seconds: float
+
+    def __str__(self) -> str:
+        unit = next(unit for unit, seconds in _UNITS.items() if seconds == self.seconds)
+        return f"{self.calls}/{unit}"
+
+
+def rates(text: str) -> tuple[Rate, ...]:
+    """``20/s,600/m`` as limits, the shortest window first.
+
+    Raises `ValueError` with one sentence that says what is wrong and what a limit looks like.
+    """
+    limits = []
+    for part in text.split(","):
+        found = _LIMIT.fullmatch(part.strip())
+        if found is None:
+            message = f"{part.strip()!r} is no limit: write calls per s, m, h or d, such as 20/s,600/m"
+            raise ValueError(message)
+        limits.append(Rate(int(found[1]), _UNITS[found[2]]))
+    windows = [limit.seconds for limit in limits]
+    if len(set(windows)) != len(windows):
+        message = f"{text!r} limits the same window twice"
+        raise ValueError(message)
+    return tuple(sorted(limits, key=lambda limit: limit.seconds))
+
+
+class Pacer:
+    """Hands out slots that keep to several limits at once.
+
+    The shortest window sets an even spacing, with `MARGIN`; it is caught up when a slot was
+    taken late, but by no more than `LATENESS` of the window, so idleness buys no burst. Longer
+    windows are sliding counts of the slots taken.
+    """
+
+    __slots__ = ("_interval", "_lateness", "_next", "_taken", "limits")
+
+    def __init__(
+        self, limits: tuple[Rate, ...], *, now: float, taken: Iterable[float] | None = None
+    ) -> None:
+        """Start empty: the first slot is one interval away.
+
+        `taken`: when calls were made before, as known from the journal; None counts every
+        longer window as used up just now.
+        """
+        shortest, *longer = limits
+        self.limits = limits
+        self._interval = shortest.seconds * (1 + MARGIN) / shortest.calls
+        self._lateness = shortest.seconds * LATENESS
+        self._next = now + self._interval
+        before = None if taken is None else sorted(taken)
+        self._taken = [
+            (rate, deque([now] * rate.calls if before is None else before, maxlen=rate.calls))
+            for rate in longer
+        ]
+
+    def wait(self, now: float) -> float:
+        """Seconds until a slot may be taken; 0 when one may be taken now."""
+        wait = self._next - now
+        for rate, taken in self._taken:
+            if len(taken) == rate.calls:
+                wait = max(wait, taken[0] + rate.seconds * (1 + MARGIN) - now)
+        return max(wait, 0.0)
+
+    def take(self, now: float) -> None:
+        """Use a slot now; only after `wait` gave 0."""
+        self._next = max(self._next, now - self._lateness) + self._interval
+        for _, taken in self._taken:
+            taken.append(now)
+
+    def replaced(self, limits: tuple[Rate, ...], *, now: float) -> Pacer:
+        """A pacer for other limits that remembers the slots taken from this one."""
+        taken = max((taken for _, taken in self._taken), key=len, default=None)
+        return Pacer(limits, now=now, taken=taken)

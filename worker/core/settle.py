@@ -1,0 +1,196 @@
+"""What a verdict calls for: the publications that must be confirmed before the ack, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas import names
+from schemas.event import encode
+from worker.core.delivery import PERSISTENT, Properties, Publication, legible
+from worker.core.headers import Headers
+from worker.core.identity import redrives
+from worker.core.verdict import Applied, Rejected
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from worker.core.decode import Letterhead
+    from worker.core.delivery import Delivery
+
+DETAIL_BYTES = 1024
+SHORT_STRING_BYTES = 255
+_NOT_CARRIED = frozenset(("CC", "BCC"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a delivery ends: publish each in turn, each confirmed before the next; then ack.
+
+    An event is only published once its dead letter is confirmed, so whoever sees the event of a
+    rejected edit can rely on the letter; and a repeat of it needs no second letter.
+    """
+
+    event: Publication
+    letter: Publication | None = None
+    reply: Publication | None = None
+    """The event once more, for `reply_to`: best effort, never waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What every settlement of this worker carries besides its verdict."""
+
+    names: names.Names
+    version: str
+
+
+def settle(  # noqa: PLR0913 (a settlement is made of exactly these)
+    delivery: Delivery,
+    head: Letterhead,
+    verdict: Applied | Rejected,
+    *,
+    attempts: int,
+    now: datetime,
+    chance_id: str,
+    by: Signed,
+) -> Settlement:
+    """The settlement of a delivery by its final verdict.
+
+    `attempts`: calls that counted. `now`: aware, UTC. `chance_id`: the event's id when the
+    message has none of its own to derive it from.
+    """
+    outcome = "applied" if isinstance(verdict, Applied) else "rejected"
+    event_id = head.identity.event_id(outcome) if head.identity else chance_id
+    event = Publication(
+        by.names.events,
+        names.event_key(outcome, head.app_id),
+        _event_body(delivery, head, verdict, outcome, attempts, now, event_id),
+        Properties(
+            content_type=names.CLOUDEVENTS_CONTENT_TYPE,
+            delivery_mode=PERSISTENT,
+            message_id=event_id,
+            correlation_id=_short(head.correlation_id or head.message_id),
+            timestamp=int(now.timestamp()),
+            type=_event_type(outcome),
+            headers=_trace(delivery),
+        ),
+    )
+    letter = None
+    if isinstance(verdict, Rejected):
+        letter = _letter(delivery, head, verdict, event_id, attempts, now, by)
+    return Settlement(event, letter, _reply(delivery, event))
+
+
+def settle_again(delivery: Delivery, event: Publication) -> Settlement:
+    """The settlement of a repeat: its event once more, as it was, and nothing else."""
+    return Settlement(event, None, _reply(delivery, event))
+
+
+def _event_body(  # noqa: PLR0913, PLR0917 (the event's own parts)
+    delivery: Delivery,
+    head: Letterhead,
+    verdict: Applied | Rejected,
+    outcome: str,
+    attempts: int,
+    now: datetime,
+    event_id: str,
+) -> bytes:
+    rejected = verdict if isinstance(verdict, Rejected) else None
+    return encode(
+        event_id=event_id,
+        account=head.account,
+        message_id=head.message_id,
+        correlation_id=head.correlation_id,
+        app_id=head.app_id,
+        job_id=head.job_id,
+        outcome=outcome,
+        reason=rejected.reason if rejected else None,
+        detail=rejected.detail if rejected else None,
+        fields=rejected.fields if rejected else (),
+        api_status=verdict.status,
+        api_reason=verdict.words,
+        attempts=attempts,
+        received_at=delivery.received_at,
+        finished_at=now,
+    )
+
+
+def _event_type(outcome: str) -> str:
+    return names.APPLIED_EVENT_TYPE if outcome == "applied" else names.REJECTED_EVENT_TYPE
+
+
+def _reply(delivery: Delivery, event: Publication) -> Publication | None:
+    address = delivery.properties.reply_to
+    return Publication("", address, event.body, event.properties) if address else None
+
+
+def _letter(  # noqa: PLR0913, PLR0917 (the letter's own parts)
+    delivery: Delivery,
+    head: Letterhead,
+    verdict: Rejected,
+    event_id: str,
+    attempts: int,
+    now: datetime,
+    by: Signed,
+) -> Publication:
+    """The message byte for byte, with why and whence in its headers.
+
+    Left out: what RabbitMQ would act upon (`user_id`, `expiration`, CC, BCC, x-…: a client's
+    x-death can make RabbitMQ 3.10 drop the letter as a cycle).
+    """
+    said = {
+        names.REASON_HEADER: verdict.reason.value,
+        names.DETAIL_HEADER: _bounded(verdict.detail, DETAIL_BYTES),
+        names.API_STATUS_HEADER: verdict.status or "",
+        names.ATTEMPTS_HEADER: str(attempts),
+        names.ACCOUNT_HEADER: head.account or "",
+        names.EXCHANGE_HEADER: delivery.exchange,
+        names.ROUTING_KEY_HEADER: delivery.routing_key,
+        names.RECEIVED_AT_HEADER: stamp(delivery.received_at),
+        names.DEAD_AT_HEADER: stamp(now),
+        names.EVENT_ID_HEADER: event_id,
+        names.REDRIVES_HEADER: str(redrives(delivery)),
+        names.VERSION_HEADER: by.version,
+    }
+    had = delivery.properties
+    if had.user_id:
+        said[names.USER_ID_HEADER] = legible(had.user_id) or ""
+    own = had.headers.kept(without=_NOT_CARRIED, prefix="x-")
+    carried = Properties(
+        content_type=had.content_type,
+        content_encoding=had.content_encoding,
+        headers=own.merged(said),
+        delivery_mode=PERSISTENT,
+        priority=had.priority,
+        correlation_id=had.correlation_id,
+        reply_to=had.reply_to,
+        message_id=had.message_id,
+        timestamp=had.timestamp,
+        type=had.type,
+        app_id=had.app_id,
+    )
+    return Publication(by.names.dead, delivery.routing_key, delivery.body, carried)
+
+
+def stamp(when: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, such as ``2026-11-22T08:00:00.000Z``."""
+    return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _trace(delivery: Delivery) -> Headers:
+    """W3C trace context, handed on from the message to its event."""
+    headers = delivery.properties.headers
+    if not headers.table:
+        return headers
+    found = {name: headers.text(name) for name in ("traceparent", "tracestate")}
+    return Headers.of({name: text for name, text in found.items() if text is not None})
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else _bounded(text, SHORT_STRING_BYTES)
+
+
+def _bounded(text: str, most: int) -> str:
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= most else encoded[:most].decode("utf-8", "ignore")

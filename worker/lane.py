@@ -1,0 +1,334 @@
+"""An account at work: deliveries come in, calls go out in order and at its pace, replies settle.
+
+Everything here happens on the loop's thread; only `Callers` has threads of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas import Reason
+from worker.calls import Callers, Task
+from worker.core.decode import Unfit, decode, unread
+from worker.core.health import State
+from worker.core.order import Waiting, Window
+from worker.core.pacing import Pacer
+from worker.core.verdict import Applied, Rejected, Retry, Suspend
+from worker.loop import Mailbox
+from worker.outcome import Outcomes
+from worker.standing import Standing
+from worker.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.account import Account
+    from worker.calls import Caller
+    from worker.core.delivery import Delivery, Source
+    from worker.shared import Shared
+
+log = structlog.get_logger()
+
+ACK_SETTLES_IN = 0.2
+"""Seconds that the last acks need to be taken by RabbitMQ before the channel may be closed."""
+SOLO_LOOKS_EVERY = 0.05
+EARLY_ENOUGH = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What was learned of an edit before its window went back."""
+
+    attempts: int
+    failed_at_answers: int | None
+
+
+class Lane:
+    """Takes deliveries of one account, has the API called for them, and settles them.
+
+    Deliveries wait until `open` says that what was settled before is known; so again after
+    `lost`.
+    """
+
+    def __init__(
+        self, account: Account, caller: Caller, shared: Shared, *, hold: float = 1200.0
+    ) -> None:
+        """`hold`: how long a delivery may be kept unacked at most, in seconds."""
+        now = shared.loop.now()
+        self.account = account
+        self.tally = Tally()
+        self.window = Window()
+        self.standing = Standing(account, self.tally, now)
+        self.in_flight = 0
+        self.unconfirmed = 0
+        self.is_open = False
+        self.draining = False
+        self.returning = False
+        self.idle_since = now
+        """When there was last nothing to send, or something was sent, in monotonic seconds."""
+        self._shared = shared
+        self._hold = hold
+        self._source: Source | None = None
+        self._unread: list[tuple[Delivery, Source]] = []
+        self._number = 0
+        self._probed: frozenset[int] = frozenset()
+        self._probing = False
+        self._past: dict[object, _Past] = {}
+        self._timer: tuple[float, object] | None = None
+        self._pacer = Pacer(account.rates, now=now)
+        self._outcomes = Outcomes(shared, self.tally)
+        self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
+        self._callers = Callers(account.name, caller, shared.lease_holds, self._replies.put)
+
+    # Deliveries come in
+
+    def deliver(self, delivery: Delivery, source: Source) -> None:
+        """Take a delivery from the lane's queue."""
+        self._source = source
+        self.tally.deliveries += 1
+        self.tally.redeliveries += delivery.redelivered
+        if self.is_open:
+            self._read(delivery, source)
+            self.pump()
+        else:
+            self._unread.append((delivery, source))
+
+    def open(self, taken: Iterable[float] | None = None) -> None:
+        """What was settled before is known. `taken`: when calls were made before, if known."""
+        self._pacer = Pacer(self.account.rates, now=self._shared.loop.now(), taken=taken)
+        self.is_open = True
+        unread_yet, self._unread = self._unread, []
+        for delivery, source in unread_yet:
+            self._read(delivery, source)
+        self.pump()
+
+    def lost(self) -> None:
+        """The channel is gone, and every unacked delivery is back in the queue, in order."""
+        self._past = {
+            _key(waiting): _Past(waiting.attempts, waiting.failed_at_answers)
+            for waiting in self.window
+            if waiting.failed_at_answers is not None or waiting.attempts
+        }
+        self.window.clear()
+        self._unread.clear()
+        self.standing.forget_streak()
+        self._source = None
+        self.is_open = False
+        self.returning = False
+
+    def _read(self, delivery: Delivery, source: Source) -> None:
+        try:
+            read = decode(delivery, self.account.name, self.account.bounds)
+        except Exception:
+            log.exception("decode_failed", account=self.account.name)
+            read = Unfit(unread(delivery, self.account.name), _internal("reading"))
+        if isinstance(read, Unfit):
+            self._outcomes.settle(
+                delivery, source, read.head, read.verdict, attempts=0, done=self._moved
+            )
+            return
+        self._number += 1
+        waiting = Waiting(delivery, source, read, self._number, self._shared.loop.now())
+        past = self._past.pop(_key(waiting), None) if self._past else None
+        if past is not None:
+            waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
+        waiting.alone = self._shared.suspects.known(delivery).runs_alone
+        self.window.add(waiting)
+
+    # Calls go out
+
+    def pump(self) -> None:
+        """Start every call that may start now, and have a look later for those that may not."""
+        now = self._shared.loop.now()
+        state = self.standing.look(now)
+        while self._may_start(state):
+            wait = max(self._pacer.wait(now), self.standing.closed_for(now))
+            waiting = None if wait > 0 else self._next(state, now)
+            if waiting is None:
+                self._look_later(now, wait)
+                return
+            if not self._settled_without_call(waiting) and not self._begin(waiting, now):
+                self._look_later(now, SOLO_LOOKS_EVERY)
+                return
+
+    def _may_start(self, state: State) -> bool:
+        most = self.account.concurrency
+        return (
+            self.is_open
+            and not (self.draining or self.returning)
+            and not (self._probing and state is State.SUSPENDED)
+            and self.in_flight < most
+            and self.unconfirmed < most
+            and len(self.window) > 0
+            and self._shared.may_start()
+        )
+
+    def _next(self, state: State, now: float) -> Waiting | None:
+        if state is not State.SUSPENDED:
+            self._probed = frozenset()
+            return self.window.take(now)
+        probe = self.window.take_probe(self._probed)
+        if probe is None and self._probed:
+            self._probed = frozenset()
+            probe = self.window.take_probe(self._probed)
+        if probe is not None:
+            self._probed |= {probe.edit.job}
+        return probe
+
+    def _settled_without_call(self, waiting: Waiting) -> bool:
+        """Settle a repeat, and an edit that is known to end the process."""
+        head, known = waiting.edit.head, self._shared.suspects.known(waiting.delivery)
+
+        def closed() -> None:
+            self._closed(waiting)
+
+        if self._outcomes.repeat(waiting.delivery, waiting.source, head, done=closed):
+            self.unconfirmed += 1
+            return True
+        if known.is_poison:
+            self._shared.suspects.end(waiting.delivery)
+            self._close(waiting, _poison(), attempts=waiting.attempts)
+        return known.is_poison
+
+    def _begin(self, waiting: Waiting, now: float) -> bool:
+        """Have a call made; False if it must wait for others, or others for it."""
+        solo = self._shared.solo
+        if not solo.admits(alone=waiting.alone):
+            self.window.put_back(waiting, now)
+            return False
+        self._pacer.take(now)
+        solo.begin(alone=waiting.alone)
+        self._shared.suspects.begin(waiting.delivery, alone=waiting.alone)
+        self.in_flight += 1
+        self.idle_since = now
+        knew = self.standing.before_call(waiting)
+        self._probing = self._probing or knew.probe
+        self._callers.begin(Task(waiting, knew, self.standing.clock_offset), self.in_flight)
+        return True
+
+    def _look_later(self, now: float, wait: float) -> None:
+        due = now + wait if wait > 0 else self.window.next_due()
+        if due is None:
+            return
+        if self._timer is not None:
+            if self._timer[0] <= due + EARLY_ENOUGH:
+                return
+            self._shared.loop.cancel(self._timer[1])
+        self._timer = due, self._shared.loop.call_later(max(0.0, due - now), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.pump()
+
+    # Replies come back
+
+    def _called(self, task: Task) -> None:
+        """A call has returned; without a reply it was not begun, for want of a lease."""
+        waiting, now = task.waiting, self._shared.loop.now()
+        self.in_flight -= 1
+        self._probing = self._probing and not task.knew.probe
+        self._shared.solo.end(alone=waiting.alone)
+        self._shared.suspects.end(waiting.delivery)
+        if task.bug is not None:
+            log.error("call_failed", account=self.account.name, exc_info=task.bug)
+            self.tally.calls["crashed"] += 1
+            self._close(waiting, _internal("calling"), attempts=waiting.attempts + 1)
+        elif task.reply is None:
+            self.window.put_back(waiting, now)
+        else:
+            self._answered(task, waiting, now)
+        self._moved()
+
+    def _answered(self, task: Task, waiting: Waiting, now: float) -> None:
+        assert task.reply is not None  # noqa: S101 (told to the type checker, not to users)
+        self.tally.calls[task.reply.status or "none"] += 1
+        self.tally.call_seconds.add(task.seconds)
+        attempts = waiting.attempts + 1
+        match self.standing.hear(task, task.reply, now):
+            case Applied() | Rejected() as verdict:
+                self._close(waiting, verdict, attempts=attempts)
+            case Retry(after=after):
+                self.tally.retries += 1
+                self.window.put_back(waiting, now + after.total_seconds())
+            case Suspend():
+                self.window.put_back(waiting, now)
+
+    def _close(self, waiting: Waiting, verdict: Applied | Rejected, *, attempts: int) -> None:
+        self.unconfirmed += 1
+        self._outcomes.settle(
+            waiting.delivery,
+            waiting.source,
+            waiting.edit.head,
+            verdict,
+            attempts=attempts,
+            done=lambda: self._closed(waiting),
+        )
+
+    def _closed(self, waiting: Waiting) -> None:
+        """An edit is settled and its ack written: the next of its job may go."""
+        self.unconfirmed -= 1
+        self.window.remove(waiting)
+        self._moved()
+
+    def _moved(self) -> None:
+        self.pump()
+        if self.returning and self.is_quiet:
+            self._shared.loop.call_later(ACK_SETTLES_IN, self._give_back)
+
+    # The window goes back
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is in flight and nothing unconfirmed."""
+        return self.in_flight == 0 and self.unconfirmed == 0
+
+    def drain(self) -> None:
+        """Start no more calls; what is in flight is settled still."""
+        self.draining = True
+
+    def tick(self) -> None:
+        """Look at the clock, about once a second."""
+        now = self._shared.loop.now()
+        self.pump()
+        if self._could_send(now):
+            log.debug("lane_could_send", account=self.account.name)
+        else:
+            self.idle_since = now
+        oldest = self.window.oldest()
+        limit = self._hold - min(self._hold / 4, self.account.endpoint.call_timeout.total_seconds())
+        if oldest is not None and now - oldest >= limit and not self.returning:
+            self.returning = True
+            self._moved()
+
+    def _could_send(self, now: float) -> bool:
+        state = self.standing.look(now)
+        due = self.window.next_due()
+        return (
+            self._may_start(state)
+            and self.window.busy < len(self.window)
+            and (due is None or due <= now)
+            and max(self._pacer.wait(now), self.standing.closed_for(now)) <= 0
+        )
+
+    def _give_back(self) -> None:
+        """Return the whole window, in order, and take it again: nothing may be held too long."""
+        if self.returning and self._source is not None:
+            self.tally.give_backs += 1
+            log.info("window_given_back", account=self.account.name, edits=len(self.window))
+            self._source.give_back()
+
+
+def _key(waiting: Waiting) -> object:
+    return waiting.edit.head.identity or waiting.delivery.body
+
+
+def _internal(doing: str) -> Rejected:
+    return Rejected(Reason.INTERNAL, f"a bug of the worker while {doing}; its log has the trace")
+
+
+def _poison() -> Rejected:
+    detail = "it ended the worker's process three times while nothing else was called"
+    return Rejected(Reason.POISON, detail)

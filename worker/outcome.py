@@ -1,0 +1,122 @@
+"""The end of a delivery: settled, remembered, counted, and told in one log line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from worker.core.settle import settle, settle_again
+from worker.core.verdict import Applied, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.core.decode import Letterhead
+    from worker.core.delivery import Delivery, Publication, Source
+    from worker.settler import Closing
+    from worker.shared import Shared
+    from worker.tally import Tally
+
+log = structlog.get_logger()
+
+
+class Outcomes:
+    """Settles one account's deliveries, or the strays, and keeps their count."""
+
+    def __init__(self, shared: Shared, tally: Tally) -> None:
+        self._shared = shared
+        self._tally = tally
+
+    def settle(
+        self,
+        delivery: Delivery,
+        source: Source,
+        head: Letterhead,
+        verdict: Applied | Rejected,
+        *,
+        attempts: int,
+        done: Callable[[], None],
+    ) -> None:
+        """Settle by a final verdict, unless this very message was settled before."""
+        if self.repeat(delivery, source, head, done=done):
+            return
+        settlement = settle(
+            delivery,
+            head,
+            verdict,
+            attempts=attempts,
+            now=datetime.now(UTC),
+            chance_id=str(uuid4()),
+            by=self._shared.signed,
+        )
+
+        def closed(closing: Closing) -> None:
+            if closing.out:
+                self._tell(closing, head, verdict, attempts)
+            done()
+
+        self._shared.settler.carry_out(settlement, delivery, source, closed)
+
+    def repeat(
+        self, delivery: Delivery, source: Source, head: Letterhead, *, done: Callable[[], None]
+    ) -> bool:
+        """Settle a repeat by its event of before; False if this message is none."""
+        if head.identity is None:
+            return False
+        event = self._shared.memory.find(head.identity, self._shared.loop.now())
+        if event is None:
+            return False
+        self._tally.repeats += 1
+
+        def closed(closing: Closing) -> None:
+            if closing.out:
+                self._line(closing, head, outcome="repeated")
+            done()
+
+        self._shared.settler.carry_out(settle_again(delivery, event), delivery, source, closed)
+        return True
+
+    def _tell(
+        self, closing: Closing, head: Letterhead, verdict: Applied | Rejected, attempts: int
+    ) -> None:
+        self._remember(head, closing.settlement.event)
+        now = datetime.now(UTC)
+        reason = verdict.reason.value if isinstance(verdict, Rejected) else ""
+        outcome = "applied" if isinstance(verdict, Applied) else "rejected"
+        self._tally.outcomes[outcome, reason] += 1
+        if outcome == "applied":
+            self._tally.last_success = now.timestamp()
+        since = closing.delivery.properties.timestamp
+        published = since if since and since < now.timestamp() else None
+        begun = published or closing.delivery.received_at.timestamp()
+        seconds = now.timestamp() - begun
+        self._tally.outcome_seconds.add(seconds)
+        extra: dict[str, object] = {"attempts": attempts, "seconds": round(seconds, 3)}
+        if isinstance(verdict, Rejected):
+            extra |= {"reason": reason, "detail": verdict.detail}
+        self._line(closing, head, outcome=outcome, api_status=verdict.status, **extra)
+
+    def _remember(self, head: Letterhead, event: Publication) -> None:
+        if head.identity is None:
+            return
+        memory = self._shared.memory
+        memory.keep(head.identity, event, self._shared.loop.now())
+        self._tally.conflicts += memory.conflicts(head.identity)
+
+    @staticmethod
+    def _line(closing: Closing, head: Letterhead, **facts: object) -> None:
+        """The canonical log line: one an edit, ids and outcome, never its content."""
+        log.info(
+            "edit",
+            account=head.account,
+            app_id=head.app_id,
+            job_id=head.job_id,
+            message_id=head.message_id,
+            correlation_id=head.correlation_id,
+            event_id=closing.settlement.event.properties.message_id,
+            redelivered=closing.delivery.redelivered,
+            **facts,
+        )

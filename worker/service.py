@@ -1,0 +1,87 @@
+"""A queue in service: consumed, its past recalled, and its deliveries handed to whoever works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from worker.amqp.consumer import Consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from worker.amqp.journal import Journal
+    from worker.amqp.loop import PikaLoop
+    from worker.amqp.topology import Object
+    from worker.core.delivery import Delivery, Source
+
+
+class Desk(Protocol):
+    """Who works on a queue's deliveries: a lane, or the strays."""
+
+    is_open: bool
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is in flight and nothing unconfirmed."""
+
+    def deliver(self, delivery: Delivery, source: Source) -> None:
+        """Take a delivery."""
+
+    def open(self, taken: Iterable[float] | None = None) -> None:
+        """Begin: what was settled before is known."""
+
+    def lost(self) -> None:
+        """The channel is gone and what was unacked is back in the queue."""
+
+    def drain(self) -> None:
+        """Begin nothing more."""
+
+    def pump(self) -> None:
+        """Begin what may begin by now."""
+
+    def tick(self) -> None:
+        """Look at the clock."""
+
+
+class Service:
+    """Joins a desk to its queue. A first delivery means that the queue is ours to work on."""
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        journal: Journal,
+        desk: Desk,
+        queue: str,
+        objects: tuple[Object, ...],
+        *,
+        passive: bool,
+        taken: Callable[[], list[float] | None] = lambda: None,
+    ) -> None:
+        """`taken` tells when calls were made before, once the journal has been read."""
+        self.desk = desk
+        self.consumer = Consumer(
+            loop, queue, objects, passive=passive, deliver=self._deliver, lost=self._lost
+        )
+        self._journal = journal
+        self._taken = taken
+        self._recalling: object | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether deliveries come to us, and not to another replica."""
+        return self.desk.is_open or self._recalling is not None
+
+    def _deliver(self, delivery: Delivery, source: Source) -> None:
+        self.desk.deliver(delivery, source)
+        if not self.desk.is_open and self._recalling is None:
+            recalling = self._recalling = object()
+            self._journal.read(lambda: self._recalled(recalling))
+
+    def _recalled(self, recalling: object) -> None:
+        if recalling is self._recalling:
+            self._recalling = None
+            self.desk.open(self._taken())
+
+    def _lost(self) -> None:
+        self._recalling = None
+        self.desk.lost()

@@ -1,0 +1,181 @@
+"""Publish, confirm, ack: how a delivery ends, in the only place that acks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.core.delivery import Delivery, Publication, Source
+    from worker.core.settle import Settlement
+    from worker.loop import Loop
+
+log = structlog.get_logger()
+
+REFUSALS = 3
+SECONDS_BETWEEN_REFUSALS = 5.0
+SECONDS_BETWEEN_TRIES = 1.0
+"""Between tries of a letter that the broker does not take: there is nowhere else for it."""
+
+
+class Fate(Enum):
+    """What the broker said of a publication."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    """Nacked: a queue bound to the exchange would not have it."""
+    UNROUTABLE = "unroutable"
+    """Confirmed and returned: no queue is bound."""
+    UNWANTED = "unwanted"
+    """Not published: the delivery went back to the queue before the broker could be reached."""
+
+
+class Publisher(Protocol):
+    """Publishes with confirms; what a lost connection swallowed is published again."""
+
+    def publish(
+        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        """Publish on the loop's thread; `done` is called there too, once.
+
+        `wanted` is asked before each try, for nothing may be published for a delivery that has
+        gone back to its queue.
+        """
+
+
+class Replies(Protocol):
+    """Publishes to `reply_to` addresses, best effort."""
+
+    def publish(self, publication: Publication) -> None:
+        """Publish soon, or not at all."""
+
+
+@dataclass(slots=True, eq=False)
+class Closing:
+    """A delivery on its way out."""
+
+    settlement: Settlement
+    delivery: Delivery
+    source: Source
+    done: Callable[[Closing], None]
+    out: bool = False
+    """Its event is confirmed."""
+    refusals: int = 0
+
+    def wanted(self) -> bool:
+        """Whether it is ours still to settle."""
+        return self.source.alive
+
+
+class Settler:
+    """Carries out settlements. `unconfirmed` publications are counted for the metrics."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        publisher: Publisher,
+        replies: Replies,
+        journal: str,
+        journal_missing: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`journal`: the stream's queue; `journal_missing`: whether the broker has none."""
+        self._loop = loop
+        self._publisher = publisher
+        self._replies = replies
+        self._journal = journal
+        self._refusing = False
+        self._journal_missing = journal_missing
+        self.unconfirmed = 0
+        self.events_refused = 0
+        self.letters_refused = 0
+
+    def carry_out(
+        self,
+        settlement: Settlement,
+        delivery: Delivery,
+        source: Source,
+        done: Callable[[Closing], None],
+    ) -> None:
+        """Publish the letter, then the event, then ack; each step only once the last is sure.
+
+        `done` is called at the end, whether acked or (when the delivery went back) not.
+        """
+        closing = Closing(settlement, delivery, source, done)
+        self.unconfirmed += 1
+        if settlement.letter is None:
+            self._publish_event(closing, settlement.event)
+        else:
+            self._publish_letter(closing, settlement.letter)
+
+    def _publish_letter(self, closing: Closing, letter: Publication) -> None:
+        def sure(fate: Fate) -> None:
+            match fate:
+                case Fate.CONFIRMED:
+                    self._publish_event(closing, closing.settlement.event)
+                case Fate.UNWANTED:
+                    self._end(closing)
+                case Fate.REFUSED | Fate.UNROUTABLE:
+                    self.letters_refused += 1
+                    log.error("dead_letter_refused", fate=fate.value, exchange=letter.exchange)
+                    self._loop.call_later(SECONDS_BETWEEN_TRIES, again)
+
+        def again() -> None:
+            self._publish_letter(closing, letter)
+
+        self._publisher.publish(letter, closing.wanted, sure)
+
+    def _publish_event(self, closing: Closing, event: Publication) -> None:
+        def sure(fate: Fate) -> None:
+            match fate:
+                case Fate.CONFIRMED:
+                    self._refusing = self._refusing and event.exchange == ""
+                    self._finish(closing)
+                case Fate.UNWANTED:
+                    self._end(closing)
+                case Fate.REFUSED | Fate.UNROUTABLE:
+                    self._event_refused(closing, event, fate)
+
+        self._publisher.publish(event, closing.wanted, sure)
+
+    def _event_refused(self, closing: Closing, event: Publication, fate: Fate) -> None:
+        """A subscriber that refuses holds nobody up: the journal alone has to have the event.
+
+        While one is known to refuse, later events are offered to the exchange once.
+        """
+        if event.exchange == "":
+            self._journal_refused(closing, event, fate)
+            return
+        closing.refusals += 1
+        if fate is Fate.REFUSED and closing.refusals < REFUSALS and not self._refusing:
+            self._loop.call_later(
+                SECONDS_BETWEEN_REFUSALS, lambda: self._publish_event(closing, event)
+            )
+            return
+        if not self._refusing:
+            log.error("events_refused", exchange=event.exchange, fate=fate.value)
+        self._refusing = True
+        self.events_refused += 1
+        self._publish_event(closing, replace(event, exchange="", routing_key=self._journal))
+
+    def _journal_refused(self, closing: Closing, event: Publication, fate: Fate) -> None:
+        if fate is Fate.UNROUTABLE and self._journal_missing():
+            self._finish(closing)  # nobody is subscribed, and there is no journal to keep it
+            return
+        log.error("journal_refused", fate=fate.value, queue=event.routing_key)
+        self._loop.call_later(SECONDS_BETWEEN_TRIES, lambda: self._publish_event(closing, event))
+
+    def _finish(self, closing: Closing) -> None:
+        closing.out = True
+        if closing.settlement.reply is not None:
+            self._replies.publish(closing.settlement.reply)
+        closing.source.ack(closing.delivery.tag)
+        self._end(closing)
+
+    def _end(self, closing: Closing) -> None:
+        self.unconfirmed -= 1
+        closing.done(closing)

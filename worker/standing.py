@@ -1,0 +1,115 @@
+"""What a lane has learned of its account from the replies: its state, and the API's clock."""
+
+from __future__ import annotations
+
+from random import random
+from time import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker.core.health import Call, Health, State, reopened, weigh
+from worker.core.judge import CLOCK, judge
+from worker.core.reply import Answered, Unanswered
+from worker.core.verdict import Retry
+
+if TYPE_CHECKING:
+    from worker.account import Account
+    from worker.calls import Task
+    from worker.core.order import Waiting
+    from worker.core.reply import Reply
+    from worker.core.verdict import Verdict
+    from worker.tally import Tally
+
+log = structlog.get_logger()
+
+
+class Standing:
+    """Judges replies one by one and weighs them together. Times are monotonic seconds."""
+
+    def __init__(self, account: Account, tally: Tally, now: float) -> None:
+        self.account = account
+        self.health = Health(since=now)
+        self.clock_offset = 0.0
+        """What to add to our clock to have the API's, in seconds."""
+        self._tally = tally
+        self._streak: list[Waiting] = []
+
+    def look(self, now: float) -> State:
+        """The state at this moment: a throttled lane goes on when its time has come."""
+        self._adopt(reopened(self.health, now=now), now)
+        return self.health.state
+
+    def closed_for(self, now: float) -> float:
+        """Seconds until a call may start again: 0 when running."""
+        if self.health.state is State.RUNNING or self.health.until is None:
+            return 0.0
+        return max(0.0, self.health.until - now)
+
+    def before_call(self, waiting: Waiting) -> Call:
+        """What is to be known of a call when its reply comes."""
+        failed_at = waiting.failed_at_answers
+        return Call(
+            waiting.edit.job,
+            probe=self.health.state is State.SUSPENDED,
+            begun=self.health.turns,
+            blamed=failed_at is not None and self.health.answers > failed_at,
+        )
+
+    def hear(self, task: Task, reply: Reply, now: float) -> Verdict:
+        """The verdict on the edit of a call, after what the reply says of the account."""
+        waiting, unanswered = task.waiting, isinstance(reply, Unanswered)
+        verdict = judge(
+            reply,
+            attempt=waiting.attempts + 1,
+            policy=self.account.policy,
+            clock_corrected=waiting.clock_corrected,
+            chance=random(),  # noqa: S311 (jitter, not a secret)
+        )
+        finding = weigh(self.health, verdict, task.knew, unanswered=unanswered, now=now)
+        if isinstance(reply, Answered) and reply.status == CLOCK:
+            self._correct_clock(waiting, reply)
+        if unanswered and waiting.failed_at_answers is None:
+            waiting.failed_at_answers = finding.health.answers
+        if finding.forgiven:
+            self._forgive()
+        elif finding.health.answers != self.health.answers:
+            self._streak.clear()
+        self._adopt(finding.health, now)
+        if isinstance(finding.verdict, Retry) and finding.verdict.counted:
+            waiting.attempts += 1
+            self._streak.append(waiting)
+        return finding.verdict
+
+    def forget_streak(self) -> None:
+        """The edits of the last failures are ours no more."""
+        self._streak.clear()
+
+    def _forgive(self) -> None:
+        """The API was in trouble, so the last failures were no attempts of these edits."""
+        for waiting in self._streak:
+            waiting.attempts = max(0, waiting.attempts - 1)
+        self._streak.clear()
+
+    def _correct_clock(self, waiting: Waiting, reply: Answered) -> None:
+        waiting.clock_corrected = True
+        if reply.date is not None:
+            self.clock_offset = self._tally.clock_skew = reply.date.timestamp() - time()
+
+    def _adopt(self, health: Health, now: float) -> None:
+        """Take on a state, and say so once when it is another."""
+        before, self.health = self.health, health
+        if before.state is health.state:
+            return
+        if before.state is State.THROTTLED:
+            self._tally.throttled_seconds += now - before.since
+        self._tally.throttles += health.state is State.THROTTLED
+        self._tally.suspensions += health.state is State.SUSPENDED
+        tell = log.info if health.state is State.RUNNING else log.warning
+        tell(
+            f"lane_{health.state.value}",
+            account=self.account.name,
+            why=health.why,
+            api_status=health.status,
+            before=before.state.value,
+        )

@@ -1,0 +1,89 @@
+"""Messages that reached no lane, or were taken from one by the broker: settled like the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas import Bounds, Reason
+from worker.core.decode import decode, unread
+from worker.core.strays import account_of, why_stray
+from worker.core.verdict import Rejected
+from worker.outcome import Outcomes
+from worker.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.core.delivery import Delivery, Source
+    from worker.shared import Shared
+
+log = structlog.get_logger()
+
+ANY = Bounds()
+
+
+class Strays:
+    """Takes deliveries of the strays' queue and rejects each with why it is there."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.tally = Tally()
+        self.unconfirmed = 0
+        self._shared = shared
+        self._outcomes = Outcomes(shared, self.tally)
+        self._waiting: list[tuple[Delivery, Source]] = []
+        self.is_open = False
+        self.draining = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is unconfirmed."""
+        return self.unconfirmed == 0
+
+    def deliver(self, delivery: Delivery, source: Source) -> None:
+        """Take a delivery; it waits until `open`."""
+        self.tally.deliveries += 1
+        self.tally.redeliveries += delivery.redelivered
+        if not self.is_open:
+            self._waiting.append((delivery, source))
+        elif not self.draining:
+            self._settle(delivery, source)
+
+    def open(self, taken: Iterable[float] | None = None) -> None:
+        """What was settled before is known."""
+        del taken  # nothing is called, so nothing is paced
+        self.is_open = True
+        waiting, self._waiting = self._waiting, []
+        for delivery, source in waiting:
+            self._settle(delivery, source)
+
+    def lost(self) -> None:
+        """The channel is gone, and what was unacked is back in the queue."""
+        self._waiting.clear()
+        self.is_open = False
+
+    def drain(self) -> None:
+        """Take no more; what is being settled is settled."""
+        self.draining = True
+
+    def pump(self) -> None:
+        """Nothing here waits for anything but the broker."""
+
+    def tick(self) -> None:
+        """Nothing here has a clock."""
+
+    def _settle(self, delivery: Delivery, source: Source) -> None:
+        names = self._shared.signed.names
+        account = account_of(delivery, names)
+        try:
+            head, verdict = decode(delivery, account, ANY).head, why_stray(delivery, names)
+        except Exception:
+            log.exception("decode_failed", account=account)
+            detail = "a bug of the worker while reading; its log has the trace"
+            head, verdict = unread(delivery, account), Rejected(Reason.INTERNAL, detail)
+        self.unconfirmed += 1
+        self._outcomes.settle(delivery, source, head, verdict, attempts=0, done=self._closed)
+
+    def _closed(self) -> None:
+        self.unconfirmed -= 1

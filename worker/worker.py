@@ -1,0 +1,245 @@
+"""The one place that builds everything, and the life of it: up, serving, draining, down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas import Names
+from worker.amqp import wire
+from worker.amqp.foundation import Foundation
+from worker.amqp.journal import Journal
+from worker.amqp.lease import Lease
+from worker.amqp.link import Link
+from worker.amqp.loop import PikaLoop
+from worker.amqp.publisher import ConfirmedPublisher
+from worker.amqp.replies import ReplyPublisher
+from worker.amqp.topology import journal as journal_objects
+from worker.amqp.topology import lane_objects, shared_objects
+from worker.core.settle import Signed
+from worker.lane import ACK_SETTLES_IN, Lane
+from worker.recall import Recall
+from worker.service import Service
+from worker.settler import Settler
+from worker.shared import Shared
+from worker.strays import Strays
+from worker.suspects import Suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection
+
+    from worker.account import Account
+    from worker.calls import Caller
+    from worker.amqp.topology import Object
+    from worker.settings import Settings
+
+log = structlog.get_logger()
+
+TICK = 1.0
+DRAIN_LOOKS_EVERY = 0.02
+CLOSE_WITHIN = 2.0
+
+
+class Worker:
+    """Serves every account's lane until told to drain. All of it lives on the loop's thread."""
+
+    def __init__(
+        self, settings: Settings, version: str, caller: Callable[[Account], Caller]
+    ) -> None:
+        """Build everything; nothing is connected before `start`.
+
+        `caller` gives the API client of an account. Raises `OSError` when the state folder
+        cannot be used.
+        """
+        wire.install()
+        self.settings = settings
+        self.names = Names(settings.namespace)
+        self.loop = PikaLoop()
+        self.draining = False
+        self.drained = False
+        self._caller = caller
+        self._version = version
+        self._stopping_by: float | None = None
+        self.suspects = Suspects(settings.state_dir)
+        self.publisher = ConfirmedPublisher(self.loop, changed=self.pump)
+        self.replies = ReplyPublisher()
+        self.lease = Lease(self.loop, settings.heartbeat, regained=self.pump)
+        self.publishing = self._link("publish", self.publisher.start, self._publisher_down)
+        self.consuming = self._link("consume", self._consumer_up, self._consumer_down)
+        self.replying = self._link("reply", self.replies.start, self._replies_down)
+        self.replies.use(self.replying)
+        self.settler = Settler(
+            self.loop,
+            self.publisher,
+            self.replies,
+            self.names.journal,
+            lambda: self.journal.missing is not None,
+        )
+        self.shared = Shared(
+            self.loop,
+            self.settler,
+            self.suspects,
+            Signed(self.names, version),
+            self.lease.holds,
+            self._may_publish,
+        )
+        self.recall = Recall(self.shared.memory, self.loop.now)
+        self.journal = Journal(self.loop, self.publisher, self.names.journal, self.recall.hear)
+        self.foundation = Foundation(
+            self.loop,
+            shared_objects(self.names),
+            journal_objects(self.names),
+            passive=not settings.declare,
+            laid=self._laid,
+        )
+        self.strays = Strays(self.shared)
+        self.lanes: dict[str, Lane] = {}
+        self.services: dict[str, Service] = {
+            self.names.strays: self._service(self.strays, self.names.strays, ())
+        }
+        self.recall.watch(settings.accounts)
+        for account in settings.accounts:
+            self._add_lane(account)
+
+    # Up
+
+    def start(self) -> None:
+        """Connect; on the loop's thread, or before it runs."""
+        self.consuming.open()
+        self.publishing.open()
+        self._tick()
+
+    def _link(
+        self, name: str, up: Callable[[SelectConnection], None], down: Callable[[], None]
+    ) -> Link:
+        return Link(
+            self.loop,
+            self.settings.amqp_urls,
+            name,
+            version=self._version,
+            heartbeat=self.settings.heartbeat,
+            up=up,
+            down=lambda _: down(),
+            changed=self.pump,
+        )
+
+    def _add_lane(self, account: Account) -> None:
+        lane = Lane(
+            account,
+            self._caller(account),
+            self.shared,
+            hold=self.settings.hold.total_seconds(),
+        )
+        others = [other for other in self.settings.accounts if other is not account]
+        queue = self.names.lane(account.name)
+        self.lanes[account.name] = lane
+        self.services[queue] = self._service(
+            lane, queue, lane_objects(self.names, account, others), account.name
+        )
+
+    def _service(
+        self, desk: Lane | Strays, queue: str, objects: tuple[Object, ...], account: str = ""
+    ) -> Service:
+        def taken() -> list[float] | None:
+            return None if self.journal.missing is not None else self.recall.taken(account)
+
+        passive = not self.settings.declare
+        return Service(
+            self.loop, self.journal, desk, queue, objects, passive=passive, taken=taken
+        )
+
+    def _consumer_up(self, connection: SelectConnection) -> None:
+        self.journal.start(connection)
+        connection.channel(on_open_callback=self.lease.start)
+        self.foundation.start(connection)
+
+    def _laid(self) -> None:
+        connection = self.consuming.connection
+        if self.foundation.optional_trouble is not None:
+            self.journal.missing = self.foundation.optional_trouble
+        if connection is not None and not self.draining:
+            for service in self.services.values():
+                service.consumer.start(connection)
+
+    def _consumer_down(self) -> None:
+        self.lease.stop()
+        self.journal.connection_lost()
+        for service in self.services.values():
+            service.consumer.connection_lost()
+        self.publisher.drop_unwanted()
+
+    def _publisher_down(self) -> None:
+        self.publisher.connection_lost()
+
+    def _replies_down(self) -> None:
+        self.replies.connection_lost()
+
+    # Serving
+
+    def pump(self) -> None:
+        """Have every lane look whether it may go on: something it may have waited for changed."""
+        for service in self.services.values():
+            service.desk.pump()
+
+    def _may_publish(self) -> bool:
+        return self.publisher.is_open and self.publishing.blocked is None
+
+    def _tick(self) -> None:
+        for service in self.services.values():
+            service.desk.tick()
+        self.loop.call_later(TICK, self._tick)
+
+    # Down
+
+    def drain(self) -> None:
+        """Start no more calls, settle those in flight, give the rest back in order, and stop."""
+        if self.draining:
+            return
+        self.draining = True
+        self._stopping_by = self.loop.now() + self.settings.shutdown_grace.total_seconds()
+        log.info("draining", in_flight=sum(lane.in_flight for lane in self.lanes.values()))
+        for service in self.services.values():
+            service.desk.drain()
+        self._look_whether_quiet()
+
+    def _look_whether_quiet(self) -> None:
+        quiet = all(service.desk.is_quiet for service in self.services.values())
+        if quiet or self._stopping_by is None or self.loop.now() >= self._stopping_by:
+            self.drained = quiet
+            self.loop.call_later(ACK_SETTLES_IN, self._close)
+        else:
+            self.loop.call_later(DRAIN_LOOKS_EVERY, self._look_whether_quiet)
+
+    def _close(self) -> None:
+        """Channels first, without a cancel; then the connections; then the loop."""
+        self.loop.call_later(CLOSE_WITHIN, self.loop.stop)
+        waiting = len(self.services)
+
+        def ended() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if waiting == 0:
+                self._close_links()
+
+        for service in self.services.values():
+            service.consumer.end(ended)
+
+    def _close_links(self) -> None:
+        links = [self.consuming, self.publishing, self.replying]
+        waiting = len(links)
+
+        def ended() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if waiting == 0:
+                self.loop.stop()
+
+        for link in links:
+            link.close(ended)
+
+    def closed(self) -> None:
+        """Leave nothing behind; after the loop has ended, on any thread."""
+        self.suspects.close()
