@@ -180,9 +180,9 @@ def _without(
         if not inner:
             good[str(name)] = BAD
         elif good[str(name)] is not BAD:
-            items = list(good[str(name)])
-            items[int(inner[0])] = BAD
-            good[str(name)] = items
+            if good[str(name)] is document[str(name)]:  # copied once: there may be thousands
+                good[str(name)] = list(document[str(name)])
+            good[str(name)][int(inner[0])] = BAD
     return good
 
 

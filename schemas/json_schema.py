@@ -64,10 +64,10 @@ _BESIDES: Final[dict[str, dict[str, Any]]] = {
     "edit": {
         **_AUTO_NEEDS_A_START,
         "$comment": f"The worker checks besides: {'; '.join(BEYOND)}.",
-        "examples": examples.EDITS,
+        "examples": list(examples.EDITS),
     },
-    "event": {**_TYPE_TELLS_OUTCOME, "examples": (examples.APPLIED, examples.REJECTED)},
-    "dead-letter-headers": {"examples": (examples.DEAD_LETTER_HEADERS,)},
+    "event": {**_TYPE_TELLS_OUTCOME, "examples": [examples.APPLIED, examples.REJECTED]},
+    "dead-letter-headers": {"examples": [examples.DEAD_LETTER_HEADERS]},
 }
 """What the files say and the models cannot."""
 
@@ -98,7 +98,7 @@ def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
     first = {key: schema[key] for key in _ORDER if key in schema}
     return {
         key: _ordered(value) if isinstance(value, dict) and key != "examples" else value
-        for key, value in {**first, **schema}.items()
+        for key, value in (first | schema).items()
     }
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from schemas.document import kind_of, printable
 
@@ -65,8 +67,8 @@ RULES: Final[Mapping[str, str]] = {
 class FieldProblem:
     """One thing wrong with one field, named by its path: inactiveTimeList[1].endTime."""
 
-    field: str
-    problem: str
+    field: Annotated[str, Field(description="Which field, by its path.", examples=["redialTimes"])]
+    problem: Annotated[str, Field(description="What is wrong with it, and by which rule.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Unit, contract, acceptance, chaos, bench."""

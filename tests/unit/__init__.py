@@ -1,0 +1,1 @@
+"""Values in, values out: no broker, no network, a second in all."""

@@ -1,0 +1,1 @@
+"""What publishers and subscribers rely on."""
