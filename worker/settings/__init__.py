@@ -1,0 +1,21 @@
+"""What an operator decides, read once at start and again on SIGHUP; see `load`.
+
+The only reader of the environment.
+"""
+
+from __future__ import annotations
+
+from worker.settings.load import environment, load
+from worker.settings.model import LogFormat, LogLevel, Settings, Supervision, Terms
+from worker.settings.source import Problem
+
+__all__ = [
+    "LogFormat",
+    "LogLevel",
+    "Problem",
+    "Settings",
+    "Supervision",
+    "Terms",
+    "environment",
+    "load",
+]

@@ -1,0 +1,148 @@
+"""Settings read from the environment and from the files it names, with every fault at once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from worker.settings import accounts, terms, texts, urls
+from worker.settings.model import LogFormat, LogLevel, Settings, Supervision
+from worker.settings.source import Findings, environment_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from worker.account import Account
+    from worker.settings.model import Terms
+    from worker.settings.source import Problem, Source
+
+NAMES = (
+    accounts.NAMES
+    | terms.NAMES
+    | frozenset(
+        (
+            "amqp_url",
+            "amqp_url_file",
+            "heartbeat",
+            "namespace",
+            "declare",
+            "management_url",
+            "management_url_file",
+            "accounts_file",
+            "hold",
+            "state_dir",
+            "ops_address",
+            "shutdown_grace",
+            "log_level",
+            "log_format",
+        )
+    )
+)
+"""Every setting, as the variables are named after ``TASKEDIT_`` and in lower case."""
+
+_SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+_LEVELS: dict[str, LogLevel] = {
+    "debug": "debug",
+    "info": "info",
+    "warning": "warning",
+    "error": "error",
+    "critical": "critical",
+}
+_FORMATS: dict[str, LogFormat] = {"auto": "auto", "json": "json", "console": "console"}
+LONGEST_HOLD_BY_DEFAULT = 29 * _MINUTE
+"""RabbitMQ waits 30 minutes for an acknowledgement unless it is told otherwise."""
+
+
+def load(
+    environ: Mapping[str, str], *, accounts_wanted: bool = True
+) -> Settings | tuple[Problem, ...]:
+    """The settings, or what is wrong with them: one sentence a setting.
+
+    `accounts_wanted=False` is for commands that never call the API: then no credentials at all
+    means no accounts. Files are read anew each time, so the same call serves a reload.
+    """
+    findings = Findings()
+    source = environment_source(environ, findings)
+    own = terms.read_terms(source, terms.default_terms())
+    namespace = source.read("namespace", texts.namespace, "task-edit")
+    settings = Settings(
+        amqp_urls=source.secret(
+            "amqp_url", urls.brokers, (SecretStr("amqp://guest:guest@localhost:5672/%2F"),)
+        ),
+        heartbeat=source.read("heartbeat", texts.duration(_SECOND, 5 * _MINUTE), 5 * _SECOND),
+        namespace=namespace,
+        declare=source.read("declare", texts.switch, default=True),
+        management_url=source.secret("management_url", urls.management, None),
+        accounts=_accounts(source, own, wanted=accounts_wanted),
+        terms=own,
+        hold=_hold(source),
+        state_dir=_state_dir(source, environ, namespace),
+        ops_address=source.read("ops_address", texts.address, ("127.0.0.1", 9464)),
+        shutdown_grace=source.read(
+            "shutdown_grace", texts.duration(_SECOND, 60 * _MINUTE), 45 * _SECOND
+        ),
+        log_level=source.read("log_level", texts.choice(_LEVELS), "info"),
+        log_format=source.read("log_format", texts.choice(_FORMATS), "auto"),
+        no_color=bool(environ.get("NO_COLOR")),
+        supervision=_supervision(environ),
+        warnings=(*_misspelt(source), *findings.warnings),
+    )
+    return tuple(findings.problems) or settings
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment; nobody else reads it."""
+    return os.environ  # noqa: TID251 (the one place)
+
+
+def _accounts(source: Source, own: Terms, *, wanted: bool) -> tuple[Account, ...]:
+    if not source.has("accounts_file"):
+        if wanted or source.has("api_key", "api_secret"):
+            return accounts.sole_account(source, own)
+        return ()
+    for name in ("api_key", "api_secret", "app_ids"):
+        if source.has(name):
+            source.warn(name, f"is not used: {source.place('accounts_file')} has the accounts")
+
+    def parse(path: str) -> tuple[Account, ...]:
+        return accounts.accounts_in(source.folder / path, own, source.findings)
+
+    return source.read("accounts_file", parse, ())
+
+
+def _hold(source: Source) -> timedelta:
+    hold = source.read("hold", texts.duration(10 * _SECOND, 59 * _MINUTE), 20 * _MINUTE)
+    if hold > LONGEST_HOLD_BY_DEFAULT:
+        source.warn(
+            "hold",
+            "is above RabbitMQ's own acknowledgement timeout of 30m: unless consumer_timeout was"
+            " raised in the broker's settings, it closes the channel first",
+        )
+    return hold
+
+
+def _state_dir(source: Source, environ: Mapping[str, str], namespace: str) -> Path:
+    systemds = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    default = Path(systemds) if systemds else Path(tempfile.gettempdir()) / namespace
+    return source.read("state_dir", lambda text: source.folder / text, default)
+
+
+def _supervision(environ: Mapping[str, str]) -> Supervision:
+    """sd_notify(3) and sd_watchdog_enabled(3)."""
+    usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    ours = usec.isdecimal() and int(usec) > 0 and pid in {"", str(os.getpid())}
+    watchdog = timedelta(microseconds=int(usec)) if ours else None
+    return Supervision(environ.get("NOTIFY_SOCKET") or None, watchdog)
+
+
+def _misspelt(source: Source) -> list[str]:
+    return [
+        f"{source.place(name)} means nothing"
+        + (f": did you mean {source.place(meant)}?" if meant else "")
+        for name, meant in source.unknown(NAMES)
+    ]

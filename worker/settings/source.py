@@ -1,0 +1,122 @@
+"""Where settings are written: the environment, or a table of the accounts file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from worker.settings import files
+from worker.settings.nearest import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Kind = TypeVar("Kind")
+
+PREFIX = "TASKEDIT_"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one setting: a sentence for the person who wrote it."""
+
+    where: str
+    """The variable, or such as ``accounts.acme.rate in /etc/taskedit/accounts.toml``."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything noticed while reading settings, so that it can be told at once."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings by their lower-case names, still as texts."""
+
+    texts: Mapping[str, str]
+    place: Callable[[str], str]
+    """How a person finds a setting, from its name."""
+    folder: Path
+    """What relative paths are relative to."""
+    findings: Findings
+
+    def read(self, name: str, parse: Callable[[str], Kind], default: Kind) -> Kind:
+        """A setting's value; the default when it is not there, or wrong."""
+        return self._parsed(name, name, self.texts.get(name), parse, default)
+
+    def secret(self, name: str, parse: Callable[[str], Kind], default: Kind) -> Kind:
+        """The same for one that may also be in the file named by ``<name>_file``."""
+        in_file = f"{name}_file"
+        if in_file not in self.texts:
+            return self.read(name, parse, default)
+        if name in self.texts:
+            self.wrong(name, f"is given twice: remove it or {self.place(in_file)}")
+            return default
+        text = self._parsed(in_file, in_file, self.texts[in_file], self._content, None)
+        return self._parsed(in_file, name, text, parse, default)
+
+    def path(self, name: str, check: Callable[[Path], None]) -> Path | None:
+        """The file that a setting names, absolute, once `check` is content with it."""
+
+        def parse(text: str) -> Path:
+            path = self.folder / text
+            check(path)
+            return path
+
+        return self.read(name, parse, None)
+
+    def has(self, *names: str) -> bool:
+        """Whether any of these is given, in a file or as it is."""
+        return any(one in self.texts for name in names for one in (name, f"{name}_file"))
+
+    def wrong(self, name: str, what: str) -> None:
+        """Note a problem."""
+        self.findings.problems.append(Problem(self.place(name), what))
+
+    def warn(self, name: str, what: str) -> None:
+        """Note what is allowed and probably not meant."""
+        self.findings.warnings.append(f"{self.place(name)} {what}")
+
+    def unknown(self, known: Iterable[str]) -> list[tuple[str, str | None]]:
+        """The names that mean nothing, each with the known one that was probably meant."""
+        known = frozenset(known)
+        return [(name, nearest(name, known)) for name in self.texts if name not in known]
+
+    def _content(self, path: str) -> str:
+        return files.secret(self.folder / path)
+
+    def _parsed(
+        self,
+        where: str,
+        name: str,
+        text: str | None,
+        parse: Callable[[str], Kind],
+        default: Kind,
+    ) -> Kind:
+        if text is None:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.wrong(
+                where, f"{error}" if where == name else f"names a file whose content {error}"
+            )
+            return default
+
+
+def environment_source(environ: Mapping[str, str], findings: Findings) -> Source:
+    """The ``TASKEDIT_…`` variables; an empty one counts as not given."""
+    texts = {
+        name.removeprefix(PREFIX).lower(): value.strip()
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name.isupper() and value.strip()
+    }
+    return Source(texts, lambda name: f"{PREFIX}{name.upper()}", Path.cwd(), findings)

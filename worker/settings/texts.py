@@ -1,0 +1,168 @@
+"""Texts made into typed values, a function for each kind of setting.
+
+Each raises `ValueError` with the rest of a sentence that begins with the setting's name: what is
+wrong, and what a good one looks like. Texts that may hold a secret are never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from worker.core.judge import Fault
+from worker.core.pacing import Rate, rates
+from worker.settings.nearest import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Kind = TypeVar("Kind")
+
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?")
+_SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_WINDOW = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9])\s*-\s*((?:[01][0-9]|2[0-3]):[0-5][0-9])")
+_NAMESPACE = re.compile(r"(?!amq\.)[A-Za-z0-9._-]{1,100}")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^\s\[\]:/]+)):([0-9]{1,5})")
+_API_STATUS = re.compile(r"-?[0-9]{1,6}|http:[34][0-9]{2}")
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,500}")
+_APP_ID = re.compile(r"[^\s*#\x00-\x1f\x7f-\x9f]{1,100}")
+_LARGEST_PORT = 65535
+
+
+def duration(shortest: timedelta, longest: timedelta) -> Callable[[str], timedelta]:
+    """``5s``, ``20m``, ``1h``, ``500ms`` or plain seconds, within bounds."""
+
+    def read(text: str) -> timedelta:
+        found = _DURATION.fullmatch(text)
+        if found is None:
+            raise ValueError(f"is {text!r}, which is no duration: write one like 5s, 20m or 500ms")
+        length = float(found[1]) * _UNITS[found[2] or "s"]
+        if not shortest <= length <= longest:
+            raise ValueError(f"is {text!r}: it must be {shown(shortest)} to {shown(longest)}")
+        return length
+
+    return read
+
+
+def shown(length: timedelta) -> str:
+    """A duration the way a person would write it in a setting."""
+    for unit in ("d", "h", "m", "s"):
+        if length and length % _UNITS[unit] == timedelta(0):
+            return f"{length // _UNITS[unit]}{unit}"
+    return f"{length // _UNITS['ms']}ms"
+
+
+def switch(text: str) -> bool:
+    """``true`` or ``false``, ``yes`` or ``no``, ``1`` or ``0``."""
+    found = _SWITCH.get(text.lower())
+    if found is None:
+        raise ValueError(f"is {text!r}: write true or false")
+    return found
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"is {text!r}: write a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def choice(kinds: Mapping[str, Kind]) -> Callable[[str], Kind]:
+    """One of a few words, in any case."""
+
+    def read(text: str) -> Kind:
+        if text.lower() not in kinds:
+            raise ValueError(f"is {text!r}: write one of {', '.join(kinds)}")
+        return kinds[text.lower()]
+
+    return read
+
+
+def limits(text: str) -> tuple[Rate, ...]:
+    """``20/s,600/m`` as limits, the shortest window first."""
+    try:
+        return rates(text)
+    except ValueError as error:
+        raise ValueError(f"cannot be used: {error}") from None
+
+
+def zone(text: str) -> ZoneInfo:
+    """A time zone by its name in the IANA database."""
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        meant = nearest(text, available_timezones()) or "Asia/Shanghai"
+        raise ValueError(f"is {text!r}, which is no time zone: write one like {meant}") from None
+
+
+def window(text: str) -> tuple[str, str]:
+    """``09:00-20:00`` as its two ends, the first before the second."""
+    found = _WINDOW.fullmatch(text)
+    if found is None:
+        raise ValueError(f"is {text!r}, which is no daily window: write one like 09:00-20:00")
+    if found[1] >= found[2]:
+        raise ValueError(f"is {text!r}: it must start before it ends, within one day")
+    return found[1], found[2]
+
+
+def namespace(text: str) -> str:
+    """What every exchange and queue is named after."""
+    if _NAMESPACE.fullmatch(text) is None:
+        allowed = "up to 100 letters, digits, dots, dashes and underscores, not beginning with amq."
+        raise ValueError(f"is {text!r}: write {allowed}")
+    return text
+
+
+def address(text: str) -> tuple[str, int]:
+    """``127.0.0.1:9464``, ``localhost:9464`` or ``[::1]:9464`` as host and port."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[3]) > _LARGEST_PORT:
+        raise ValueError(f"is {text!r}: write host and port like 127.0.0.1:9464 or [::]:9464")
+    return found[1] or found[2], int(found[3])
+
+
+def credential(text: str) -> str:
+    """An API key or secret: it goes into a header, so visible ASCII without spaces."""
+    if _VISIBLE.fullmatch(text) is None:
+        raise ValueError(
+            "must be at most 500 visible ASCII characters, without spaces or line ends"
+        )
+    return text
+
+
+def app_ids(text: str) -> frozenset[str]:
+    """AppIds separated by commas."""
+    found = frozenset(part.strip() for part in text.split(",")) - {""}
+    for one in sorted(found):
+        if _APP_ID.fullmatch(one) is None:
+            raise ValueError(
+                f"holds {one!r}, which is no appId: write up to 100 visible characters, no * or #"
+            )
+    return found
+
+
+def verdict(status: str, fault: object) -> tuple[str, Fault]:
+    """A line of the `verdicts` table: an API status, and whose fault it is to be."""
+    if _API_STATUS.fullmatch(status) is None or status == "http:429":
+        what = "an API status like -52, or http:300 to http:499 except http:429"
+        other = "throttling and failures without an answer are never the edit's fault"
+        raise ValueError(f"has the status {status!r}: write {what} ({other})")
+    try:
+        return status, Fault(str(fault))
+    except ValueError:
+        raise ValueError(
+            f"gives {status} the verdict {str(fault)!r}: write one of {', '.join(Fault)}"
+        ) from None
