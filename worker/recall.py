@@ -1,4 +1,4 @@
-"""What the journal tells a process that takes a lane: what was settled, and when calls were made."""
+"""What the journal tells whoever takes a lane: what was settled, and when calls were made."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 LONGEST = timedelta(seconds=60)
 _FIRST = timedelta(seconds=1)
-_DOUBLINGS = 6  # 2**6 s is above LONGEST
+_DOUBLINGS = 6  # 64 s is above LONGEST
 
 
 def backoff(attempt: int, *, chance: float) -> timedelta:
@@ -15,10 +15,10 @@ def backoff(attempt: int, *, chance: float) -> timedelta:
     `chance`, from 0 to 1, spreads the wait over plus and minus a quarter, so that many that
     failed together do not come back together.
     """
-    exact = _FIRST * 2 ** min(attempt - 1, _DOUBLINGS)
+    exact = _FIRST * (1 << min(attempt - 1, _DOUBLINGS))
     return min(exact * (0.75 + chance / 2), LONGEST)
 
 
 def probe_interval(probes: int) -> timedelta:
     """1, 2, 4 … 60 s: the wait of a suspended lane before its next probe, after `probes`."""
-    return min(_FIRST * 2 ** min(probes, _DOUBLINGS), LONGEST)
+    return min(_FIRST * (1 << min(probes, _DOUBLINGS)), LONGEST)

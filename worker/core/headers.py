@@ -10,9 +10,9 @@ Source: AMQP 0-9-1 section 4.2.5.5, with RabbitMQ's type letters
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from struct import Struct
-from struct import error as StructError
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _end(encoded: bytes, at: int) -> int | None:
     letter = encoded[at : at + 1]
     try:
         size = 4 + _LENGTH.unpack_from(encoded, at + 1)[0] if letter in _LONG else _FIXED[letter]
-    except (StructError, KeyError):
+    except (struct.error, KeyError):
         return None
     end = at + 1 + int(size)
     return end if end <= len(encoded) else None

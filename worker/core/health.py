@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from schemas import Reason
 from worker.core.backoff import probe_interval
 from worker.core.judge import SYSTEM_ERROR
-from worker.core.verdict import Rejected, Retry, Suspend
+from worker.core.verdict import Applied, Rejected, Retry, Suspend
 
 if TYPE_CHECKING:
     from worker.core.verdict import Verdict
@@ -90,6 +90,8 @@ def weigh(health: Health, verdict: Verdict, call: Call, *, unanswered: bool, now
         case Retry() | Rejected(reason=Reason.EXHAUSTED):
             if unanswered or verdict.status == SYSTEM_ERROR:
                 return _troubled(health, verdict, call, unanswered=unanswered, now=now)
+        case Applied() | Rejected():
+            pass  # an answer, as is a status that is tried again for this edit's sake
     return Finding(_answered(health, call, now), verdict)
 
 
@@ -124,7 +126,7 @@ def _throttled(
     if health.state is State.SUSPENDED and not call.probe:
         return health
     pauses = health.pauses if overtaken else health.pauses + 1
-    asked = verdict.after if verdict.after else probe_interval(max(pauses - 1, 0))
+    asked = verdict.after or probe_interval(max(pauses - 1, 0))
     until = now + min(asked, LONGEST_THROTTLE).total_seconds()
     if health.state is State.THROTTLED:
         return replace(health, until=max(until, health.until or until))
@@ -184,7 +186,9 @@ def _troubled(
     health = _streak(health, call, unanswered=unanswered)
     used_up = isinstance(verdict, Rejected) and unanswered
     if max(health.unanswered, len(health.system_errors)) >= IN_A_ROW or used_up:
-        return Finding(_suspended(health, verdict.status, verdict.detail, now), excused, forgiven=True)
+        return Finding(
+            _suspended(health, verdict.status, verdict.detail, now), excused, forgiven=True
+        )
     return Finding(health, verdict)
 
 
@@ -197,4 +201,3 @@ def _streak(health: Health, call: Call, *, unanswered: bool) -> Health:
 
 def _pause(verdict: Retry | Rejected) -> timedelta:
     return verdict.after if isinstance(verdict, Retry) else timedelta(0)
-

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
+from schemas.names import REDRIVES_HEADER
 from worker.core.delivery import legible
 
 if TYPE_CHECKING:
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
 """Our own namespace for event ids (RFC 9562, version 5)."""
-REDRIVES = "taskedit-redrives"
 NO_ACCOUNT = "-"
+_COUNT = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +54,6 @@ def identity(delivery: Delivery, account: str | None, message_id: str | None) ->
 
 def redrives(delivery: Delivery) -> int:
     """How often an operator has sent this message again after a repair."""
-    text = delivery.properties.headers.text(REDRIVES) if delivery.properties.headers.table else None
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    headers = delivery.properties.headers
+    text = headers.text(REDRIVES_HEADER) if headers.table else None
+    return int(text) if text and _COUNT.fullmatch(text) else 0

@@ -5,7 +5,6 @@ Source: the provider's page for taskEdit and its English sibling pages (shared n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -18,6 +17,8 @@ from worker.core.reply import Answered, Reply, Unanswered
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from worker.core.verdict import Verdict
 
 SUCCESS = "0"
@@ -141,16 +142,14 @@ def _answered(reply: Answered, *, attempt: int, policy: Policy, chance: float) -
         case Fault.APPLIED:
             return Applied(reply.status, reply.reason)
         case Fault.REJECTED:
-            return Rejected(
-                Reason.API_REJECTED, detail, status=reply.status, words=reply.reason
-            )
+            return Rejected(Reason.API_REJECTED, detail, status=reply.status, words=reply.reason)
         case Fault.SUSPEND:
             return Suspend(reply.status, detail)
         case Fault.RETRY:
             return _again(reply.status, detail, attempt, policy, chance, words=reply.reason)
 
 
-def _again(  # noqa: PLR0913 (one call site a case; a record for it would only rename them)
+def _again(
     status: str | None,
     detail: str,
     attempt: int,

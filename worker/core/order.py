@@ -119,7 +119,7 @@ class Window:
         self._offer(waiting.edit.job)
 
     def clear(self) -> None:
-        """Forget what waits, for it went back to the queue; jobs with a call under way stay busy."""
+        """Forget what waits, for it went back to the queue; jobs being called stay busy."""
         self._jobs.clear()
         self._ready.clear()
         self._later.clear()

@@ -15,6 +15,7 @@ from worker.core.verdict import Applied, Rejected
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from schemas import Outcome
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery
 
@@ -45,7 +46,7 @@ class Signed:
     version: str
 
 
-def settle(  # noqa: PLR0913 (a settlement is made of exactly these)
+def settle(
     delivery: Delivery,
     head: Letterhead,
     verdict: Applied | Rejected,
@@ -60,7 +61,7 @@ def settle(  # noqa: PLR0913 (a settlement is made of exactly these)
     `attempts`: calls that counted. `now`: aware, UTC. `chance_id`: the event's id when the
     message has none of its own to derive it from.
     """
-    outcome = "applied" if isinstance(verdict, Applied) else "rejected"
+    outcome: Outcome = "applied" if isinstance(verdict, Applied) else "rejected"
     event_id = head.identity.event_id(outcome) if head.identity else chance_id
     event = Publication(
         by.names.events,
@@ -87,11 +88,11 @@ def settle_again(delivery: Delivery, event: Publication) -> Settlement:
     return Settlement(event, None, _reply(delivery, event))
 
 
-def _event_body(  # noqa: PLR0913, PLR0917 (the event's own parts)
+def _event_body(
     delivery: Delivery,
     head: Letterhead,
     verdict: Applied | Rejected,
-    outcome: str,
+    outcome: Outcome,
     attempts: int,
     now: datetime,
     event_id: str,
@@ -116,7 +117,7 @@ def _event_body(  # noqa: PLR0913, PLR0917 (the event's own parts)
     )
 
 
-def _event_type(outcome: str) -> str:
+def _event_type(outcome: Outcome) -> str:
     return names.APPLIED_EVENT_TYPE if outcome == "applied" else names.REJECTED_EVENT_TYPE
 
 
@@ -125,7 +126,7 @@ def _reply(delivery: Delivery, event: Publication) -> Publication | None:
     return Publication("", address, event.body, event.properties) if address else None
 
 
-def _letter(  # noqa: PLR0913, PLR0917 (the letter's own parts)
+def _letter(
     delivery: Delivery,
     head: Letterhead,
     verdict: Rejected,
