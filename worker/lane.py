@@ -285,6 +285,18 @@ class Lane:
         """Nothing is in flight and nothing unconfirmed."""
         return self.in_flight == 0 and self.unconfirmed == 0
 
+    def adopt(self, account: Account, caller: Caller) -> None:
+        """Go on with other settings or credentials; calls under way end with the old ones."""
+        if account.rates != self.account.rates:
+            self._pacer = self._pacer.replaced(account.rates, now=self._shared.loop.now())
+        self.account = self.standing.account = account
+        self._callers.caller = caller
+        self.pump()
+
+    def stop(self) -> None:
+        """End the threads that made the calls."""
+        self._callers.stop()
+
     def drain(self) -> None:
         """Start no more calls; what is in flight is settled still."""
         self.draining = True

@@ -60,6 +60,8 @@ class Worker:
         self.loop = PikaLoop()
         self.draining = False
         self.drained = False
+        self.reload_failed = False
+        """Whether the last reload found settings it could not use."""
         self._caller = caller
         self._version = version
         self._stopping_by: float | None = None
@@ -117,7 +119,7 @@ class Worker:
     ) -> Link:
         return Link(
             self.loop,
-            self.settings.amqp_urls,
+            [url.get_secret_value() for url in self.settings.amqp_urls],
             name,
             version=self._version,
             heartbeat=self.settings.heartbeat,
@@ -133,12 +135,13 @@ class Worker:
             self.shared,
             hold=self.settings.hold.total_seconds(),
         )
-        others = [other for other in self.settings.accounts if other is not account]
         queue = self.names.lane(account.name)
         self.lanes[account.name] = lane
-        self.services[queue] = self._service(
-            lane, queue, lane_objects(self.names, account, others), account.name
-        )
+        self.services[queue] = self._service(lane, queue, self._objects(account), account.name)
+
+    def _objects(self, account: Account) -> tuple[Object, ...]:
+        others = (other for other in self.settings.accounts if other.name != account.name)
+        return lane_objects(self.names, account, others)
 
     def _service(
         self, desk: Lane | Strays, queue: str, objects: tuple[Object, ...], account: str = ""
@@ -191,6 +194,40 @@ class Worker:
         for service in self.services.values():
             service.desk.tick()
         self.loop.call_later(TICK, self._tick)
+
+    def adopt(self, settings: Settings) -> None:
+        """Take on other accounts, or changed ones; all else needs a restart."""
+        self.settings, self.reload_failed = settings, False
+        self.recall.watch(settings.accounts)
+        wanted = {account.name: account for account in settings.accounts}
+        for name in [name for name in self.lanes if name not in wanted]:
+            self._retire(name)
+        for account in settings.accounts:
+            lane = self.lanes.get(account.name)
+            if lane is None:
+                self._add_lane(account)
+            elif lane.account != account:
+                lane.adopt(account, self._caller(account))
+            service = self.services[self.names.lane(account.name)]
+            service.consumer.objects = self._objects(account)
+            if self.consuming.connection is not None and self.foundation.trouble is None:
+                service.consumer.refresh(self.consuming.connection)
+        log.info("settings_adopted", accounts=len(wanted))
+
+    def _retire(self, name: str) -> None:
+        """Serve an account no longer: settle what is in flight, give the rest back."""
+        lane, queue = self.lanes.pop(name), self.names.lane(name)
+        service = self.services.pop(queue)
+        lane.drain()
+
+        def look() -> None:
+            if lane.is_quiet:
+                after = ACK_SETTLES_IN
+                self.loop.call_later(after, lambda: service.consumer.end(lane.stop))
+            else:
+                self.loop.call_later(DRAIN_LOOKS_EVERY, look)
+
+        look()
 
     # Down
 

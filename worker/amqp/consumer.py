@@ -62,6 +62,17 @@ class Consumer:
         self._failures = 0
         self._subscribe()
 
+    def refresh(self, connection: SelectConnection) -> None:
+        """Declare `objects` anew, for they have changed; subscribe if that is still to be done."""
+        if self._subscription is None:
+            self.start(connection)
+            return
+
+        def opened(channel: Channel) -> None:
+            declare(channel, self.objects, passive=self._passive, done=channel.close)
+
+        connection.channel(on_open_callback=opened)
+
     def connection_lost(self) -> None:
         """The connection is gone; its channels have told us already."""
         self._connection = None
@@ -76,7 +87,7 @@ class Consumer:
         if self._subscription is not None:
             self._subscription.give_back()
         else:
-            ended()
+            self._finish()
 
     def _subscribe(self) -> None:
         self._timer = None
@@ -127,9 +138,15 @@ class Consumer:
             self._doing = None
             self._failures += 1
         if self._ended is not None:
-            self._ended()
+            self._finish()
         elif self._connection is not None:
             self._loop.call_later(0, self._again)
+
+    def _finish(self) -> None:
+        """Say once that it is over."""
+        ended, self._ended = self._ended, _already
+        if ended is not None:
+            ended()
 
     def _again(self) -> None:
         if self._timer is not None or self._subscription is not None or self._ended is not None:
@@ -137,3 +154,7 @@ class Consumer:
         wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**self._failures) if self._failures else AT_ONCE
         self._failures = min(self._failures + 1, 10)
         self._timer = self._loop.call_later(wait, self._subscribe)
+
+
+def _already() -> None:
+    """What is called when it was over before."""

@@ -1,0 +1,109 @@
+"""The process: its threads, its signals, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+from importlib.metadata import version
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker import log as logging
+from worker import report
+from worker.api.client import Client
+from worker.settings import Settings, environment, load
+from worker.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from worker.account import Account
+    from worker.calls import Caller
+
+log = structlog.get_logger()
+
+DONE, FAILED, BAD_SETTINGS = 0, 1, 78
+LOOK_EVERY = 0.5
+
+
+def client_of(account: Account) -> Caller:
+    """The API client of an account."""
+    return Client(account.endpoint, account.api_key, account.api_secret)
+
+
+class Process:
+    """One worker, its I/O thread, and the main thread that watches over it."""
+
+    def __init__(self, settings: Settings, caller: Callable[[Account], Caller]) -> None:
+        """Build the worker. Raises `OSError` when the state folder cannot be used."""
+        self.worker = Worker(settings, version("task-edit-worker"), caller)
+        self.failed = False
+        self.hurried = False
+        self._thread = Thread(target=self._turn, name="io", daemon=True)
+
+    def start(self) -> None:
+        """Take the signals over and begin."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+        signal.signal(signal.SIGUSR1, self._change_level)
+        self.worker.loop.post(self.worker.start)
+        self._thread.start()
+
+    def wait(self, look: Callable[[], None]) -> int:
+        """Until the worker has ended; `look` is called about twice a second meanwhile."""
+        while self._thread.is_alive() and not self.hurried:
+            self._thread.join(LOOK_EVERY)
+            look()
+        self.worker.closed()
+        if self.hurried or self.failed or not self.worker.drained:
+            log.error("ended", drained=False, hurried=self.hurried)
+            return FAILED
+        log.info("ended", drained=True)
+        return DONE
+
+    def _turn(self) -> None:
+        try:
+            self.worker.loop.run()
+        except BaseException:
+            self.failed = True
+            log.critical("io_thread_failed", exc_info=True)
+            raise
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        """First signal: drain. Second: end at once; what is unacked goes back by itself."""
+        if self.worker.draining or self.hurried:
+            self.hurried = True
+            return
+        log.info("signal", name=signal.Signals(number).name)
+        self.worker.loop.post(self.worker.drain)
+
+    def _reload(self, _: int, __: FrameType | None) -> None:
+        found = load(environment())
+        if isinstance(found, Settings):
+            self.worker.loop.post(lambda: self.worker.adopt(found))
+            return
+        self.worker.reload_failed = True
+        for problem in found:
+            log.error("settings_refused", problem=str(problem))
+
+    def _change_level(self, _: int, __: FrameType | None) -> None:
+        """SIGUSR1: debug, and back."""
+        usual = self.worker.settings.log_level
+        logging.set_level("debug" if logging.level() != "debug" else usual)
+        log.warning("log_level", level=logging.level())
+
+
+def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> int:
+    """Serve until a signal ends it; the process's exit code. Logging is set up by the caller."""
+    for warning in settings.warnings:
+        log.warning("setting", warning=warning)
+    try:
+        process = Process(settings, caller)
+    except OSError as error:
+        log.critical("state_folder", folder=str(settings.state_dir), why=str(error))
+        return BAD_SETTINGS
+    process.start()
+    return process.wait(lambda: None)
