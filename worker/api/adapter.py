@@ -16,7 +16,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from requests import Response, exceptions
-from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
@@ -24,6 +23,7 @@ from worker.api.broken import BrokenCallError, Stage
 from worker.api.dial import Origin, dial
 from worker.api.head import head
 from worker.api.idle import LONGEST_IDLE, Idle
+from worker.api.timed import TimedAdapter
 from worker.api.wire import Wire
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 
 
-class DeadlineAdapter(HTTPAdapter):
+class DeadlineAdapter(TimedAdapter):
     """Sends requests and reads replies, each whole and in time; safe for many threads.
 
     `connect_timeout` is for a new connection, TLS included; `call_timeout` from the first byte

@@ -4,111 +4,112 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
-
-import requests
 
 from worker.api.adapter import DeadlineAdapter
 from worker.api.broken import BrokenCallError
-from worker.api.dial import BAD_URL, Origin, trust
-from worker.api.head import head
+from worker.api.detour import Detour
+from worker.api.dial import Origin, trust
+from worker.api.head import head, prepared
+from worker.api.probe import Probe, probe
 from worker.core.answer import answer
 from worker.core.reply import Answered, Reply, Unanswered
 from worker.core.sign import signature
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import SecretStr
 
     from worker.account import Endpoint
+    from worker.api.reader import HttpReply
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _KEY = re.compile(r"[\x21-\x7e]+")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Client:
     """Calls taskEdit of one account; many threads may call at once.
 
     requests prepares the request once, as a template (URL, header rules), and each call goes
-    straight to the adapter: through `Session` a call costs about five times the CPU, for
-    cookies, redirects, environment and hooks that this API has no use for.
+    straight to the adapter: through `Session` a call costs several times the CPU, for cookies,
+    redirects, environment and hooks that this API has no use for.
 
-    Raises `ValueError`, in a sentence without the secrets, for a URL, key or CA file that
+    Raises `ValueError`, in a sentence without the secrets, for a URL, key, proxy or CA file that
     cannot be used.
     """
 
     def __init__(self, endpoint: Endpoint, api_key: str, api_secret: SecretStr) -> None:
         if not _KEY.fullmatch(api_key):
             raise ValueError("the API key must be visible ASCII characters, without spaces")
+        self._endpoint = endpoint
         self._key = api_key
         self._secret = api_secret
+        fixed = {"Content-Type": "application/json;charset=UTF-8", "Api-Key": api_key}
+        template = prepared("POST", f"{endpoint.url}/taskEdit", fixed)
+        self._origin = Origin.of(str(template.url))
+        if self._origin.secure:
+            _check(endpoint.ca_file)
+        self._head = head(template)
         self._adapter = DeadlineAdapter(
             endpoint.connect_timeout, endpoint.call_timeout, endpoint.ca_file
         )
-        template = _template(endpoint.url, api_key)
-        self._origin = Origin.of(str(template.url))
-        self._head = head(template)
-        if self._origin.secure:
-            _check(endpoint.ca_file)
+        self._detour = Detour(template, endpoint) if endpoint.proxy else None
 
     def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
-        """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds, our clock).
+        """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
         Trouble of any kind with the API or on the way to it is a reply. `traceparent` is passed
         on if it is one (W3C Trace Context), else left out.
         """
+        secret = self._secret.get_secret_value()
+        signed = {
+            "Sign": signature(self._key, secret, str(timestamp)),
+            "Timestamp": str(timestamp),
+        }
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            signed["traceparent"] = traceparent
         try:
-            reply = self._adapter.exchange(
-                self._origin, self._request(body, timestamp, traceparent)
-            )
+            reply = self._exchange(signed, body)
         except BrokenCallError as error:
             return Unanswered(error.detail)
         now = datetime.fromtimestamp(timestamp, UTC)
-        return self._discreet(answer(reply.code, reply.headers, reply.body, now=now))
+        return _discreet(
+            answer(reply.code, reply.headers, reply.body, now=now), (secret, self._key)
+        )
+
+    def probe(self) -> Probe:
+        """Look whether the API's host is there, without calling taskEdit."""
+        return probe(self._endpoint)
 
     def close(self) -> None:
         """Close the kept connections."""
         self._adapter.close()
+        if self._detour is not None:
+            self._detour.close()
 
-    def _request(self, body: bytes, timestamp: int, traceparent: str | None) -> bytes:
-        sign = signature(self._key, self._secret.get_secret_value(), str(timestamp))
-        trace = ""
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
-            trace = f"traceparent: {traceparent}\r\n"
-        signed = (
-            f"Sign: {sign}\r\nTimestamp: {timestamp}\r\n{trace}Content-Length: {len(body)}\r\n\r\n"
-        )
-        return self._head + signed.encode() + body
-
-    def _discreet(self, reply: Reply) -> Reply:
-        """The reply without our credentials, should the API's words repeat them."""
-        secret = self._secret.get_secret_value()
-        match reply:
-            case Answered(reason=str(words)) if secret in words or self._key in words:
-                words = words.replace(secret, "***").replace(self._key, "***")
-                return Answered(reply.status, words, reply.date, reply.retry_after)
-            case _:
-                return reply
+    def _exchange(self, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        if self._detour is not None:
+            return self._detour.exchange(headers, body)
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        lines.append(f"Content-Length: {len(body)}\r\n\r\n")
+        return self._adapter.exchange(self._origin, self._head + "".join(lines).encode() + body)
 
 
-def _template(url: str, api_key: str) -> requests.PreparedRequest:
-    headers = {
-        "User-Agent": f"task-edit-worker/{version('task-edit-worker')}",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json;charset=UTF-8",
-        "Api-Key": api_key,
-    }
-    try:
-        template = requests.Request("POST", f"{url}/taskEdit", headers=headers).prepare()
-    except requests.RequestException:
-        raise ValueError(BAD_URL) from None
-    del template.headers["Content-Length"]
-    return template
+def _discreet(reply: Reply, secrets: tuple[str, ...]) -> Reply:
+    """The reply without our credentials, should the API's words repeat them."""
+    match reply:
+        case Answered(reason=str(words)) if any(secret in words for secret in secrets):
+            for secret in secrets:
+                words = words.replace(secret, "***")
+            return Answered(reply.status, words, reply.date, reply.retry_after)
+        case _:
+            return reply
 
 
 def _check(ca_file: str | None) -> None:
     try:
         trust(ca_file)
     except OSError as error:
-        raise ValueError(f"the CA file {ca_file} cannot be used ({error.strerror})") from None
+        why = error.strerror or "it holds no certificate"
+        raise ValueError(f"the CA file {ca_file} cannot be used ({why})") from None

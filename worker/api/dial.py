@@ -23,8 +23,7 @@ from worker.api.broken import (
     no_connect,
     no_tls,
 )
-
-BAD_URL = "the API's URL must begin with https:// or http:// and name a host"
+from worker.api.head import BAD_URL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,45 @@
-"""The head of a request as bytes."""
+"""Requests as requests prepares them, and their heads as bytes."""
 
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import requests
 from requests.exceptions import InvalidHeader
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
+    from collections.abc import Mapping
+
+BAD_URL = "the API's URL must begin with https:// or http:// and name a host"
 
 _HARMLESS = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 """What a header value may hold (RFC 9110, 5.5): no control characters but the tab."""
 
 
-def head(request: PreparedRequest) -> bytes:
+def prepared(
+    method: str, url: str, headers: Mapping[str, str] | None = None
+) -> requests.PreparedRequest:
+    """A request without a body, with our name and no wish for compression.
+
+    `ValueError` if the URL cannot be used.
+    """
+    ours = {
+        "User-Agent": f"task-edit-worker/{version('task-edit-worker')}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
+    try:
+        request = requests.Request(method, url, headers={**ours, **(headers or {})}).prepare()
+    except requests.RequestException:
+        raise ValueError(BAD_URL) from None
+    request.headers.pop("Content-Length", None)
+    return request
+
+
+def head(request: requests.PreparedRequest) -> bytes:
     """Request line and headers of `request`, without the empty line that ends them.
 
     Raises `requests.exceptions.InvalidHeader` for a value that would end its line: requests
