@@ -1,98 +1,21 @@
-"""Edits made up by hypothesis: good ones, and good ones damaged in every way that JSON allows."""
+"""Edits made up to be refused, or just not: every field with every kind of value, and mixtures."""
 
 from __future__ import annotations
 
-import operator
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 
 from schemas import TaskEdit
 from tests.unit.schemas.builders import ABSENT
 
-INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-years = st.sampled_from([0, 1, 4, 100, 400, 1900, 2000, 2023, 2024, 2026, 9999])
-calendar_dates = st.dates().map(str) | st.builds(
-    "{:04}-{:02}-{:02}".format, years, st.integers(0, 13), st.integers(0, 32)
-)
-clock_times = st.times().map(lambda time: time.isoformat("minutes")) | st.builds(
-    "{:02}:{:02}".format, st.integers(0, 25), st.integers(0, 61)
-)
-offsets = st.sampled_from(
-    [
-        "",
-        "Z",
-        "z",
-        "+08",
-        "+0800",
-        "+08:00",
-        "-03:30",
-        "+14:00",
-        "+23:59",
-        "+24:00",
-        "+8:00",
-        "08:00",
-    ]
-)
-fractions = st.sampled_from(["", ".5", ",5", ".123456789", ".1234567890", ".", ":00"])
-date_times = st.builds(
-    "{}{}{}{}{}{}".format,
-    calendar_dates,
-    st.sampled_from(["T", " ", "t", "", "  ", "_"]),
-    clock_times,
-    st.sampled_from([":00", ":59", ":60", "", ":5", "."]),
-    fractions,
-    offsets,
-) | st.datetimes().map(lambda moment: moment.isoformat(" ", "seconds"))
-blanks = st.text("\t\n\x0b\x0c\r\x1c\x1f \x85\xa0\u1680\u2007\u2028\u3000\ufeff\u200b", max_size=3)
-texts = st.text(max_size=5) | blanks
-days = st.sampled_from(
-    ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY", "monday", ""]
-)
-conditions = st.sampled_from(
-    ["CALL_LOSS", "BUSY", "FROM_PHONE_ERROR", "SYSTEM_ERROR", "VACANT_NUMBER", "VACANT", "busy"]
-)
-small = st.sampled_from([-1, 0, 1, 2, 3, 4, 1439, 1440, 1441])
-large = st.sampled_from([INT_MAX, INT_MAX + 1, LONG_MAX, LONG_MAX + 1, 2**64, 10**30])
-numbers = small | large | large.map(operator.neg) | st.sampled_from([-(2**31), -(2**31) - 1])
-odd_numbers = st.sampled_from([0.0, -0.0, 1.0, 1.5, 3.0, 1e3, 1e300, float(2**31)])
-scalars = st.none() | st.booleans() | numbers | odd_numbers | texts
-anything = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
-    max_leaves=4,
-)
+    Path = tuple[str | int, ...]
 
-
-def spans(start: str, end: str, values: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
-    span = st.fixed_dictionaries({start: values, end: values})
-    return st.lists(span, max_size=4)
-
-
-of_each_field: dict[str, st.SearchStrategy[Any]] = {
-    "appId": texts,
-    "jobId": numbers,
-    "name": texts,
-    "dialogFlowId": numbers,
-    "mode": st.sampled_from(["MANUAL", "AUTO", "auto", "AUTO ", ""]),
-    "startDateTime": date_times,
-    "endDateTime": date_times,
-    "dailyStartDateTime": clock_times,
-    "dailyEndDateTime": clock_times,
-    "robotCount": numbers,
-    "jobPhoneNumberId": numbers,
-    "inactiveTimeList": spans("startTime", "endTime", clock_times),
-    "inactiveDateList": spans("startDate", "endDate", calendar_dates),
-    "daysOfWeek": st.lists(days, max_size=8),
-    "redial": st.booleans(),
-    "redialCondition": st.lists(conditions, max_size=4),
-    "redialInterval": numbers,
-    "redialTimes": numbers,
-}
-"""Values of the right type, on both sides of what is allowed."""
-
-good: dict[str, Any] = {
+GOOD: Final[dict[str, Any]] = {
     "appId": "LILIN888",
     "jobId": 123,
     "name": "Autumn reminder",
@@ -112,24 +35,86 @@ good: dict[str, Any] = {
     "redialInterval": 30,
     "redialTimes": 2,
 }
-fields = st.sampled_from(sorted(TaskEdit.model_fields))
-paths = st.sampled_from(
-    [(field,) for field in sorted(TaskEdit.model_fields)] * 2
-    + [("inactiveTimeList", 0, "startTime"), ("inactiveTimeList", 0, "endTime")]
-    + [("inactiveDateList", 0, "startDate"), ("inactiveDateList", 0, "endDate")]
-    + [("inactiveTimeList", 0), ("inactiveDateList", 0), ("daysOfWeek", 0), ("redialCondition", 0)]
-    + [("inactiveTimeList", 0, "Endtime"), ("redialTime",), ("",), ("job_id",)]
+
+BOUNDS: Final = (0, 1, 3, 1440, -(2**31), 2**31 - 1, -(2**63), 2**63 - 1, 2**64, 10**30)
+NUMBERS: Final = sorted({bound + step for bound in BOUNDS for step in (-1, 0, 1)})
+ODD_NUMBERS: Final = (0.0, -0.0, 1.0, 1.5, 3.0, 1e3, 1440.0, 1e300, float(2**31))
+CLOCK_TIMES: Final = (
+    *("00:00", "09:00", "12:30", "19:59", "20:00", "23:59", "24:00", "09:60", "9:00", "09:0"),
+    *("0900", "09:00:00", "09:00 ", " 09:00", "09:00\n", "٠٩:00", "-1:00", "09.00"),
 )
-changes = (
-    fields.flatmap(lambda name: st.tuples(st.just((name,)), of_each_field[name]))
-    | st.tuples(paths, anything)
-    | st.tuples(paths, st.sampled_from([ABSENT, None]))
+DATES: Final = (
+    *("2026-12-05", "2024-02-29", "2023-02-29", "2000-02-29", "1900-02-29", "2100-02-29"),
+    *("0004-02-29", "0000-02-29", "0000-01-01", "0001-01-01", "9999-12-31", "0100-02-29"),
+    *("2026-04-30", "2026-04-31", "2026-01-31", "2026-01-32", "2026-02-30", "2026-00-01"),
+    *("2026-13-01", "2026-12-00", "2026-1-01", "26-01-01", "12026-01-01", "2026/01/01"),
+    *("2026-12-05\n", " 2026-12-05", "20261205", "2026-W01-1", "1000-01-01", "0990-10-10"),
+)
+OFFSETS: Final = (
+    *("", "Z", "z", "+08", "+0800", "+08:00", "-03:30", "+14:00", "+23:59", "+24:00", "+8:00"),
+    *("08:00", "-00:00", "+08:60", "+08:0", " +08:00", "+-8:00"),
+)
+FRACTIONS: Final = ("", ".5", ",5", ".123456789", ".1234567890", ".", ":00", ".5.5")
+SECONDS: Final = (":00", ":59", ":60", "", ":5", ":")
+BETWEEN: Final = ("T", " ", "t", "", "  ", "_")
+
+
+def _moments() -> Iterator[str]:
+    """Date-times: every date in both forms, and every way of writing one of them."""
+    for date in DATES:
+        yield f"{date} 09:30:00"
+        yield f"{date}T09:30:00Z"
+    for time in CLOCK_TIMES:
+        yield f"2026-12-05 {time}:00"
+        yield f"2026-12-05T{time}Z"
+    for between, seconds, fraction, offset in product(BETWEEN, SECONDS, FRACTIONS[:2], OFFSETS):
+        yield f"2026-12-05{between}09:30{seconds}{fraction}{offset}"
+    for fraction, offset in product(FRACTIONS, ("", "Z", "+08:00")):
+        yield f"2026-12-05T09:30:00{fraction}{offset}"
+
+
+MOMENTS: Final = tuple(dict.fromkeys(_moments()))
+BLANKS: Final = tuple("\t\n\x0b\x0c\r\x1c\x1f \x85\xa0\u1680\u2007\u2028\u3000\ufeff\u200b\x00")
+WORDS: Final = (
+    *("", "MANUAL", "AUTO", "auto", "AUTO ", "MONDAY", "SUNDAY", "monday", "CALL_LOSS", "BUSY"),
+    *("VACANT_NUMBER", "VACANT", "true", "null", "123", "1.0", "秋", "😀", " \t ", "a\n", *BLANKS),
+)
+SPANS: Final[tuple[dict[str, str | None], ...]] = (
+    {"startTime": "12:00", "endTime": "13:00"},
+    {"startDate": "2026-12-05", "endDate": "2026-12-06"},
+    {"startTime": "12:00", "endTime": "13:00", "name": None},
+    {"startTime": "12:00", "endTime": None},
+    {"startDate": "2026-12-05"},
+    {},
+)
+SCALARS: Final = (*(None, True, False, *NUMBERS, *ODD_NUMBERS, *WORDS, *CLOCK_TIMES, *DATES),)
+LISTS: Final = (
+    *([], [[]], [None], [1], ["MONDAY"] * 8, ["BUSY"] * 11, ["SUNDAY", "BUSY"], ["Monday"]),
+    *([span] * count for span in SPANS for count in (1, 3, 4)),
+)
+VALUES: Final = (ABSENT, *SCALARS, *LISTS, *SPANS, {"": {"": []}})
+
+FIELDS: Final = tuple((name,) for name in TaskEdit.model_fields)
+PLACES: Final[tuple[Path, ...]] = (
+    *FIELDS,
+    *(("inactiveTimeList", 0, name) for name in ("startTime", "endTime", "Endtime", "")),
+    *(("inactiveDateList", 0, name) for name in ("startDate", "endDate", "jobId")),
+    *((name, 0) for name in GOOD if name.endswith("List") or isinstance(GOOD[name], list)),
+    *(("redialTime",), ("",), ("job_id",), ("startTime",)),
 )
 
 
-def _changed(document: Any, path: tuple[str | int, ...], value: Any) -> Any:  # noqa: ANN401
-    """The same JSON with another value at the path, as far as there is such a place."""
-    step, rest = path[0], path[1:]
+def damaged(*changes: tuple[Path, Any]) -> dict[str, Any]:
+    """A good edit with other values at some places, as far as there are such places."""
+    document: Any = GOOD
+    for place, value in changes:
+        document = _changed(document, place, value)
+    found: dict[str, Any] = document
+    return found
+
+
+def _changed(document: Any, place: Path, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    step, rest = place[0], place[1:]
     if isinstance(document, list) and isinstance(step, int) and document:
         first = _changed(document[0], rest, value) if rest else value
         return [item for item in (first, *document[1:]) if item is not ABSENT]
@@ -137,15 +122,46 @@ def _changed(document: Any, path: tuple[str | int, ...], value: Any) -> Any:  # 
         return document
     if rest:
         return document | {step: _changed(document.get(step), rest, value)}
-    return {k: v for k, v in (document | {step: value}).items() if v is not ABSENT}
+    return {name: v for name, v in (document | {step: value}).items() if v is not ABSENT}
 
 
-def _damaged(wrongs: list[tuple[tuple[str | int, ...], Any]]) -> dict[str, Any]:
-    document: Any = good
-    for path, value in wrongs:
-        document = _changed(document, path, value)
-    found: dict[str, Any] = document
-    return found
+def every_single_damage() -> Iterator[dict[str, Any]]:
+    """Every value in every place, in a job of either mode."""
+    for mode, place in product(("MANUAL", "AUTO"), PLACES):
+        for value in (*VALUES, *MOMENTS) if str(place[-1]).endswith("DateTime") else VALUES:
+            yield damaged((("mode",), mode), (place, value))
 
 
-edits: st.SearchStrategy[dict[str, Any]] = st.lists(changes, max_size=4).map(_damaged)
+places = st.sampled_from(PLACES)
+scalars = (
+    st.sampled_from((*SCALARS, *MOMENTS))
+    | st.text(max_size=4)
+    | st.integers()
+    | st.dates().map(str)
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+likely = st.sampled_from(
+    (
+        *((("jobId",), value) for value in (1, 2**31, 2**63 - 1)),
+        *((("startDateTime",), f"{date} 00:00:00") for date in DATES[:5:3]),
+        *(
+            (("endDateTime",), value)
+            for value in ("2027-01-01T00:00Z", "2026-11-30 00:00:00", None, ABSENT)
+        ),
+        *(((name,), value) for name in ("daysOfWeek", "redialTimes") for value in (None, ABSENT)),
+        *((("inactiveTimeList",), [SPANS[0]] * count) for count in range(4)),
+        (("mode",), "AUTO"),
+    )
+)
+odd = st.tuples(places, st.sampled_from(VALUES) | anything)
+
+edits = st.builds(
+    lambda most, last: damaged(*most, *last),
+    st.lists(likely, max_size=4),
+    st.lists(odd, max_size=1) | st.lists(odd, max_size=3),
+)
+"""Mixtures: some changes that the schema takes, and often one or more that are not."""
