@@ -29,11 +29,11 @@ from worker.suspects import Suspects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.account import Account
-    from worker.calls import Caller
     from worker.amqp.topology import Object
+    from worker.calls import Caller
     from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -114,9 +114,7 @@ class Worker:
         self.publishing.open()
         self._tick()
 
-    def _link(
-        self, name: str, up: Callable[[SelectConnection], None], down: Callable[[], None]
-    ) -> Link:
+    def _link(self, name: str, up: Callable[[Connection], None], down: Callable[[], None]) -> Link:
         return Link(
             self.loop,
             [url.get_secret_value() for url in self.settings.amqp_urls],
@@ -150,11 +148,9 @@ class Worker:
             return None if self.journal.missing is not None else self.recall.taken(account)
 
         passive = not self.settings.declare
-        return Service(
-            self.loop, self.journal, desk, queue, objects, passive=passive, taken=taken
-        )
+        return Service(self.loop, self.journal, desk, queue, objects, passive=passive, taken=taken)
 
-    def _consumer_up(self, connection: SelectConnection) -> None:
+    def _consumer_up(self, connection: Connection) -> None:
         self.journal.start(connection)
         connection.channel(on_open_callback=self.lease.start)
         self.foundation.start(connection)

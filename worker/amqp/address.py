@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pika.connection import Parameters
 
 
-
 def parameters(url: str, *, name: str, version: str, heartbeat: timedelta) -> Parameters:
-    """pika's parameters for one ``amqp://`` or ``amqps://`` URL.
+    """Parameters of pika for one ``amqp://`` or ``amqps://`` URL.
 
     TLS verifies the server's name and authority; ``?cacertfile=…&certfile=…&keyfile=…`` name
     other files than the system's. Raises `ValueError` or `OSError` for a URL or file that is

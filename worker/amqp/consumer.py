@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker.amqp.subscription import Subscription
-from worker.amqp.topology import described, declare
+from worker.amqp.topology import declare, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
 
     from worker.amqp.loop import PikaLoop
     from worker.amqp.topology import Object
@@ -48,7 +48,7 @@ class Consumer:
         self._passive = passive
         self._deliver = deliver
         self._lost = lost
-        self._connection: SelectConnection | None = None
+        self._connection: Connection | None = None
         self._subscription: Subscription | None = None
         self._opening = False
         self._doing: Object | None = None
@@ -56,13 +56,13 @@ class Consumer:
         self._ended: Callable[[], None] | None = None
         self._timer: object | None = None
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Subscribe on a fresh connection."""
         self._connection = connection
         self._failures = 0
         self._subscribe()
 
-    def refresh(self, connection: SelectConnection) -> None:
+    def refresh(self, connection: Connection) -> None:
         """Declare `objects` anew, for they have changed; subscribe if that is still to be done."""
         if self._subscription is None:
             self.start(connection)

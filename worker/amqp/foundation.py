@@ -11,8 +11,8 @@ from worker.amqp.topology import declare, described
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
 
     from worker.amqp.loop import PikaLoop
     from worker.amqp.topology import Object
@@ -50,13 +50,13 @@ class Foundation:
         self._todo: list[Object] = []
         self._doing: Object | None = None
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Declare everything on a fresh connection."""
         self.mismatches, self.optional_trouble = (), None
         self._todo = list(self._all)
         self._proceed(connection)
 
-    def _proceed(self, connection: SelectConnection) -> None:
+    def _proceed(self, connection: Connection) -> None:
         if not connection.is_open:
             return
 
@@ -105,7 +105,7 @@ class Foundation:
         self._todo = []
         log.warning("journal_unavailable", why=why)
 
-    def _try_again(self, connection: SelectConnection, why: str) -> None:
+    def _try_again(self, connection: Connection, why: str) -> None:
         if why != self.trouble:
             log.error("declaration_refused", why=why)
         self.trouble = why

@@ -7,11 +7,13 @@ ours, all its events are our own.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
 
+from worker.amqp.wire import received
 from worker.core.delivery import PERSISTENT, Properties, Publication
 from worker.core.memory import EVENTS_AT_MOST
 from worker.settler import Fate
@@ -19,13 +21,12 @@ from worker.settler import Fate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
     from pika.channel import Channel
-    from pika.spec import Basic
+    from pika.connection import Connection
+    from pika.spec import Basic, BasicProperties
 
     from worker.amqp.loop import PikaLoop
     from worker.amqp.publisher import ConfirmedPublisher
-    from worker.amqp.wire import WireProperties
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Journal:
         self._publisher = publisher
         self._queue = queue
         self._recall = recall
-        self._connection: SelectConnection | None = None
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._askers: list[Callable[[], None]] = []
         self._reading: list[Callable[[], None]] = []
@@ -64,7 +65,7 @@ class Journal:
         self._unacked = 0
         self._from_the_end = False
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Read on this connection from now on."""
         self._connection = connection
         self.missing = None
@@ -128,11 +129,13 @@ class Journal:
         self._connection.channel(on_open_callback=opened)
 
     def _received(
-        self, channel: Channel, method: Basic.Deliver, properties: WireProperties, body: bytes
+        self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         if channel is not self._channel:
             return
-        stated = properties.core.headers.text("x-stream-offset")
+        delivery = received(method, properties, body, datetime.now(UTC))
+        had = delivery.properties
+        stated = had.headers.text("x-stream-offset")
         if stated is None:
             self._leave(channel)
             self.missing = f"{self._queue} is no stream"
@@ -146,17 +149,16 @@ class Journal:
             return
         self._from_the_end = False
         self._next_offset = max(self._next_offset, offset + 1)
-        if properties.core.type != MARKER:
-            exchange, key = _text(method.exchange), _text(method.routing_key)
-            self._recall(Publication(exchange, key, body, properties.core))
-        elif properties.core.message_id == self._marker:
+        if had.type != MARKER:
+            self._recall(Publication(delivery.exchange, delivery.routing_key, body, had))
+        elif had.message_id == self._marker:
             self._leave(channel)
             self._finish()
             return
         self._unacked += 1
         if self._unacked >= ACK_EVERY:
             self._unacked = 0
-            channel.basic_ack(method.delivery_tag, multiple=True)
+            channel.basic_ack(delivery.tag, multiple=True)
 
     def _leave(self, channel: Channel) -> None:
         self._channel = None
@@ -188,7 +190,3 @@ class Journal:
             callback()
         if self._askers:
             self._begin()
-
-
-def _text(name: str | bytes) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
+    from pika.connection import Connection
+
     from worker.amqp.loop import PikaLoop
 
 log = structlog.get_logger()
@@ -32,7 +34,7 @@ class Link:
     sentence that says why; `changed` whenever RabbitMQ blocks or unblocks the connection.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (where to, who asks, and whom to tell)
         self,
         loop: PikaLoop,
         urls: Sequence[str],
@@ -40,7 +42,7 @@ class Link:
         *,
         version: str,
         heartbeat: timedelta,
-        up: Callable[[SelectConnection], None],
+        up: Callable[[Connection], None],
         down: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
     ) -> None:

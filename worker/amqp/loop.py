@@ -29,7 +29,7 @@ class PikaLoop:
 
     def cancel(self, timer: object) -> None:
         """Forget a timer."""
-        self.ioloop.remove_timeout(timer)
+        self.ioloop.remove_timeout(timer)  # type: ignore[arg-type]
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call back soon on the loop's thread; callable from any thread."""

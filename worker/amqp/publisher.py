@@ -20,8 +20,8 @@ from worker.settler import Fate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
     from pika.frame import Method
 
     from worker.amqp.loop import PikaLoop
@@ -50,7 +50,7 @@ class ConfirmedPublisher:
         """`changed` is called when the publisher has become able to publish."""
         self._loop = loop
         self._changed = changed
-        self._connection: SelectConnection | None = None
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._tag = 0
         self._outstanding: dict[int, _Pending] = {}
@@ -74,7 +74,7 @@ class ConfirmedPublisher:
         self._backlog.append(_Pending(publication, wanted, done))
         self._flush()
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Open a channel on a fresh connection."""
         self._connection = connection
         connection.channel(on_open_callback=self._opened)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from worker.amqp.wire import WireProperties
 
 if TYPE_CHECKING:
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
 
     from worker.amqp.link import Link
     from worker.core.delivery import Publication
@@ -44,7 +44,7 @@ class ReplyPublisher:
             self._link.open()
         self._flush()
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Open a channel on a fresh connection."""
         connection.channel(on_open_callback=self._opened)
 

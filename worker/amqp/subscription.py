@@ -8,21 +8,20 @@ it, so `give_back` and `end` keep pika from cancelling.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from pika.exceptions import ChannelWrongStateError
 
-from worker.core.delivery import Delivery
+from worker.amqp.wire import received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pika.channel import Channel
-    from pika.spec import Basic
+    from pika.spec import Basic, BasicProperties
 
-    from worker.amqp.wire import WireProperties
-    from worker.core.delivery import Source
+    from worker.core.delivery import Delivery, Source
 
 log = structlog.get_logger()
 
@@ -73,20 +72,10 @@ class Subscription:
         self._begun()
 
     def _received(
-        self, _: Channel, method: Basic.Deliver, properties: WireProperties, body: bytes
+        self, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        if not self.alive:
-            return
-        delivery = Delivery(
-            method.delivery_tag,
-            _text(method.exchange),
-            _text(method.routing_key),
-            method.redelivered,
-            properties.core,
-            body,
-            datetime.now(UTC),
-        )
-        self._deliver(delivery, self)
+        if self.alive:
+            self._deliver(received(method, properties, body, datetime.now(UTC)), self)
 
     def _cancelled(self, _: object) -> None:
         """RabbitMQ has cancelled us: the queue was deleted, moved, or we were too slow to ack."""
@@ -101,15 +90,11 @@ class Subscription:
 def _close(channel: Channel) -> None:
     """`Channel.Close` and no cancel, by way of a cancel that does nothing."""
 
-    def keep_consuming(*_: Any, **__: Any) -> None:
+    def keep_consuming(*_: object, **__: object) -> None:
         """Stand in for `basic_cancel`, which pika's `close` calls for every consumer."""
 
-    channel.basic_cancel = keep_consuming
+    channel.basic_cancel = keep_consuming  # type: ignore[method-assign]
     try:
         channel.close()
     except ChannelWrongStateError:
         return  # closing or closed already
-
-
-def _text(name: str | bytes) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")

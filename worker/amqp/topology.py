@@ -75,9 +75,7 @@ def journal(names: Names) -> tuple[Object, ...]:
     return Queue(names.journal, arguments), Binding(names.events, names.journal, "#")
 
 
-def lane_objects(
-    names: Names, account: Account, others: Iterable[Account]
-) -> tuple[Object, ...]:
+def lane_objects(names: Names, account: Account, others: Iterable[Account]) -> tuple[Object, ...]:
     """An account's lane: its queue, what is bound to it, and what must not be any more."""
     queue = names.lane(account.name)
     own = account.bounds.app_ids

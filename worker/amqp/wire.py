@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pika import spec
 
-from worker.core.delivery import Properties
+from worker.core.delivery import Delivery, Properties
 from worker.core.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 _FLAGS = Struct(">H")
 _LENGTH = Struct(">I")
@@ -73,7 +74,7 @@ _FIELDS: tuple[tuple[int, str, Any, Callable[[Any], bytes]], ...] = (
 """Flag, name, decoder and encoder of each property, in the order of the wire (AMQP 0-9-1)."""
 
 
-class WireProperties(spec.BasicProperties):  # type: ignore[misc]
+class WireProperties(spec.BasicProperties):
     """pika's properties with the core's `Properties` inside."""
 
     def __init__(self, properties: Properties = Properties()) -> None:  # noqa: B008 (frozen)
@@ -102,6 +103,28 @@ class WireProperties(spec.BasicProperties):  # type: ignore[misc]
                 pieces.append(write(value))
         pieces[0] = _FLAGS.pack(flags)
         return pieces
+
+
+def received(
+    method: spec.Basic.Deliver, properties: spec.BasicProperties, body: bytes, at: datetime
+) -> Delivery:
+    """A delivery from what pika hands to a consumer; `at`: aware, UTC."""
+    if not isinstance(properties, WireProperties) or method.delivery_tag is None:
+        message = "pika decoded a message before worker.amqp.wire.install was called"
+        raise TypeError(message)
+    return Delivery(
+        method.delivery_tag,
+        _name(method.exchange),
+        _name(method.routing_key),
+        bool(method.redelivered),
+        properties.core,
+        body,
+        at,
+    )
+
+
+def _name(name: str | bytes | None) -> str:
+    return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name or ""
 
 
 def install() -> None:
