@@ -6,13 +6,15 @@ import fnmatch
 import random
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
-from ops.simulator.faults import Fault
+from ops.simulator.faults.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
+
+Sort = Literal["status", "fault", "latency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,25 @@ class Selector:
     name: str | None = None
     share: float = 1.0
 
-    def fits(self, account: str | None, job: int | None, name: str | None) -> bool:
-        """Whether a call with these is meant (chance left out)."""
+    def fits(self, who: Who) -> bool:
+        """Whether this call is meant (chance left out)."""
         return (
-            (self.account is None or self.account == account)
-            and (self.job is None or self.job == job)
-            and (self.name is None or (name is not None and fnmatch.fnmatchcase(name, self.name)))
+            (self.account is None or self.account == who.account)
+            and (self.job is None or self.job == who.job)
+            and (
+                self.name is None
+                or (who.name is not None and fnmatch.fnmatchcase(who.name, self.name))
+            )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What a selector can see of a call: api key, jobId and name as far as they were given."""
+
+    account: str | None
+    job: int | None
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,15 @@ class Latency:
 
 
 Effect = Status | Fault | Latency
+_SORTS: dict[type, Sort] = {Status: "status", Fault: "fault", Latency: "latency"}
 
 
 @dataclass(slots=True)
 class Cue:
-    """An effect for the calls of a selector; `left` uses and `until` (epoch), None for no end."""
+    """An effect for the calls of a selector; `left` uses and `until` (epoch), None for no end.
+
+    `state`: it stands for a state of an account, and goes when the account runs again.
+    """
 
     number: int
     selector: Selector
@@ -75,6 +93,17 @@ class Cue:
     until: float | None
     state: bool = False
 
+    def is_over(self, now: float) -> bool:
+        """Used up, or its time is over."""
+        return (self.left is not None and self.left <= 0) or (
+            self.until is not None and now >= self.until
+        )
+
+    def buries(self, other: Cue) -> bool:
+        """Whether the older cue can never be reached again: this one fits always and for good."""
+        endless = self.left is None and self.until is None and self.selector.share >= 1
+        return endless and (other.selector, other.state) == (self.selector, self.state)
+
 
 @dataclass(slots=True)
 class Cues:
@@ -82,7 +111,8 @@ class Cues:
 
     chance: random.Random = field(default_factory=random.Random)
     _numbers: count[int] = field(default_factory=lambda: count(1))
-    _by_job: dict[tuple[type, int | None], list[Cue]] = field(default_factory=dict)
+    # By sort and job, since thousands of jobs may have a cue of their own.
+    _places: dict[tuple[Sort, int | None], list[Cue]] = field(default_factory=dict)
 
     def add(
         self,
@@ -95,42 +125,38 @@ class Cues:
     ) -> int:
         """Take a cue in, for the next `times` calls and up to `until` (epoch); its number."""
         cue = Cue(next(self._numbers), selector, effect, times, until, state)
-        self._by_job.setdefault((type(effect), selector.job), []).append(cue)
+        place = self._places.setdefault((_SORTS[type(effect)], selector.job), [])
+        place[:] = [*(older for older in place if not cue.buries(older)), cue]
         return cue.number
 
-    def take(
-        self, sort: type, account: str | None, job: int | None, name: str | None, now: float
-    ) -> Effect | None:
+    @overload
+    def take(self, sort: Literal["status"], who: Who, now: float) -> Status | None: ...
+    @overload
+    def take(self, sort: Literal["fault"], who: Who, now: float) -> Fault | None: ...
+    @overload
+    def take(self, sort: Literal["latency"], who: Who, now: float) -> Latency | None: ...
+    def take(self, sort: Sort, who: Who, now: float) -> Effect | None:
         """The effect of this sort for a call, used once; None when no cue fits."""
-        best: Cue | None = None
-        for place in {job, None}:
-            found = self._latest((sort, place), account, job, name, now)
-            if found is not None and (best is None or found.number > best.number):
-                best = found
+        best = self._latest((sort, None), who, now)
+        if who.job is not None:
+            own = self._latest((sort, who.job), who, now)
+            if own is not None and (best is None or own.number > best.number):
+                best = own
         if best is None:
             return None
         if best.left is not None:
             best.left -= 1
         return best.effect
 
-    def _latest(
-        self,
-        place: tuple[type, int | None],
-        account: str | None,
-        job: int | None,
-        name: str | None,
-        now: float,
-    ) -> Cue | None:
-        cues = self._by_job.get(place)
+    def _latest(self, place: tuple[Sort, int | None], who: Who, now: float) -> Cue | None:
+        cues = self._places.get(place)
         if not cues:
             return None
-        if any(_is_over(cue, now) for cue in cues):
-            cues[:] = [cue for cue in cues if not _is_over(cue, now)]
+        if any(cue.is_over(now) for cue in cues):
+            cues[:] = [cue for cue in cues if not cue.is_over(now)]
         for cue in reversed(cues):
-            selector = cue.selector
-            if selector.fits(account, job, name) and (
-                selector.share >= 1 or self.chance.random() < selector.share
-            ):
+            share = cue.selector.share
+            if cue.selector.fits(who) and (share >= 1 or self.chance.random() < share):
                 return cue
         return None
 
@@ -144,19 +170,20 @@ class Cues:
 
     def clear(self) -> None:
         """Forget all."""
-        self._by_job.clear()
+        self._places.clear()
 
     def alive(self, now: float) -> list[Cue]:
         """Those still in force, oldest first."""
-        cues = [cue for cues in self._by_job.values() for cue in cues if not _is_over(cue, now)]
+        cues = [cue for place in self._places.values() for cue in place if not cue.is_over(now)]
         return sorted(cues, key=lambda cue: cue.number)
 
     def _keep(self, wanted: Callable[[Cue], bool]) -> int:
-        before = sum(map(len, self._by_job.values()))
-        for place, cues in list(self._by_job.items()):
-            self._by_job[place] = [cue for cue in cues if wanted(cue)]
-        return before - sum(map(len, self._by_job.values()))
-
-
-def _is_over(cue: Cue, now: float) -> bool:
-    return (cue.left is not None and cue.left <= 0) or (cue.until is not None and now >= cue.until)
+        dropped = 0
+        for place, cues in list(self._places.items()):
+            kept = [cue for cue in cues if wanted(cue)]
+            dropped += len(cues) - len(kept)
+            if kept:
+                self._places[place] = kept
+            else:
+                del self._places[place]
+        return dropped

@@ -87,6 +87,10 @@ class Record:
         """The number of the latest call, 0 before the first."""
         return self._first + len(self._arrived) - 1
 
+    def holds(self, number: int) -> bool:
+        """Whether this call is in the record and not forgotten."""
+        return self._first <= number <= self.last
+
     def begin(self, call: Arrival, flags: int = 0) -> int:
         """Note a call; its number."""
         number = self._texts.number
@@ -108,9 +112,8 @@ class Record:
 
     def abandon(self, number: int) -> None:
         """Note that the caller left before it had its answer."""
-        row = number - self._first
-        if row >= 0:
-            self._flags[row] |= ABANDONED
+        if self.holds(number):
+            self._flags[number - self._first] |= ABANDONED
 
     def end(
         self,
@@ -122,10 +125,8 @@ class Record:
         fault: str | None,
         flags: int,
     ) -> None:
-        """Note the answer: `http` 0 when none was sent, `flags` to be added."""
+        """Note the answer of a call held: `http` 0 when none was sent, `flags` to be added."""
         row = number - self._first
-        if row < 0:
-            return  # forgotten in the meantime
         self._ended[row] = ended
         self._http[row] = http
         self._api[row] = self._texts.number(api)
@@ -138,6 +139,10 @@ class Record:
         self._first += count
         self._empty()
         return count
+
+    def number(self, row: int) -> int:
+        """The number of the call in this row."""
+        return self._first + row
 
     def row_after(self, number: int) -> int:
         """The row of the first call with a number above this one."""
@@ -169,7 +174,7 @@ class Record:
         name = self._names[start : self._name_ends[row]].decode("utf-8", "surrogatepass")
         return json.dumps(
             {
-                "seq": self._first + row,
+                "seq": self.number(row),
                 "arrived": round(self._arrived[row], 6),
                 "ended": None if isnan(self._ended[row]) else round(self._ended[row], 6),
                 "connection": self._connections[row],

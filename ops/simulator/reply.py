@@ -86,6 +86,11 @@ def whole(reply: Reply, date: str, *, close: bool = False) -> bytes:
     return head(reply, date, *framing) + reply.body
 
 
+def chunk(data: bytes) -> bytes:
+    """A chunk of a chunked body (RFC 9112, 7.1); an empty one is the end."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def http_date(moment: float) -> str:
     """Epoch seconds as an HTTP date (RFC 9110, 5.6.7)."""
     return formatdate(moment, usegmt=True)

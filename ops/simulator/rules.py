@@ -10,6 +10,8 @@ import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from ops.simulator.edit import LONG_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -34,7 +36,7 @@ REDIAL_CONDITIONS = frozenset(
 LONGEST_REDIAL_INTERVAL = 1440
 MOST_REDIALS = 3
 LONGEST_LIST = 3
-INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
+INT_MAX = 2**31 - 1
 
 _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -75,7 +77,7 @@ _REQUIRED: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("appId", _is_text),
     ("jobId", lambda value: _is_id(value, LONG_MAX)),
     ("name", _is_text),
-    ("dialogFlowId", _is_id),
+    ("dialogFlowId", lambda value: value is not None),
     ("mode", lambda value: isinstance(value, str) and value in MODES),
     ("dailyStartDateTime", _is_time),
     ("dailyEndDateTime", _is_time),
@@ -106,6 +108,8 @@ def refusal(edit: object, account: Account, *, demand_redial: bool = False) -> s
 def _account_refusal(edit: Mapping[str, Any], account: Account) -> str | None:
     if account.app_ids and edit["appId"] not in account.app_ids:
         return "-37"
+    if not _is_id(edit["dialogFlowId"]):
+        return "-41"
     if account.max_robots is not None and edit["robotCount"] > account.max_robots:
         return "-52"
     return None

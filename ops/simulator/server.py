@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from ops.simulator.faults import Step
+    from ops.simulator.faults.fault import Step
     from ops.simulator.provider import Provider, Underway
     from ops.simulator.reply import Reply
     from ops.simulator.wire import Request
 
 TASK_EDIT = "/aivoice/taskEdit"
 _BACKLOG = 4096
+_BEFORE_ANOTHER_TRY = 0.05
 
 
 class Server:
@@ -28,13 +29,13 @@ class Server:
     def __init__(
         self, provider: Provider, host: str, port: int, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Not listening yet; port 0 is any free one."""
         self.provider = provider
         self.host, self.port = host, port
         self._tls = tls
+        # Steps of the wall clock would tear a sliding second: one reading, then monotonic.
         self._epoch = time.time() - time.monotonic()
         self._listener: asyncio.Server | None = None
-        self._reopening: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
         self._numbers = 0
         self._date = (0, "")
@@ -45,7 +46,7 @@ class Server:
         return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}/aivoice"
 
     async def listen(self) -> None:
-        """Open the port; OSError when it is taken."""
+        """Open the port (0: any free one, kept from then on); OSError when it is taken."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Connection(self, loop),
@@ -59,29 +60,35 @@ class Server:
 
     def close(self) -> None:
         """Stop listening and end every connection."""
-        if self._reopening is not None:
-            self._reopening.cancel()
-        if self._listener is not None:
-            self._listener.close()
+        self._shut()
         for connection in list(self._connections):
             connection.abort()
 
     def refuse(self, seconds: float) -> None:
-        """Close the port for a while, and every connection that never used the control paths."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        """Refuse connections for a while; those open are cut, apart from control ones."""
+        self._shut()
         for connection in list(self._connections):
             if not connection.is_control:
                 connection.abort()
+        self._reopening = asyncio.get_running_loop().create_task(self._reopen(seconds))
+
+    def _shut(self) -> None:
         if self._reopening is not None:
             self._reopening.cancel()
-        loop = asyncio.get_running_loop()
-        self._reopening = loop.call_later(seconds, self._reopen)
+            self._reopening = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
-    def _reopen(self) -> None:
-        self._reopening = None
-        self._task = asyncio.get_running_loop().create_task(self.listen())
+    async def _reopen(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        while True:
+            try:
+                await self.listen()
+            except OSError:  # somebody has the port; it was ours, so it is worth waiting
+                await asyncio.sleep(_BEFORE_ANOTHER_TRY)
+            else:
+                return
 
     # -- what a connection asks
 
@@ -89,16 +96,16 @@ class Server:
         """Epoch seconds; one clock for all, that never goes back."""
         return self._epoch + time.monotonic()
 
-    def date(self, now: float) -> str:
-        """The Date header at `now`, by the provider's clock."""
-        second = int(self.provider.clock(now))
+    def date(self) -> str:
+        """The Date header of this moment, by the provider's clock."""
+        second = int(self.provider_now())
         if second != self._date[0]:
             self._date = (second, reply.http_date(second))
         return self._date[1]
 
-    def provider_clock(self, now: float) -> float:
-        """The provider's epoch at `now`."""
-        return self.provider.clock(now)
+    def provider_now(self) -> float:
+        """The provider's epoch."""
+        return self.provider.clock(self.now())
 
     def connected(self, connection: Connection) -> int:
         """Note a connection; its number."""
@@ -113,15 +120,11 @@ class Server:
     def answer(self, request: Request, connection: int) -> Underway | Reply | Iterator[Step]:
         """What becomes of a request."""
         path = request.target.partition("?")[0]
-        if path == TASK_EDIT:
-            if request.method == "POST":
-                return self.provider.arrive(
-                    request.headers, request.body, request.arrived, connection
-                )
-            return reply.spring_error(405, path, request.arrived)
+        if path == TASK_EDIT and request.method == "POST":
+            return self.provider.arrive(request.headers, request.body, request.arrived, connection)
         if path.startswith(CONTROL):
             return panel.answer(self, request)
-        return reply.spring_error(404, path, request.arrived)
+        return reply.spring_error(405 if path == TASK_EDIT else 404, path, self.provider_now())
 
     def abandoned(self, call: Underway) -> None:
         """The caller of this call has left."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _LIMIT = re.compile(r"(\d+)\s*/\s*(s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -25,7 +25,7 @@ class Limit:
 
 
 def duration(text: str | float | timedelta) -> timedelta:
-    """`50ms`, `1.5s`, `2m`, `1h`; a bare number is seconds. ValueError for anything else."""
+    """`50ms`, `-1.5s`, `2m`, `1h`; a bare number is seconds. ValueError for anything else."""
     if isinstance(text, timedelta):
         return text
     found = _DURATION.fullmatch(str(text).strip())

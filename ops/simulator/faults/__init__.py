@@ -1,0 +1,1 @@
+"""Replies that go wrong, as values: a fault gives steps, a connection plays them."""
