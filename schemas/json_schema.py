@@ -40,6 +40,13 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
     "dead-letter-headers": DeadLetterHeaders,
 }
 
+
+def _data_of(outcome: str, reason: str) -> dict[str, Any]:
+    """Return the schema of an event's data: the outcome, and the JSON type of the reason."""
+    properties = {"outcome": {"const": outcome}, "reason": {"type": reason}}
+    return {"type": "object", "properties": properties}
+
+
 _AUTO_NEEDS_A_START: Final = {
     "if": {"properties": {"mode": {"const": "AUTO"}}, "required": ["mode"]},
     "then": {
@@ -49,16 +56,8 @@ _AUTO_NEEDS_A_START: Final = {
 }
 _TYPE_TELLS_OUTCOME: Final = {
     "if": {"properties": {"type": {"const": APPLIED_EVENT_TYPE}}, "required": ["type"]},
-    "then": {
-        "properties": {
-            "data": {"properties": {"outcome": {"const": "applied"}, "reason": {"type": "null"}}}
-        }
-    },
-    "else": {
-        "properties": {
-            "data": {"properties": {"outcome": {"const": "rejected"}, "reason": {"type": "string"}}}
-        }
-    },
+    "then": {"properties": {"data": _data_of("applied", "null")}},
+    "else": {"properties": {"data": _data_of("rejected", "string")}},
 }
 _BESIDES: Final[dict[str, dict[str, Any]]] = {
     "edit": {
