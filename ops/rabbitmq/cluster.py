@@ -77,12 +77,12 @@ class Cluster:
             node.ctl("join_cluster", first.name)
             node.ctl("start_app")
 
-    def leader(self, queue: str) -> Node:
-        """The node on which a quorum queue of the virtual host / is led now."""
+    def leader(self, queue: str) -> Node | None:
+        """The node that leads a quorum queue of the virtual host /; None while none does."""
         alive = next(node for node in self.nodes if node.pid is not None)
         lines = alive.ctl("list_queues", "name", "leader").splitlines()
         leaders = dict(line.split("\t") for line in lines[1:])
-        return next(node for node in self.nodes if node.name == leaders[queue])
+        return next((node for node in self.nodes if node.name == leaders.get(queue)), None)
 
     def close(self) -> None:
         """End all of it at once."""
