@@ -42,6 +42,11 @@ lint: install  ## Ruff (rules and format) and mypy, all strict
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+.PHONY: verify
+verify: test  ## All that is slow too, on RabbitMQ 3.10 and 4.0 (as root; many minutes)
+	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
+	CI=true TASKEDIT_TEST_RABBITMQ=4.0 $(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance
+
 ##@ Maintenance
 .PHONY: format
 format: install  ## Format the code and mend what ruff can mend safely
