@@ -73,11 +73,9 @@ def _parsed(text: str) -> object:
     try:
         document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        what, where = (
-            error.msg.lower().removesuffix(" at"),
-            f"line {error.lineno} column {error.colno}",
-        )
-        raise _UnreadableError(f"The body is not JSON: {what} at {where}.") from None
+        what = error.msg.lower().removesuffix(" at")
+        where = f"at line {error.lineno} column {error.colno}"
+        raise _UnreadableError(f"The body is not JSON: {what} {where}.") from None
     except RecursionError:
         raise _UnreadableError(_TOO_DEEP) from None
     except ValueError:  # Python refuses to convert integers of some thousands of digits

@@ -40,8 +40,8 @@ RULES: Final[Mapping[str, str]] = {
     "mode": "must be MANUAL or AUTO (the provider's status -27)",
     "startDateTime": f"{_MOMENT} (the provider's status -27)",
     "endDateTime": f"{_MOMENT} (the provider's status -27)",
-    "dailyStartDateTime": f"{_CLOCK} (the provider's status -48)",
-    "dailyEndDateTime": f"{_CLOCK} (the provider's status -48)",
+    "dailyStartDateTime": f"{_CLOCK} (the provider's status -27)",
+    "dailyEndDateTime": f"{_CLOCK} (the provider's status -27)",
     "robotCount": _ID,
     "jobPhoneNumberId": _ID,
     "inactiveTimeList": "must be a list of at most 3 times (the provider's own limit)",
@@ -73,7 +73,7 @@ class FieldProblem:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """An edit that was read and is against the rules. There is at least one problem."""
+    """An edit that was read and is against the rules: all its problems, at least one."""
 
     problems: tuple[FieldProblem, ...]
 
