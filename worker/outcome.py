@@ -49,7 +49,7 @@ class Outcomes:
             verdict,
             attempts=attempts,
             now=datetime.now(UTC),
-            chance_id=str(uuid4()),
+            chance_id=_random_id,
             by=self._shared.signed,
         )
 
@@ -120,3 +120,7 @@ class Outcomes:
             redelivered=closing.delivery.redelivered,
             **facts,
         )
+
+
+def _random_id() -> str:
+    return str(uuid4())

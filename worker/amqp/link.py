@@ -92,7 +92,7 @@ class Link:
                 on_open_callback=self._opened,
                 on_open_error_callback=lambda _, error: self._failed(url, error),
                 on_close_callback=lambda _, error: self._closed(url, error),
-                custom_ioloop=self._loop.ioloop,
+                custom_ioloop=self._loop.services,
             )
         except TROUBLE as error:
             self._failed(url, error)

@@ -103,12 +103,18 @@ def reopened(health: Health, *, now: float) -> Health:
 
 
 def _answered(health: Health, call: Call, now: float) -> Health:
-    health = replace(health, unanswered=0, system_errors=(), answers=health.answers + 1)
     if health.state is State.SUSPENDED and call.probe:
-        return replace(
-            health, state=State.RUNNING, since=now, until=None, why=None, status=None, pauses=0
-        )
-    return replace(health, pauses=0) if health.state is State.RUNNING else health
+        return Health(since=now, turns=health.turns, answers=health.answers + 1)
+    return Health(  # said in full, for `replace` costs three times as much on every reply
+        health.state,
+        health.since,
+        health.until,
+        health.why,
+        health.status,
+        health.turns,
+        0 if health.state is State.RUNNING else health.pauses,
+        answers=health.answers + 1,
+    )
 
 
 def _stopped(health: Health, verdict: Suspend, call: Call, now: float) -> Health:

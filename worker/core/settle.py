@@ -13,6 +13,7 @@ from worker.core.identity import redrives
 from worker.core.verdict import Applied, Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from schemas import Outcome
@@ -53,16 +54,16 @@ def settle(
     *,
     attempts: int,
     now: datetime,
-    chance_id: str,
+    chance_id: Callable[[], str],
     by: Signed,
 ) -> Settlement:
     """The settlement of a delivery by its final verdict.
 
-    `attempts`: calls that counted. `now`: aware, UTC. `chance_id`: the event's id when the
-    message has none of its own to derive it from.
+    `attempts`: calls that counted. `now`: aware, UTC. `chance_id` gives the event's id
+    when the message has none of its own to derive it from.
     """
     outcome: Outcome = "applied" if isinstance(verdict, Applied) else "rejected"
-    event_id = head.identity.event_id(outcome) if head.identity else chance_id
+    event_id = head.identity.event_id(outcome) if head.identity else chance_id()
     event = Publication(
         by.names.events,
         names.event_key(outcome, head.app_id),

@@ -1,0 +1,84 @@
+"""One write a turn of the loop for everything pika has to say on a connection.
+
+pika's transport makes one system call a frame, and a publication has three. Each lets go of the
+interpreter's lock, and under load another thread takes it. pika's `nbio_interface` is the place
+to put another transport in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pika.adapters.utils.nbio_interface import AbstractStreamTransport
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+    from ssl import SSLContext
+
+    from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamProtocol
+
+    Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
+
+
+class BatchingTransport(AbstractStreamTransport):
+    """Passes on in one piece, at the end of the turn, what was written during it."""
+
+    def __init__(self, transport: AbstractStreamTransport, later: Callable[..., object]) -> None:
+        self._transport = transport
+        self._later = later
+        self._written: list[bytes] = []
+        self._aborted = False
+
+    def abort(self) -> None:
+        """Close abruptly; what was not passed on is lost, as it would be in the socket."""
+        self._aborted = True
+        self._transport.abort()
+
+    def get_protocol(self) -> AbstractStreamProtocol:
+        """The protocol linked to this transport."""
+        return self._transport.get_protocol()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes written and not sent yet."""
+        return sum(map(len, self._written)) + self._transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        """Send `data` at the end of this turn of the loop."""
+        if not self._written:
+            self._later(0, self._flush)
+        self._written.append(data)
+
+    def _flush(self) -> None:
+        data, self._written = b"".join(self._written), []
+        if not self._aborted:
+            self._transport.write(data)
+
+
+class BatchingServices(SelectorIOServicesAdapter):
+    """pika's I/O services on its own loop, with batching transports."""
+
+    def create_streaming_connection(
+        self,
+        protocol_factory: Callable[[], AbstractStreamProtocol],
+        sock: socket,
+        on_done: Callable[[Made | BaseException], None],
+        ssl_context: SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> AbstractIOReference:
+        """As pika's own; the protocol is given a transport that batches."""
+
+        def batching() -> AbstractStreamProtocol:
+            protocol = protocol_factory()
+            made = protocol.connection_made
+
+            def connection_made(transport: AbstractStreamTransport) -> None:
+                made(BatchingTransport(transport, self.call_later))
+
+            protocol.connection_made = connection_made  # type: ignore[method-assign]
+            return protocol
+
+        return super().create_streaming_connection(
+            batching, sock, on_done, ssl_context, server_hostname
+        )
