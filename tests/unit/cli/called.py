@@ -1,0 +1,46 @@
+"""`taskedit` as a test calls it, and an edit to call it with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from click.testing import CliRunner
+
+from worker.cli import root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from click.testing import Result
+
+
+def taskedit(
+    *arguments: object, stdin: str | bytes = b"", environ: Mapping[str, str] | None = None
+) -> Result:
+    """The result of a command; a bug in it is raised here."""
+    called = [str(argument) for argument in arguments]
+    runner = CliRunner(env=dict(environ or {}))
+    return runner.invoke(root, called, input=stdin, catch_exceptions=False, prog_name="taskedit")
+
+
+def an_edit(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field, good or bad
+    """A valid edit; a field given as None is left out."""
+    edit = {
+        "appId": "APP1",
+        "jobId": 1,
+        "name": "reminder",
+        "dialogFlowId": 7,
+        "mode": "MANUAL",
+        "dailyStartDateTime": "10:00",
+        "dailyEndDateTime": "11:00",
+        "robotCount": 1,
+        "jobPhoneNumberId": 9,
+        "redial": False,
+    } | fields
+    return {name: value for name, value in edit.items() if value is not None}
+
+
+def a_line(**fields: Any) -> str:  # noqa: ANN401 - as above
+    """The same as a line of JSON."""
+    return json.dumps(an_edit(**fields)) + "\n"

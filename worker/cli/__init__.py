@@ -1,0 +1,63 @@
+"""`taskedit`: the worker's commands, one module a command.
+
+A new command is a row in `COMMANDS` and a module ``worker.cli.<name>`` that has a click command
+named `command`. It is imported when it is called and not before: `--help` and completion need
+the table only, and `taskedit run` never pays for what the others import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+COMMANDS: Final = {
+    "run": "The worker, in the foreground.",
+    "validate": "Check edits in files, without sending them.",
+    "schema": "The contract as files for other languages.",
+}
+"""Each command in a line, in the order of --help."""
+
+
+class _Commands(click.Group):
+    """The table as a click group. A command is known by its row until it is to be called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        line = COMMANDS.get(cmd_name)
+        return None if line is None else click.Command(cmd_name, short_help=line)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, known and _imported(str(name)), rest
+
+
+def _imported(name: str) -> click.Command:
+    found: click.Command = import_module(f"worker.cli.{name}").command
+    return found
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings are TASKEDIT_… variables. Exit codes: 0 done, 1 failed, 2 usage, 69 something"
+    " it depends on is absent, 75 try again, 78 bad settings.",
+)
+@click.version_option(package_name="task-edit-worker", prog_name="taskedit")
+@click.option("--no-color", envvar="NO_COLOR", hidden=True, type=str)
+@click.pass_context
+def root(ctx: click.Context, no_color: str | None) -> None:
+    """Edits of outbound-call tasks, from RabbitMQ to the provider's API."""
+    ctx.color = False if no_color else None
+
+
+def main() -> None:
+    """The console script; ends the process with the command's exit code."""
+    root(prog_name="taskedit")

@@ -1,0 +1,128 @@
+"""Drafts: the edits that a file holds, before anybody has published them.
+
+A file is one edit, a JSON list of edits, or JSON Lines. Nothing is parsed for good here: each
+draft keeps its bytes as they stand in the file, so that what `schemas.read` says of them is what
+the worker would say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Checked = TaskEdit | Invalid | Malformed
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_LINES: Final = (".jsonl", ".ndjson")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SCAN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Only looks where a value ends: whether it is any good is for `schemas.read` to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One edit of a file: where it begins, and its bytes."""
+
+    file: str
+    line: int
+    """From 1."""
+    body: bytes
+    flaw: str | None = None
+    """Why the file cannot be taken apart from here on: one sentence."""
+
+
+def drafts(file: str, content: bytes) -> Iterator[Draft]:
+    """The edits in a file's content, in order; none when there is nothing but white space."""
+    content = content.removeprefix(_BYTE_ORDER_MARK)
+    if not content.strip():
+        return
+    if file.endswith(_LINES):
+        yield from _lines(file, content)
+    elif content.lstrip().startswith(b"["):
+        yield from _listed(file, content)
+    elif _has_an_edit_a_line(content):
+        yield from _lines(file, content)
+    else:
+        before = len(content) - len(content.lstrip())
+        yield Draft(file, 1 + content.count(b"\n", 0, before), content.strip())
+
+
+def checked(draft: Draft, bounds: Bounds) -> Checked:
+    """The edit that the draft is, or what is wrong with it."""
+    if draft.flaw is not None:
+        return Malformed(draft.flaw)
+    document = read(draft.body)
+    return document if isinstance(document, Malformed) else validate(document, bounds)
+
+
+def _lines(file: str, content: bytes) -> Iterator[Draft]:
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if body := line.strip():
+            yield Draft(file, number, body)
+
+
+def _has_an_edit_a_line(content: bytes) -> bool:
+    """Whether it is JSON Lines, also when some of them are broken.
+
+    Of an edit that is laid out over several lines only the first begins with the brace.
+    """
+    lines = [line for line in content.split(b"\n") if line.strip()]
+    if _is_json(content):
+        return False
+    return _is_json(lines[0]) or sum(line.startswith(b"{") for line in lines) > 1
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        _SCAN.decode(content.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _listed(file: str, content: bytes) -> Iterator[Draft]:
+    """The items of a JSON list, cut out of it as they are written."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        yield Draft(file, line, b"", f"The file is not UTF-8 at byte {error.start}.")
+        return
+    line, counted, more = 1, 0, True
+    at = _past_space(text, text.index("[") + 1)
+    if text[at : at + 1] == "]":
+        return
+    while more:
+        line, counted = line + text.count("\n", counted, at), at
+        end, flaw = _end(text, at)
+        yield Draft(file, line, text[at:end].encode(), flaw)
+        at = _past_space(text, end)
+        more = text[at : at + 1] == "," and flaw is None
+        if flaw is None and not (more or text[at:].strip() == "]"):
+            line += text.count("\n", counted, at)
+            yield Draft(file, line, b"", "The list of edits has no comma here, and does not end.")
+        at = _past_space(text, at + 1)
+
+
+def _past_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _end(text: str, at: int) -> tuple[int, str | None]:
+    """Where the value that begins at `at` ends, and what is wrong if that cannot be told."""
+    try:
+        return _SCAN.raw_decode(text, at)[1], None
+    except json.JSONDecodeError as error:
+        what = error.msg.lower().removesuffix(" at")
+        where = f"line {error.lineno} column {error.colno}"
+        return len(text), f"The file is not JSON: {what} at {where}."
+    except RecursionError:
+        return len(text), "The file is nested too deep to be read from here on."

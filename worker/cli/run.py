@@ -1,0 +1,22 @@
+"""`taskedit run`: the worker."""
+
+from __future__ import annotations
+
+import click
+
+from worker import log
+from worker.cli import configured
+from worker.run import run
+
+
+@click.command(name="run")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run the worker in the foreground, until SIGTERM or Ctrl-C.
+
+    The first signal lets it finish what is in flight, the second ends it at once. SIGHUP reads
+    the settings again, SIGUSR1 turns debug logging on and off.
+    """
+    settings = configured.settings(accounts_wanted=True)
+    log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
+    ctx.exit(run(settings))
