@@ -54,7 +54,13 @@ class Lane:
     """
 
     def __init__(
-        self, account: Account, caller: Caller, shared: Shared, *, hold: float = 1200.0
+        self,
+        account: Account,
+        caller: Caller,
+        shared: Shared,
+        *,
+        hold: float = 1200.0,
+        callers: type[Callers] = Callers,
     ) -> None:
         """`hold`: how long a delivery may be kept unacked at most, in seconds."""
         now = shared.loop.now()
@@ -81,7 +87,7 @@ class Lane:
         self._pacer = Pacer(account.rates, now=now)
         self._outcomes = Outcomes(shared, self.tally)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
-        self._callers = Callers(account.name, caller, shared.lease_holds, self._replies.put)
+        self._callers = callers(account.name, caller, shared.lease_holds, self._replies.put)
 
     # Deliveries come in
 
