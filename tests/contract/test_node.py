@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -137,9 +138,11 @@ def test_a_namespace_is_swept_and_its_neighbours_stay(broker: Node, namespace: s
 
 
 @pytest.mark.broker
-def test_nothing_outlives_the_process_that_started_it() -> None:
+def test_nothing_outlives_the_process_that_started_it(tmp_path: Path) -> None:
     person = subprocess.Popen(
-        [sys.executable, "-m", "ops.rabbitmq", "--no-management"], stdout=subprocess.PIPE
+        [sys.executable, "-m", "ops.rabbitmq", "--no-management"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
     )
     assert person.stdout is not None
     assert person.stdout.readline().startswith(b"amqp://guest:guest@127.0.0.1:")
