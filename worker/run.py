@@ -12,6 +12,8 @@ import structlog
 from worker import log as logging
 from worker import report
 from worker.api.client import Client
+from worker.ops.answers import Probes
+from worker.ops.server import serve
 from worker.settings import Settings, environment, load
 from worker.worker import Worker
 
@@ -41,6 +43,7 @@ class Process:
         self.worker = Worker(settings, version("task-edit-worker"), caller)
         self.failed = False
         self.hurried = False
+        self._verbose = False
         self._thread = Thread(target=self._turn, name="io", daemon=True)
 
     def start(self) -> None:
@@ -92,8 +95,9 @@ class Process:
     def _change_level(self, _: int, __: FrameType | None) -> None:
         """SIGUSR1: debug, and back."""
         usual = self.worker.settings.log_level
-        logging.set_level("debug" if logging.level() != "debug" else usual)
-        log.warning("log_level", level=logging.level())
+        self._verbose = not self._verbose
+        logging.set_level("debug" if self._verbose else usual)
+        log.warning("log_level_changed", level="debug" if self._verbose else usual)
 
 
 def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> int:
@@ -103,7 +107,25 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
     try:
         process = Process(settings, caller)
     except OSError as error:
-        log.critical("state_folder", folder=str(settings.state_dir), why=str(error))
+        log.critical("state_folder_unusable", folder=str(settings.state_dir), why=str(error))
+        return BAD_SETTINGS
+    try:
+        server = serve(settings.ops_address, _probes(process.worker))
+    except OSError as error:
+        address = "{}:{}".format(*settings.ops_address)
+        log.critical("ops_address_unusable", address=address, why=str(error))
         return BAD_SETTINGS
     process.start()
-    return process.wait(lambda: None)
+    try:
+        return process.wait(lambda: None)
+    finally:
+        server.close()
+
+
+def _probes(worker: Worker) -> Probes:
+    return Probes(
+        live=lambda: report.live(worker),
+        ready=lambda: report.ready(worker),
+        lanes=lambda: {name: {"state": str(lane.standing.health.state)} for name, lane in worker.lanes.items()},
+        metrics=lambda: b"",
+    )
