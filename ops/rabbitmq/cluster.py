@@ -79,8 +79,8 @@ class Cluster:
 
     def leader(self, queue: str) -> Node | None:
         """The node that leads a quorum queue of the virtual host /; None while none does."""
-        alive = next(node for node in self.nodes if node.pid is not None)
-        lines = alive.ctl("list_queues", "name", "leader").splitlines()
+        witness = next(node for node in self.nodes if node.serving)
+        lines = witness.ctl("list_queues", "name", "leader").splitlines()
         leaders = dict(line.split("\t") for line in lines[1:])
         return next((node for node in self.nodes if node.name == leaders.get(queue)), None)
 

@@ -58,6 +58,7 @@ class Node:
         self._layout.write(config, self._mapper.cookie)
         self._environment = self._layout.environment(self._mapper.port)
         self._running: Guarded | None = None
+        self._frozen = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,10 +104,16 @@ class Node:
         """The process id of its Erlang machine; None when it does not run."""
         return None if self._running is None else self._running.pid
 
+    @property
+    def serving(self) -> bool:
+        """Whether it runs and is not frozen."""
+        return self._running is not None and self._running.status is None and not self._frozen
+
     def start(self, within: timedelta = _START) -> None:
         """Start it, unless it runs; returns once it serves clients. Or NodeError."""
         if self._running is not None and self._running.status is None:
             return
+        self.kill()  # what is left of one that ended by itself
         self._mapper.start()
         try:
             with self._layout.console.open("ab") as output:
@@ -135,6 +142,7 @@ class Node:
         if self._running is not None:
             self._running.kill()
             self._running = None
+        self._frozen = False
 
     def close(self) -> None:
         """End all of it at once; an orderly stop can take seconds that nobody needs."""
@@ -151,11 +159,13 @@ class Node:
         """Let it stand still, its connections open, until `thaw`."""
         if self._running is not None:
             self._running.signal(signal.SIGSTOP)
+            self._frozen = True
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
         if self._running is not None:
             self._running.signal(signal.SIGCONT)
+            self._frozen = False
 
     def ctl(self, *arguments: str, within: timedelta = _CTL) -> str:
         """What `rabbitmqctl` prints, for arguments such as "list_queues" and "name"."""

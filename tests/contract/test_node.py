@@ -75,6 +75,7 @@ def test_a_killed_node_comes_back_at_its_address_with_what_it_confirmed(new_node
 
     node.kill()
 
+    assert not node.serving
     with pytest.raises(ConnectionRefusedError):
         greeting(node)
     node.start()
@@ -87,6 +88,7 @@ def test_a_frozen_node_is_silent_to_clients_and_tools_until_it_thaws(new_node: N
 
     node.freeze()
 
+    assert not node.serving
     with pytest.raises(TimeoutError):
         greeting(node)
     with pytest.raises(NodeError, match="no answer"):
