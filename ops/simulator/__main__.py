@@ -29,15 +29,22 @@ def main() -> int:
     if options.latency or options.jitter:
         provider.cues.add(Selector(), Latency(options.latency, options.jitter))
     try:
-        asyncio.run(_serve(provider, options))
+        tls = _tls(options)
+    except OSError as problem:  # ssl.SSLError is one
+        sys.stderr.write(f"simulator: cannot serve TLS with {options.cert}: {problem}\n")
+        return 1
+    try:
+        asyncio.run(_serve(provider, options, tls))
     except OSError as problem:
         sys.stderr.write(f"simulator: cannot listen on {options.host}:{options.port}: {problem}\n")
         return 1
     return 0
 
 
-async def _serve(provider: Provider, options: argparse.Namespace) -> None:
-    server = Server(provider, options.host, options.port, _tls(options))
+async def _serve(
+    provider: Provider, options: argparse.Namespace, tls: ssl.SSLContext | None
+) -> None:
+    server = Server(provider, options.host, options.port, tls)
     await server.listen()
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import isnan, nan
 
 THROTTLED, OVERLAP, TRAILING, APPLIED, ABANDONED = 1, 2, 4, 8, 16
+_NO_COLUMNS = frozenset({"_first", "_texts"})
 
 
 @dataclass(slots=True)
@@ -152,6 +153,11 @@ class Record:
         """The row of the first call that arrived at `moment` (epoch) or later."""
         return bisect_left(self._arrived, moment)
 
+    def footprint(self) -> int:
+        """Bytes that the rows take."""
+        columns = (getattr(self, name) for name in self.__slots__ if name not in _NO_COLUMNS)
+        return sum(len(column) * getattr(column, "itemsize", 1) for column in columns)
+
     def is_answered(self, row: int) -> bool:
         """Whether the call of this row is over."""
         return not isnan(self._ended[row])
@@ -175,8 +181,8 @@ class Record:
         return json.dumps(
             {
                 "seq": self.number(row),
-                "arrived": round(self._arrived[row], 6),
-                "ended": None if isnan(self._ended[row]) else round(self._ended[row], 6),
+                "arrived": self._arrived[row],
+                "ended": None if isnan(self._ended[row]) else self._ended[row],
                 "connection": self._connections[row],
                 "account": text(self._accounts[row]),
                 "app_id": text(self._apps[row]),

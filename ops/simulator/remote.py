@@ -23,7 +23,7 @@ PATIENCE = 20.0
 
 
 class Which(TypedDict, total=False):
-    """To which calls (all parts have to fit; `name` a glob, `share` by chance), how often, how long."""
+    """To which calls (all parts have to fit, `name` as a glob), how often and how long."""
 
     account: str
     job: int

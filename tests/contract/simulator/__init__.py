@@ -1,0 +1,1 @@
+"""The simulator keeps what its README says: rules, limits, faults, record."""
