@@ -1,0 +1,71 @@
+"""The state of a lane for `/lanes`: what an operator asks first, without secrets or contents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from worker.ops.glance import glance
+
+if TYPE_CHECKING:
+    from worker.lane import Lane
+    from worker.tally import Tally
+
+MOST_STATUSES = 20
+
+
+def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
+    """A lane as JSON; times are RFC 3339 in UTC.
+
+    `now` and `wall` are this very moment, in monotonic seconds and as an aware date-time. Callable
+    from any thread.
+    """
+    health = lane.standing.health
+    seen = glance(lane)
+
+    def moment(monotonic: float | None) -> str | None:
+        return None if monotonic is None else _shown(wall + timedelta(seconds=monotonic - now))
+
+    return {
+        "state": health.state.value,
+        "why": health.why,
+        "api_status": health.status,
+        "since": moment(health.since),
+        "until": moment(health.until),
+        "open": lane.is_open,
+        "draining": lane.draining,
+        "in_flight": lane.in_flight,
+        "waiting": seen.waiting,
+        "held": seen.held,
+        "unconfirmed": lane.unconfirmed,
+        "oldest_held_since": moment(seen.oldest),
+        "rate": ",".join(map(str, lane.account.rates)),
+        "concurrency": lane.account.concurrency,
+        "app_ids": sorted(lane.account.bounds.app_ids),
+        **_counts(lane.tally, wall),
+    }
+
+
+def _counts(tally: Tally, wall: datetime) -> dict[str, object]:
+    """What was counted since the process started."""
+    success = tally.last_success
+    edits = {reason or outcome: count for (outcome, reason), count in dict(tally.outcomes).items()}
+    return {
+        "last_success": None
+        if success is None
+        else _shown(datetime.fromtimestamp(success, wall.tzinfo)),
+        "clock_skew_seconds": round(tally.clock_skew, 3),
+        "edits": edits,
+        "calls": dict(Counter(dict(tally.calls)).most_common(MOST_STATUSES)),
+        "retries": tally.retries,
+        "repeats": tally.repeats,
+        "redeliveries": tally.redeliveries,
+        "throttles": tally.throttles,
+        "suspensions": tally.suspensions,
+        "given_back": tally.give_backs,
+    }
+
+
+def _shown(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
