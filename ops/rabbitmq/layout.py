@@ -45,13 +45,8 @@ class Layout:
     distribution_port: int = field(default_factory=free_port)
 
     @property
-    def log(self) -> Path:
-        """What the node logs."""
-        return self.folder / "log" / "rabbit.log"
-
-    @property
     def console(self) -> Path:
-        """What it prints, which matters when it cannot even log."""
+        """What the node prints, which matters when it cannot even log."""
         return self.folder / "log" / "console.log"
 
     @property
@@ -98,3 +93,22 @@ class Layout:
             # start is the one to signal. It does nothing else.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
+
+    def logged(self) -> str:
+        """All that the node has logged so far."""
+        log = self.folder / "log" / "rabbit.log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    def last_words(self) -> str:
+        """What the node printed around its failure, cause first, and the end of its log."""
+        printed = self.console.read_text(encoding="utf-8", errors="replace").splitlines()
+        failed = (number for number, line in enumerate(printed) if "BOOT FAILED" in line)
+        end = next(failed, len(printed)) + 10
+        return "\n".join([*printed[max(0, end - 20) : end], *self.logged().splitlines()[-15:]])
+
+    def remembers(self, queue: str) -> bool:
+        """Whether Ra has written down that there is this quorum queue of virtual host /."""
+        name = f"%2F_{queue}".encode()
+        entry = bytes([len(name)]) + name  # as Erlang writes an atom
+        written = self.folder.glob("data/*/quorum/*/names.dets")
+        return any(entry in path.read_bytes() for path in written)

@@ -194,15 +194,11 @@ class Node:
         declared them (Ra's names.dets, auto_save). Killed before, it comes back with the
         queue empty and without a leader for ever. Seen on 3.10.8 and 4.0.5.
         """
-        name = f"%2F_{queue}".encode()
-        entry = bytes([len(name)]) + name  # as Erlang writes an atom
-        disk = self._layout.folder.glob("data/*/quorum/*/names.dets")
-        return any(entry in path.read_bytes() for path in disk)
+        return self._layout.remembers(queue)
 
     def log(self) -> str:
         """All that it has logged so far."""
-        path = self._layout.log
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return self._layout.logged()
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         command = [self._installation.program(program), *arguments]
@@ -214,10 +210,10 @@ class Node:
         deadline = time.monotonic() + within.total_seconds()
         while time.monotonic() < deadline:
             if self._running is None or self._running.status is not None:
-                raise NodeError(f"{self.name} ended while starting:\n{self._last_words()}")
+                raise NodeError(f"{self.name} ended while starting:\n{self._layout.last_words()}")
             if all(reachable(port, _POLL) for port in self._layout.ports) and self._speaks():
                 return
-        raise NodeError(f"{self.name} is not ready after {within}:\n{self._last_words()}")
+        raise NodeError(f"{self.name} is not ready after {within}:\n{self._layout.last_words()}")
 
     def _speaks(self) -> bool:
         """Whether it opens a connection; listeners are the last thing that a node starts.
@@ -230,10 +226,3 @@ class Node:
                 return client.recv(1) == b"\x01"
         except OSError:
             return False
-
-    def _last_words(self) -> str:
-        """What it printed around its failure, whose cause comes first, and the log's end."""
-        printed = self._layout.console.read_text(encoding="utf-8", errors="replace").splitlines()
-        failed = (number for number, line in enumerate(printed) if "BOOT FAILED" in line)
-        end = next(failed, len(printed)) + 10
-        return "\n".join([*printed[max(0, end - 20) : end], *self.log().splitlines()[-15:]])
