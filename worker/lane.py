@@ -70,6 +70,9 @@ class Lane:
         self.standing = Standing(account, self.tally, now)
         self.in_flight = 0
         self.unconfirmed = 0
+        """Edits whose settlement RabbitMQ has not confirmed: called, or known without a call."""
+        self.refusing = 0
+        """The same of messages that no call can be made of; these wait for nothing."""
         self.is_open = False
         self.draining = False
         self.returning = False
@@ -96,6 +99,8 @@ class Lane:
         self._source = source
         self.tally.deliveries += 1
         self.tally.redeliveries += delivery.redelivered
+        if self.draining or self.returning:
+            return  # unacked, it goes back with the rest when the channel is closed
         if self.is_open:
             self._read(delivery, source)
             self.pump()
@@ -132,8 +137,9 @@ class Lane:
             log.exception("decode_failed", account=self.account.name)
             read = Unfit(unread(delivery, self.account.name), _internal("reading"))
         if isinstance(read, Unfit):
+            self.refusing += 1
             self._outcomes.settle(
-                delivery, source, read.head, read.verdict, attempts=0, done=self._moved
+                delivery, source, read.head, read.verdict, attempts=0, done=self._refused
             )
             return
         self._number += 1
@@ -143,6 +149,10 @@ class Lane:
             waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
         self.window.add(waiting)
+
+    def _refused(self) -> None:
+        self.refusing -= 1
+        self._moved()
 
     # Calls go out
 
@@ -289,7 +299,7 @@ class Lane:
     @property
     def is_quiet(self) -> bool:
         """Nothing is in flight and nothing unconfirmed."""
-        return self.in_flight == 0 and self.unconfirmed == 0
+        return self.in_flight == 0 and self.unconfirmed == 0 and self.refusing == 0
 
     def adopt(self, account: Account, caller: Caller) -> None:
         """Go on with other settings or credentials; calls under way end with the old ones."""

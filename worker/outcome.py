@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery, Publication, Source
+    from worker.core.identity import Identity
     from worker.settler import Closing
     from worker.shared import Shared
     from worker.tally import Tally
@@ -29,6 +31,8 @@ class Outcomes:
     def __init__(self, shared: Shared, tally: Tally) -> None:
         self._shared = shared
         self._tally = tally
+        self._closing: dict[Identity, list[Callable[[], None]]] = {}
+        """Rejections under way, and what waits for each: the same message, delivered twice."""
 
     def settle(
         self,
@@ -43,6 +47,13 @@ class Outcomes:
         """Settle by a final verdict, unless this very message was settled before."""
         if self.repeat(delivery, source, head, done=done):
             return
+        if head.identity is not None and isinstance(verdict, Rejected):
+            waiting = self._closing.get(head.identity)
+            if waiting is not None:
+                again = partial(self.settle, delivery, source, head, verdict)
+                waiting.append(partial(again, attempts=attempts, done=done))
+                return
+            self._closing[head.identity] = []
         settlement = settle(
             delivery,
             head,
@@ -57,6 +68,8 @@ class Outcomes:
             if closing.out:
                 self._tell(closing, head, verdict, attempts)
             done()
+            for settle_repeat in self._closing.pop(head.identity, ()) if head.identity else ():
+                settle_repeat()
 
         self._shared.settler.carry_out(settlement, delivery, source, closed)
 

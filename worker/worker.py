@@ -66,9 +66,11 @@ class Worker:
         self._version = version
         self._stopping_by: float | None = None
         self.suspects = Suspects(settings.state_dir)
-        self.publisher = ConfirmedPublisher(self.loop, changed=self.pump)
+        self.lease = Lease(self.loop, settings.heartbeat, regained=self._lease_regained)
+        self.publisher = ConfirmedPublisher(
+            self.loop, lease_holds=self.lease.holds, changed=self.pump
+        )
         self.replies = ReplyPublisher()
-        self.lease = Lease(self.loop, settings.heartbeat, regained=self.pump)
         self.publishing = self._link("publish", self.publisher.start, self._publisher_down)
         self.consuming = self._link("consume", self._consumer_up, self._consumer_down)
         self.replying = self._link("reply", self.replies.start, self._replies_down)
@@ -182,6 +184,10 @@ class Worker:
         """Have every lane look whether it may go on: something it may have waited for changed."""
         for service in self.services.values():
             service.desk.pump()
+
+    def _lease_regained(self) -> None:
+        self.publisher.lease_regained()
+        self.pump()
 
     def _may_publish(self) -> bool:
         return self.publisher.is_open and self.publishing.blocked is None

@@ -46,9 +46,20 @@ class _Pending:
 class ConfirmedPublisher:
     """One channel in confirm mode; everything happens on the loop's thread."""
 
-    def __init__(self, loop: PikaLoop, *, changed: Callable[[], None] = lambda: None) -> None:
-        """`changed` is called when the publisher has become able to publish."""
+    def __init__(
+        self,
+        loop: PikaLoop,
+        *,
+        lease_holds: Callable[[], bool] = lambda: True,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`changed` is called when the publisher has become able to publish.
+
+        While the lease does not hold, publications wait: a process that wakes from a long sleep
+        has to find out first whether its deliveries are its own still.
+        """
         self._loop = loop
+        self._lease_holds = lease_holds
         self._changed = changed
         self._connection: Connection | None = None
         self._channel: Channel | None = None
@@ -72,6 +83,10 @@ class ConfirmedPublisher:
     ) -> None:
         """Publish; `done` is called once, with what RabbitMQ said. See `worker.settler`."""
         self._backlog.append(_Pending(publication, wanted, done))
+        self._flush()
+
+    def lease_regained(self) -> None:
+        """Publish what has waited for the lease and is wanted still."""
         self._flush()
 
     def start(self, connection: Connection) -> None:
@@ -104,7 +119,7 @@ class ConfirmedPublisher:
 
     def _flush(self) -> None:
         channel, backlog = self._channel, self._backlog
-        if channel is None or not channel.is_open:
+        if channel is None or not channel.is_open or not self._lease_holds():
             return
         while backlog and not (self._careful and self._outstanding):
             pending = backlog.popleft()

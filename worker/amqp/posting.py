@@ -1,0 +1,228 @@
+"""Publishing many messages at once, and hearing what becomes of them: `taskedit publish`.
+
+Confirms come in batches, not one round trip a message. The queue for the events is bound before
+the first message goes out, so that none can be missed.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from itertools import takewhile
+from typing import TYPE_CHECKING, cast
+
+from pika.spec import Basic
+
+from worker.amqp.listening import listen
+from worker.amqp.wire import WireProperties
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pika import SelectConnection
+    from pika.channel import Channel
+    from pika.frame import Method
+    from pika.spec import BasicProperties
+
+    from worker.amqp.loop import PikaLoop
+    from worker.core.delivery import Publication
+    from worker.core.pacing import Pacer
+
+UNCONFIRMED_AT_MOST = 1000
+LOOK_EVERY = 0.1
+CONFIRMS_WITHIN = 2.0
+"""Seconds that are given to the last confirms when it has been told to stop."""
+NOT_FOUND = 404
+
+
+class End(Enum):
+    """How a posting ended."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    LATE = "late"
+    """Nothing came for too long."""
+    ABSENT = "absent"
+    """RabbitMQ, or an exchange or queue in it, is not there (any more)."""
+    REFUSED = "refused"
+    """RabbitMQ closed the channel: permissions, most likely."""
+
+
+class Posting:
+    """Publishes in order, mandatory, and notes each one's fate; everything on the loop's thread.
+
+    Every publication has a message id of its own.
+    """
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        publications: Sequence[Publication],
+        *,
+        events: str | None,
+        heard: Callable[[bytes], None],
+        pacer: Pacer | None,
+        patience: float,
+        look: Callable[[], None],
+    ) -> None:
+        """`events`: the exchange to hear outcomes from, or None to wait for confirms only.
+
+        `heard` is told each event's body once; `look` is called every `LOOK_EVERY` seconds.
+        `patience`: seconds without any progress after which it gives up.
+        """
+        self.end: End | None = None
+        self.trouble = ""
+        """What RabbitMQ said, when it ended for that."""
+        self.fates: dict[str, Fate] = {}
+        """What RabbitMQ said of each message, by message id."""
+        ids = {str(each.properties.message_id) for each in publications}
+        self.awaited = set() if events is None else ids
+        """The message ids whose event is still to come."""
+        self.sent = 0
+        self._loop = loop
+        self._publications = publications
+        self._events = events
+        self._heard = heard
+        self._pacer = pacer
+        self._patience = patience
+        self._look = look
+        self._progress_at = loop.now()
+        self._stopping_at: float | None = None
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._unconfirmed: dict[int, str] = {}
+        self._returned: set[str] = set()
+        self._woken = False
+
+    def start(self, connection: SelectConnection) -> None:
+        """Begin on a fresh connection."""
+        self._connection = connection
+
+        def ready() -> None:
+            if connection.is_open:
+                connection.channel(on_open_callback=self._check)
+
+        if self._events is None:
+            ready()
+        else:
+            listen(connection, self._events, heard=self._event, ready=ready, closed=self._closed)
+        self._tick()
+
+    def stop(self) -> None:
+        """Send no more; end when the last confirms are in, or at once when called again."""
+        if self._stopping_at is not None or self._channel is None:
+            self._finish(End.STOPPED)
+        self._stopping_at = self._loop.now()
+        self._settle()
+
+    def lost(self, why: str) -> None:
+        """There is no connection, or none any more."""
+        self._finish(End.ABSENT, why)
+
+    def _check(self, channel: Channel) -> None:
+        """Make sure that there is something to publish to, before anything is published."""
+        channel.add_on_close_callback(self._closed)
+        channel.add_on_return_callback(self._return)
+        first = self._publications[0]
+
+        def there(_: object) -> None:
+            channel.confirm_delivery(self._confirm, callback=lambda _: self._begin(channel))
+
+        if first.exchange:
+            channel.exchange_declare(first.exchange, passive=True, callback=there)
+        else:
+            channel.queue_declare(first.routing_key, passive=True, callback=there)
+
+    def _begin(self, channel: Channel) -> None:
+        self._channel = channel
+        self._pump()
+
+    def _pump(self) -> None:
+        """Publish what may be published by now."""
+        self._woken = False
+        channel, publications = self._channel, self._publications
+        if channel is None or self._stopping_at is not None:
+            return
+        while self.sent < len(publications) and len(self._unconfirmed) < UNCONFIRMED_AT_MOST:
+            if not channel.is_open:
+                return
+            if self._pacer is not None:
+                now = self._loop.now()
+                if (wait := self._pacer.wait(now)) > 0:
+                    self._wake(wait)
+                    return
+                self._pacer.take(now)
+            self._publish(channel, publications[self.sent])
+
+    def _publish(self, channel: Channel, one: Publication) -> None:
+        self.sent += 1
+        self._progress_at = self._loop.now()
+        self._unconfirmed[self.sent] = str(one.properties.message_id)
+        properties = WireProperties(one.properties)
+        channel.basic_publish(one.exchange, one.routing_key, one.body, properties, mandatory=True)
+
+    def _wake(self, wait: float) -> None:
+        if not self._woken:
+            self._woken = True
+            self._loop.call_later(wait, self._pump)
+
+    def _return(self, _: object, __: object, properties: BasicProperties, ___: bytes) -> None:
+        self._returned.add(str(cast("WireProperties", properties).core.message_id))
+
+    def _confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+        method = frame.method
+        last = method.delivery_tag
+        tags = [last]
+        if method.multiple:
+            tags = list(takewhile(lambda tag: tag <= last, self._unconfirmed))
+        for tag in tags:
+            message_id = self._unconfirmed.pop(tag)
+            fate = Fate.UNROUTABLE if message_id in self._returned else Fate.CONFIRMED
+            self.fates[message_id] = Fate.REFUSED if isinstance(method, Basic.Nack) else fate
+            if self.fates[message_id] is not Fate.CONFIRMED:
+                self.awaited.discard(message_id)
+        self._progress_at = self._loop.now()
+        self._pump()
+        self._settle()
+
+    def _event(self, correlation_id: str | None, body: bytes) -> None:
+        """An event's correlation id is the edit's message id, for we publish without any."""
+        if correlation_id in self.awaited:
+            self.awaited.remove(correlation_id)
+            self._progress_at = self._loop.now()
+            self._heard(body)
+            self._settle()
+
+    def _closed(self, _: object, error: Exception) -> None:
+        """A channel is gone: with its connection, or for something RabbitMQ will not have."""
+        if self._connection is not None and self._connection.is_open:
+            missing = getattr(error, "reply_code", None) == NOT_FOUND
+            self._finish(
+                End.ABSENT if missing else End.REFUSED, str(getattr(error, "reply_text", error))
+            )
+
+    def _tick(self) -> None:
+        if self.end is not None:
+            return
+        self._look()
+        now = self._loop.now()
+        if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
+            self._finish(End.STOPPED)
+        elif now - self._progress_at > self._patience:
+            self._finish(End.LATE)
+        self._loop.call_later(LOOK_EVERY, self._tick)
+
+    def _settle(self) -> None:
+        """End when there is nothing more to come."""
+        if self._unconfirmed:
+            return
+        if self._stopping_at is not None:
+            self._finish(End.STOPPED)
+        elif self.sent == len(self._publications) and not self.awaited:
+            self._finish(End.DONE)
+
+    def _finish(self, end: End, trouble: str = "") -> None:
+        if self.end is None:
+            self.end, self.trouble = end, trouble
+            self._look()
+            self._loop.stop()
