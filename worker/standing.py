@@ -11,7 +11,7 @@ import structlog
 from worker.core.health import Call, Health, State, reopened, weigh
 from worker.core.judge import CLOCK, judge
 from worker.core.reply import Answered, Unanswered
-from worker.core.verdict import Retry
+from worker.core.verdict import Rejected, Retry
 
 if TYPE_CHECKING:
     from worker.account import Account
@@ -69,16 +69,17 @@ class Standing:
         finding = weigh(self.health, verdict, task.knew, unanswered=unanswered, now=now)
         if isinstance(reply, Answered) and reply.status == CLOCK:
             self._correct_clock(waiting, reply)
-        if unanswered and waiting.failed_at_answers is None:
-            waiting.failed_at_answers = finding.health.answers
         if finding.forgiven:
             self._forgive()
         elif finding.health.answers != self.health.answers:
             self._streak.clear()
         self._adopt(finding.health, now)
-        if isinstance(finding.verdict, Retry) and finding.verdict.counted:
+        counted = isinstance(finding.verdict, Retry) and finding.verdict.counted
+        if counted:
             waiting.attempts += 1
             self._streak.append(waiting)
+        if unanswered and (counted or (finding.forgiven and isinstance(verdict, Rejected))):
+            _mark(waiting, finding.health.answers)
         return finding.verdict
 
     def forget_streak(self) -> None:
@@ -89,6 +90,7 @@ class Standing:
         """The API was in trouble, so the last failures were no attempts of these edits."""
         for waiting in self._streak:
             waiting.attempts = max(0, waiting.attempts - 1)
+            waiting.failed_at_answers = None
         self._streak.clear()
 
     def _correct_clock(self, waiting: Waiting, reply: Answered) -> None:
@@ -113,3 +115,9 @@ class Standing:
             api_status=health.status,
             before=before.state.value,
         )
+
+
+def _mark(waiting: Waiting, answers: int) -> None:
+    """It failed without an answer, and not in an outage: it is to blame if others are answered."""
+    if waiting.failed_at_answers is None:
+        waiting.failed_at_answers = answers

@@ -3,7 +3,8 @@
 One reply says whose fault it was (`judge`); several in a row say more. Three unanswered calls in
 a row, or ``-5`` on three different jobs in a row, are the API's fault: the lane is suspended and
 they were not attempts. An edit that failed while the API answered others is at fault itself, so
-that one bad edit can neither hold the lane nor be tried for ever.
+that one bad edit can neither hold the lane nor be tried for ever; but where three such edits fail
+in a row, the API is at fault again.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Health:
     pauses: int = 0
     """Probes without success, or throttled replies in a row: they set the next wait."""
     unanswered: int = 0
+    blamed: tuple[int, ...] = ()
+    """The different jobs of edits to blame among the last calls, all without an answer."""
     system_errors: tuple[int, ...] = ()
     """The different jobs that the last replies, all ``-5``, were about."""
     answers: int = 0
@@ -148,6 +151,7 @@ def _throttled(
         turns=health.turns + 1,
         pauses=pauses,
         unanswered=0,
+        blamed=(),
         system_errors=(),
     )
 
@@ -163,6 +167,7 @@ def _suspended(health: Health, status: str | None, why: str, now: float) -> Heal
         turns=health.turns + 1,
         pauses=1,
         unanswered=0,
+        blamed=(),
         system_errors=(),
     )
 
@@ -187,11 +192,10 @@ def _troubled(
         return Finding(after, excused)
     if call.begun != health.turns:
         return Finding(health, excused)
-    if call.blamed and unanswered:
-        return Finding(health, verdict)
     health = _streak(health, call, unanswered=unanswered)
-    used_up = isinstance(verdict, Rejected) and unanswered
-    if max(health.unanswered, len(health.system_errors)) >= IN_A_ROW or used_up:
+    in_a_row = max(health.unanswered + len(health.blamed), len(health.system_errors))
+    used_up = isinstance(verdict, Rejected) and unanswered and not call.blamed
+    if in_a_row >= IN_A_ROW or used_up:
         return Finding(
             _suspended(health, verdict.status, verdict.detail, now), excused, forgiven=True
         )
@@ -199,10 +203,14 @@ def _troubled(
 
 
 def _streak(health: Health, call: Call, *, unanswered: bool) -> Health:
+    """One more failure in a row; an edit to blame proves nothing of the API by failing again."""
+    if unanswered and call.blamed:
+        blamed = tuple(dict.fromkeys((*health.blamed, call.job)))
+        return replace(health, blamed=blamed, system_errors=())
     if unanswered:
         return replace(health, unanswered=health.unanswered + 1, system_errors=())
     others = tuple(job for job in health.system_errors if job != call.job)
-    return replace(health, unanswered=0, system_errors=(*others, call.job))
+    return replace(health, unanswered=0, blamed=(), system_errors=(*others, call.job))
 
 
 def _pause(verdict: Retry | Rejected) -> timedelta:
