@@ -1,0 +1,90 @@
+"""Values of the core that are good unless a test says otherwise."""
+# ruff: noqa: ANN401  (`changes` are the fields of a dataclass, of any type; replace checks them)
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from schemas import Bounds, Names
+from tests.unit.schemas.builders import body, edit
+from worker.account import Account, Endpoint
+from worker.core.decode import Edit, Letterhead, decode
+from worker.core.delivery import Delivery, Properties, Publication
+from worker.core.headers import Headers
+from worker.core.order import Waiting
+from worker.core.pacing import rates
+from worker.core.settle import Signed
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+NAMES = Names()
+SIGNED = Signed(NAMES, "1.2.3")
+
+
+def properties(**changes: Any) -> Properties:
+    return replace(Properties(message_id="m-1", content_type="application/json"), **changes)
+
+
+def delivery(content: bytes | None = None, /, **changes: Any) -> Delivery:
+    """An edit as it comes from the exchange; `content` is its body."""
+    good = Delivery(
+        tag=1,
+        exchange="task-edit",
+        routing_key="LILIN888",
+        redelivered=False,
+        properties=properties(),
+        body=body(edit()) if content is None else content,
+        received_at=NOW,
+    )
+    return replace(good, **changes)
+
+
+def headers(**texts: str) -> Headers:
+    """Headers of text; an underscore in a name stands for a dash."""
+    return Headers.of({name.replace("_", "-"): text for name, text in texts.items()})
+
+
+def read(message: Delivery, account: str = "acme") -> Edit:
+    """The edit in a delivery that is known to hold one."""
+    found = decode(message, account, Bounds())
+    assert isinstance(found, Edit)
+    return found
+
+
+def head(**changes: Any) -> Letterhead:
+    return replace(read(delivery()).head, **changes)
+
+
+def account(name: str = "acme", rate: str = "100/s", **changes: Any) -> Account:
+    endpoint = Endpoint("https://api.example", call_timeout=timedelta(seconds=30))
+    good = Account(name, "key", SecretStr("secret"), endpoint, rates=rates(rate))
+    return replace(good, **changes)
+
+
+def event(event_id: str = "e-1", content: bytes = b"{}", **changes: Any) -> Publication:
+    """An event as the journal has it."""
+    return Publication(
+        NAMES.events,
+        "applied.LILIN888",
+        content,
+        replace(Properties(message_id=event_id), **changes),
+    )
+
+
+def waiting(job: int = 1, number: int = 1, **changes: Any) -> Waiting:
+    """An edit of a job, held by a lane."""
+    message = delivery(body(edit(jobId=job)), properties=properties(message_id=f"m-{number}"))
+    return Waiting(message, NoSource(), read(message), number, held_since=0.0, **changes)
+
+
+class NoSource:
+    """Where a delivery comes from when the test does not care."""
+
+    alive = True
+
+    def ack(self, tag: int) -> None: ...
+
+    def give_back(self) -> None: ...

@@ -1,0 +1,1 @@
+"""What is decided, by table and by property."""

@@ -1,0 +1,1 @@
+"""An account at work, in a world without threads, sockets or waiting."""
