@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -10,14 +11,15 @@ from ops.simulator import reply
 from ops.simulator.commands import COMMANDS, MistakeError
 from ops.simulator.faults.fault import Send, Wait
 from ops.simulator.reply import Reply, chunk, json_reply
-from ops.simulator.summary import summary
+from ops.simulator.summary import summary, tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from ops.simulator.commands import Host
     from ops.simulator.cues import Cue
     from ops.simulator.faults.fault import Step
+    from ops.simulator.summary import Tally
     from ops.simulator.wire import Request
 
 _LINES_A_TURN = 500
@@ -28,15 +30,13 @@ def answer(host: Host, request: Request) -> Reply | Iterator[Step]:
     path, _, query = request.target.partition("?")
     name = path.removeprefix("/_simulator/").strip("/")
     try:
-        if request.method == "GET" and name == "calls":
-            return _calls(host, _numbers(query))
         if request.method == "GET" and name in _READ:
-            return json_reply(200, _READ[name](host, _numbers(query)))
+            return _READ[name](host, _numbers(query))
         if request.method == "POST" and name in COMMANDS:
             return json_reply(200, COMMANDS[name](host, _fields(request.body)))
     except (ValueError, OverflowError) as problem:
         return json_reply(400, {"error": f"{name}: {problem}"})
-    known = {"GET": ["calls", *_READ], "POST": list(COMMANDS)}
+    known = {"GET": list(_READ), "POST": list(COMMANDS)}
     return json_reply(404, {"error": f"no such control path: {request.method} {path}", **known})
 
 
@@ -48,12 +48,16 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _numbers(query: str) -> dict[str, float]:
-    return {name: float(values[-1]) for name, values in parse_qs(query).items()}
+    numbers = {name: float(values[-1]) for name, values in parse_qs(query).items()}
+    for name, number in numbers.items():
+        if not isfinite(number):
+            raise MistakeError(f"{name} is a number, not {number}")
+    return numbers
 
 
-def _status(host: Host, _: Mapping[str, float]) -> dict[str, Any]:
+def _status(host: Host, _: Mapping[str, float]) -> Reply:
     provider, now = host.provider, host.now()
-    return {
+    shown = {
         "url": host.url,
         "now": now,
         "accounts": sorted(provider.accounts),
@@ -61,6 +65,7 @@ def _status(host: Host, _: Mapping[str, float]) -> dict[str, Any]:
         "calls": provider.record.last,
         "cues": [_shown(cue, now) for cue in provider.cues.alive(now)],
     }
+    return json_reply(200, shown)
 
 
 def _shown(cue: Cue, now: float) -> dict[str, Any]:
@@ -73,10 +78,29 @@ def _shown(cue: Cue, now: float) -> dict[str, Any]:
     }
 
 
-def _summary(host: Host, span: Mapping[str, float]) -> dict[str, Any]:
+def _summary(host: Host, span: Mapping[str, float]) -> Iterator[Step]:
+    """JSON by account: the running sums, or those of a span, summed in turns."""
     provider = host.provider
     since, until = span.get("since"), span.get("until")
-    return summary(provider.tallies, provider.record, provider.accounts, since, until)
+    found = provider.tallies
+    if since is not None or until is not None:
+        counting = tallies(provider.record, since, until)
+        found = yield from _in_turns(counting)
+    sums = summary(found, provider.accounts, since, until)
+    yield Send(reply.whole(json_reply(200, sums), reply.http_date(host.now())))
+
+
+def _in_turns(
+    counting: Generator[None, None, dict[str, Tally]],
+) -> Generator[Step, None, dict[str, Tally]]:
+    """Let calls have their turn between any two of ours."""
+    while True:
+        try:
+            next(counting)
+        except StopIteration as over:
+            found: dict[str, Tally] = over.value
+            return found
+        yield Wait(0)
 
 
 def _calls(host: Host, span: Mapping[str, float]) -> Iterator[Step]:
@@ -93,7 +117,8 @@ def _calls(host: Host, span: Mapping[str, float]) -> Iterator[Step]:
     yield Send(chunk(b""))
 
 
-_READ: dict[str, Callable[[Host, Mapping[str, float]], dict[str, Any]]] = {
+_READ: dict[str, Callable[[Host, Mapping[str, float]], Reply | Iterator[Step]]] = {
     "": _status,
+    "calls": _calls,
     "summary": _summary,
 }

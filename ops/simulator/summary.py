@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ops.simulator.record import ABANDONED, APPLIED, OVERLAP, THROTTLED, TRAILING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from ops.simulator.account import Account
     from ops.simulator.record import Record
 
 _SECOND = 1.0
+_ROWS_A_TURN = 500
 
 
 @dataclass(slots=True)
@@ -74,17 +75,25 @@ class Tally:
         self.statuses[api or (f"http:{http}" if http else "none")] += 1
 
 
-def tallies(record: Record, since: float | None, until: float | None) -> dict[str, Tally]:
-    """Tallies by account of the calls that arrived in [since, until), epoch seconds."""
+def tallies(
+    record: Record, since: float | None, until: float | None
+) -> Generator[None, None, dict[str, Tally]]:
+    """Tallies by account of the calls that arrived in [since, until), epoch seconds.
+
+    Yields now and then, so that a long record can be summed in turns; returns the sums.
+    """
     found: dict[str, Tally] = {}
-    first = 0 if since is None else record.row_at(since)
+    row = 0 if since is None else record.row_at(since)
     last = len(record) if until is None else record.row_at(until)
-    for row in range(first, last):
+    while row < min(last, len(record)):
         account, arrived, flags, http, api = record.glance(row)
         tally = found.setdefault(account or "-", Tally())
         tally.arrived(arrived, flags)
         if record.is_answered(row):
             tally.ended(http, api, flags, abandoned=bool(flags & ABANDONED))
+        row += 1
+        if row % _ROWS_A_TURN == 0:
+            yield
     return found
 
 
@@ -129,14 +138,12 @@ def used(
 
 
 def summary(
-    live: Mapping[str, Tally],
-    record: Record,
+    found: Mapping[str, Tally],
     accounts: Mapping[str, Account],
-    since: float | None,
-    until: float | None,
+    since: float | None = None,
+    until: float | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Per account its counts; without a span from the live tallies, at no cost."""
-    found = live if since is None and until is None else tallies(record, since, until)
+    """Tallies as JSON by account; the span is that of `tallies`."""
     return {
         key: shown(tally, accounts.get(key), since, until) for key, tally in sorted(found.items())
     }

@@ -98,6 +98,15 @@ def test_another_address_is_springs_error(
     assert simulator.calls() == []
 
 
+@pytest.mark.parametrize("query", ["calls?since=nan", "summary?since=soon", "calls?since=inf"])
+def test_a_bad_number_in_a_query_is_named(simulator: Simulator, query: str) -> None:
+    with connection(simulator.url) as line:
+        line.request("GET", f"/_simulator/{query}")
+        reply = line.getresponse()
+        assert reply.status == 400
+        assert json.loads(reply.read())["error"].startswith(query.partition("?")[0])
+
+
 def test_a_query_does_not_hide_the_address(simulator: Simulator) -> None:
     with dial(simulator.url) as line:
         line.sendall(request().replace(b"taskEdit ", b"taskEdit?a=b "))
