@@ -78,8 +78,10 @@ class Source:
         return any(one in self.texts for name in names for one in (name, f"{name}_file"))
 
     def wrong(self, name: str, what: str) -> None:
-        """Note a problem."""
-        self.findings.problems.append(Problem(self.place(name), what))
+        """Note a problem; the first one of a setting is enough."""
+        place = self.place(name)
+        if all(problem.where != place for problem in self.findings.problems):
+            self.findings.problems.append(Problem(place, what))
 
     def warn(self, name: str, what: str) -> None:
         """Note what is allowed and probably not meant."""
