@@ -46,7 +46,7 @@ class Desk(Protocol):
 class Service:
     """Joins a desk to its queue. A first delivery means that the queue is ours to work on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the two ends, and what lies between them)
         self,
         loop: PikaLoop,
         journal: Journal,
@@ -55,12 +55,19 @@ class Service:
         objects: tuple[Object, ...],
         *,
         passive: bool,
+        when_sent: Callable[[Callable[[], None]], None],
         taken: Callable[[], list[float] | None] = lambda: None,
     ) -> None:
         """`taken` tells when calls were made before, once the journal has been read."""
         self.desk = desk
         self.consumer = Consumer(
-            loop, queue, objects, passive=passive, deliver=self._deliver, lost=self._lost
+            loop,
+            queue,
+            objects,
+            passive=passive,
+            deliver=self._deliver,
+            lost=self._lost,
+            when_sent=when_sent,
         )
         self._journal = journal
         self._taken = taken

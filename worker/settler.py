@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -173,8 +174,7 @@ class Settler:
         closing.out = True
         if closing.settlement.reply is not None:
             self._replies.publish(closing.settlement.reply)
-        closing.source.ack(closing.delivery.tag)
-        self._end(closing)
+        closing.source.ack(closing.delivery.tag, partial(self._end, closing))
 
     def _end(self, closing: Closing) -> None:
         self.unconfirmed -= 1

@@ -149,8 +149,16 @@ class Worker:
         def taken() -> list[float] | None:
             return None if self.journal.missing is not None else self.recall.taken(account)
 
-        passive = not self.settings.declare
-        return Service(self.loop, self.journal, desk, queue, objects, passive=passive, taken=taken)
+        return Service(
+            self.loop,
+            self.journal,
+            desk,
+            queue,
+            objects,
+            passive=not self.settings.declare,
+            when_sent=self.consuming.services.when_sent,
+            taken=taken,
+        )
 
     def _consumer_up(self, connection: Connection) -> None:
         self.journal.start(connection)

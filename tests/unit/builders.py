@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,6 +86,6 @@ class NoSource:
 
     alive = True
 
-    def ack(self, tag: int) -> None: ...
+    def ack(self, tag: int, written: Callable[[], None]) -> None: ...
 
     def give_back(self) -> None: ...

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
 
 
+SENT_LOOKS_EVERY = 0.0005
+"""Seconds between looks whether the kernel has taken what was written."""
+
+
 class BatchingTransport(AbstractStreamTransport):
     """Passes on in one piece, at the end of the turn, what was written during it."""
 
@@ -29,6 +33,7 @@ class BatchingTransport(AbstractStreamTransport):
         self._transport = transport
         self._later = later
         self._written: list[bytes] = []
+        self._told: list[Callable[[], None]] = []
         self._aborted = False
 
     def abort(self) -> None:
@@ -50,14 +55,38 @@ class BatchingTransport(AbstractStreamTransport):
             self._later(0, self._flush)
         self._written.append(data)
 
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        """Call back once all that was written up to now is with the kernel, or lost."""
+        if not self._told:
+            self._later(0, self._look_whether_sent)
+        self._told.append(callback)
+
     def _flush(self) -> None:
         data, self._written = b"".join(self._written), []
         if not self._aborted:
             self._transport.write(data)
 
+    def _look_whether_sent(self) -> None:
+        if not self._aborted and self.get_write_buffer_size() > 0:
+            self._later(SENT_LOOKS_EVERY, self._look_whether_sent)
+            return
+        told, self._told = self._told, []
+        for callback in told:
+            callback()
+
 
 class BatchingServices(SelectorIOServicesAdapter):
-    """pika's I/O services on its own loop, with batching transports."""
+    """pika's I/O services on its own loop for one connection, with a batching transport."""
+
+    transport: BatchingTransport | None = None
+    """Of the connection made last."""
+
+    def when_sent(self, callback: Callable[[], None]) -> None:
+        """Call back, later, once all that was written up to now has left the process."""
+        if self.transport is None:
+            self.call_later(0, callback)
+        else:
+            self.transport.when_sent(callback)
 
     def create_streaming_connection(
         self,
@@ -74,7 +103,8 @@ class BatchingServices(SelectorIOServicesAdapter):
             made = protocol.connection_made
 
             def connection_made(transport: AbstractStreamTransport) -> None:
-                made(BatchingTransport(transport, self.call_later))
+                self.transport = BatchingTransport(transport, self.call_later)
+                made(self.transport)
 
             protocol.connection_made = connection_made  # type: ignore[method-assign]
             return protocol

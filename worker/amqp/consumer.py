@@ -38,8 +38,12 @@ class Consumer:
         passive: bool,
         deliver: Callable[[Delivery, Source], None],
         lost: Callable[[], None],
+        when_sent: Callable[[Callable[[], None]], None],
     ) -> None:
-        """`objects` are declared before each subscription, or with `passive` only looked for."""
+        """`objects` are declared before each subscription, or with `passive` only looked for.
+
+        `when_sent` calls back once what was written on the connection has left the process.
+        """
         self.queue = queue
         self.objects = objects
         self.trouble: str | None = "not subscribed yet"
@@ -48,6 +52,7 @@ class Consumer:
         self._passive = passive
         self._deliver = deliver
         self._lost = lost
+        self._when_sent = when_sent
         self._connection: Connection | None = None
         self._subscription: Subscription | None = None
         self._opening = False
@@ -114,7 +119,13 @@ class Consumer:
     def _consume(self, channel: Channel) -> None:
         self._doing = None
         self._subscription = Subscription(
-            channel, self.queue, deliver=self._deliver, lost=self._gone, begun=self._begun
+            channel,
+            self.queue,
+            deliver=self._deliver,
+            lost=self._gone,
+            begun=self._begun,
+            later=self._loop.call_later,
+            when_sent=self._when_sent,
         )
 
     def _begun(self) -> None:

@@ -10,6 +10,7 @@ from pika import SelectConnection
 from pika.exceptions import AMQPError
 
 from worker.amqp.address import parameters, shown
+from worker.amqp.batching import BatchingServices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,7 @@ class Link:
         self.trouble: str | None = "not connected yet"
         """Why there is no connection; None when there is one."""
         self.reconnects = 0
+        self.services = BatchingServices(loop.ioloop)  # type: ignore[arg-type]
         self._loop = loop
         self._urls = tuple(urls)
         self._next_url = 0
@@ -92,7 +94,7 @@ class Link:
                 on_open_callback=self._opened,
                 on_open_error_callback=lambda _, error: self._failed(url, error),
                 on_close_callback=lambda _, error: self._closed(url, error),
-                custom_ioloop=self._loop.services,
+                custom_ioloop=self.services,
             )
         except TROUBLE as error:
             self._failed(url, error)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from pika.adapters.select_connection import IOLoop
 
-from worker.amqp.batching import BatchingServices
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +16,6 @@ class PikaLoop:
 
     def __init__(self) -> None:
         self.ioloop = IOLoop()
-        self.services = BatchingServices(self.ioloop)  # type: ignore[arg-type]
         self.turned_at = monotonic()
         """When the loop was last seen turning, in monotonic seconds: see `beat`."""
 

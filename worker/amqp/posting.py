@@ -64,11 +64,12 @@ class Posting:
         pacer: Pacer | None,
         patience: float,
         look: Callable[[], None],
+        ended: Callable[[], None],
     ) -> None:
         """`events`: the exchange to hear outcomes from, or None to wait for confirms only.
 
-        `heard` is told each event's body once; `look` is called every `LOOK_EVERY` seconds.
-        `patience`: seconds without any progress after which it gives up.
+        `heard` is told each event's body once; `look` is called every `LOOK_EVERY` seconds, and
+        `ended` once, when `end` is set. `patience`: seconds without any progress after which it gives up.
         """
         self.end: End | None = None
         self.trouble = ""
@@ -86,6 +87,7 @@ class Posting:
         self._pacer = pacer
         self._patience = patience
         self._look = look
+        self._ended = ended
         self._progress_at = loop.now()
         self._stopping_at: float | None = None
         self._connection: SelectConnection | None = None
@@ -225,4 +227,4 @@ class Posting:
         if self.end is None:
             self.end, self.trouble = end, trouble
             self._look()
-            self._loop.stop()
+            self._ended()

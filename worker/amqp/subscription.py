@@ -8,6 +8,7 @@ it, so `give_back` and `end` keep pika from cancelling.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -40,23 +41,54 @@ class Subscription:
         deliver: Callable[[Delivery, Source], None],
         lost: Callable[[str], None],
         begun: Callable[[], None],
+        later: Callable[[float, Callable[[], None]], object],
+        when_sent: Callable[[Callable[[], None]], None],
     ) -> None:
-        """Consume on a fresh channel; `lost` is called once, when the channel is gone."""
+        """Consume on a fresh channel; `lost` is called once, when the channel is gone.
+
+        `later` is the loop's timer; `when_sent` calls back once what was written has left us.
+        """
         self.alive = True
+        self._first_unacked = 1
+        self._acked: set[int] = set()
+        self._acked_beyond: set[int] = set()
+        """Acked already, one by one, though something older is not."""
+        self._written: list[Callable[[], None]] = []
         self.consuming = False
         self._channel = channel
         self._queue = queue
         self._deliver = deliver
         self._lost = lost
         self._begun = begun
+        self._later = later
+        self._when_sent = when_sent
         channel.add_on_close_callback(self._closed)
         channel.add_on_cancel_callback(self._cancelled)
         channel.basic_qos(prefetch_count=PREFETCH, callback=self._consume)
 
-    def ack(self, tag: int) -> None:
+    def ack(self, tag: int, written: Callable[[], None]) -> None:
         """Ack one delivery; dropped if the channel is gone, for the tag died with it."""
+        if not (self._acked or self._written):
+            self._later(0, self._write_acks)
+        self._acked.add(tag)
+        self._written.append(written)
+
+    def _write_acks(self) -> None:
+        """Ack everything below the oldest unacked delivery with one frame, the rest one by one."""
+        acked, self._acked = self._acked, set()
+        written, self._written = self._written, []
         if self.alive and self._channel.is_open:
-            self._channel.basic_ack(tag)
+            last = self._first_unacked
+            while last in acked or last in self._acked_beyond:
+                last += 1
+            below = [tag for tag in acked if tag < last]
+            if below:
+                self._channel.basic_ack(max(below), multiple=True)
+            for tag in acked.difference(below):
+                self._channel.basic_ack(tag)
+            self._acked_beyond = {tag for tag in self._acked_beyond | acked if tag > last}
+            self._first_unacked = last
+        self._when_sent(partial(_call_all, written))
 
     def give_back(self) -> None:
         """Close without a cancel: everything unacked goes back in order."""
@@ -98,3 +130,8 @@ def _close(channel: Channel) -> None:
         channel.close()
     except ChannelWrongStateError:
         return  # closing or closed already
+
+
+def _call_all(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from worker.amqp.loop import PikaLoop
 
+CLOSE_WITHIN = 1.0
+
 
 class Visit:
     """Tries each address once; tells when it is up, or why it ended. All on the loop's thread."""
@@ -41,7 +43,7 @@ class Visit:
         self._up = up
         self._lost = lost
         self._connection: SelectConnection | None = None
-        self._left = False
+        self._left: Callable[[], None] | None = None
 
     def open(self) -> None:
         """Connect to the first address that can be reached; returns at once."""
@@ -57,11 +59,14 @@ class Visit:
         except TROUBLE as error:
             self._failed(url, error)
 
-    def close(self) -> None:
-        """Leave; `lost` is not called for that."""
-        self._left = True
+    def close(self, left: Callable[[], None]) -> None:
+        """Leave; `left` is called soon, and `lost` not any more."""
+        self._left = left
         if self._connection is not None and self._connection.is_open:
             self._connection.close()
+            self._loop.call_later(CLOSE_WITHIN, left)
+        else:
+            left()
 
     def _opened(self, connection: SelectConnection) -> None:
         connection.add_on_connection_blocked_callback(self._block)
@@ -69,7 +74,7 @@ class Visit:
         self._up(connection)
 
     def _failed(self, url: str, error: BaseException) -> None:
-        if self._left:
+        if self._left is not None:
             return
         if self._urls:
             self._loop.post(self.open)
@@ -77,7 +82,9 @@ class Visit:
             self._lost(f"cannot connect to {shown(url)}: {reason(error)}")
 
     def _closed(self, url: str, error: BaseException) -> None:
-        if not self._left:
+        if self._left is not None:
+            self._left()
+        else:
             self._lost(f"lost the connection to {shown(url)}: {reason(error)}")
 
     def _block(self, _: object, frame: object) -> None:

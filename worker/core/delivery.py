@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from worker.core.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 PERSISTENT = 2
@@ -57,8 +58,12 @@ class Source(Protocol):
     def alive(self) -> bool:
         """Whether the channel is open still; if not, its deliveries went back to the queue."""
 
-    def ack(self, tag: int) -> None:
-        """Tell the broker that a delivery is settled; dropped when the channel is gone."""
+    def ack(self, tag: int, written: Callable[[], None]) -> None:
+        """Tell the broker that a delivery is settled; dropped when the channel is gone.
+
+        `written` is called, later, once the ack has left the process, or cannot any more: even a
+        process killed right then has acked.
+        """
 
     def give_back(self) -> None:
         """Return every unacked delivery, in order, and take them again later."""
