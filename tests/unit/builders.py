@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -19,6 +18,9 @@ from worker.core.headers import Headers
 from worker.core.order import Waiting
 from worker.core.pacing import rates
 from worker.core.settle import Signed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 NAMES = Names()
