@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from worker.ops.lanes import lane_report
+from worker.ops.metrics import Reading
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from worker.worker import Worker
 
@@ -29,6 +33,45 @@ def live(worker: Worker) -> str | None:
 def ready(worker: Worker) -> str | None:
     """None when subscribed (as a stand-by too) and able to publish; else every reason why not."""
     return "; ".join(_hindrances(worker)) or None
+
+
+def lanes(worker: Worker) -> Mapping[str, object]:
+    """Account to the state of its lane, as JSON."""
+    now, wall = monotonic(), datetime.now(UTC)
+    return {
+        name: lane_report(lane, now=now, wall=wall) for name, lane in list(worker.lanes.items())
+    }
+
+
+def reading(worker: Worker) -> Reading:
+    """What metrics tell of the process as a whole."""
+    links = (worker.consuming, worker.publishing)
+    return Reading(
+        version=worker.version,
+        ready=ready(worker) is None,
+        settings_refused=worker.reload_failed,
+        connected={link.name: link.trouble is None for link in links},
+        reconnects={link.name: link.reconnects for link in links},
+        blocked=worker.publishing.blocked is not None,
+        confirms_outstanding=worker.publisher.outstanding,
+        events_refused=worker.settler.events_refused,
+        letters_refused=worker.settler.letters_refused,
+        subscribed=dict(_subscribed(worker)),
+        strays=worker.strays.tally,
+    )
+
+
+def summary(worker: Worker) -> str:
+    """One line for `systemctl status`."""
+    why = ready(worker)
+    in_flight = sum(lane.in_flight for lane in list(worker.lanes.values()))
+    return f"{len(worker.lanes)} accounts, {in_flight} calls in flight" if why is None else why
+
+
+def _subscribed(worker: Worker) -> Iterator[tuple[str, bool]]:
+    for name in list(worker.lanes):
+        service = worker.services.get(worker.names.lane(name))
+        yield name, service is not None and service.consumer.trouble is None
 
 
 def _hindrances(worker: Worker) -> Iterator[str]:

@@ -13,6 +13,8 @@ from worker import log as logging
 from worker import report
 from worker.api.client import Client
 from worker.ops.answers import Probes
+from worker.ops.metrics import Metrics
+from worker.ops.notify import Notifier
 from worker.ops.server import serve
 from worker.settings import Settings, environment, load
 from worker.worker import Worker
@@ -100,6 +102,34 @@ class Process:
         log.warning("log_level_changed", level="debug" if self._verbose else usual)
 
 
+class Herald:
+    """Tells systemd that the worker has started, how it is, and that it is alive."""
+
+    def __init__(self, worker: Worker, notifier: Notifier) -> None:
+        self._worker = worker
+        self._notifier = notifier
+        self._announced = False
+        self._said = ""
+
+    def look(self) -> None:
+        """Tell what has changed; feed the watchdog only while the worker makes progress."""
+        if report.live(self._worker) is None:
+            self._notifier.alive()
+        status = report.summary(self._worker)
+        if self._worker.draining:
+            self._say(status, self._notifier.stopping)
+        elif not self._announced:
+            self._announced = True  # started, though RabbitMQ may be away: that is not our start
+            self._say(status, self._notifier.ready)
+        else:
+            self._say(status, self._notifier.status)
+
+    def _say(self, status: str, how: Callable[[str], None]) -> None:
+        if status != self._said:
+            self._said = status
+            how(status)
+
+
 def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> int:
     """Serve until a signal ends it; the process's exit code. Logging is set up by the caller."""
     for warning in settings.warnings:
@@ -115,17 +145,19 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
         address = "{}:{}".format(*settings.ops_address)
         log.critical("ops_address_unusable", address=address, why=str(error))
         return BAD_SETTINGS
-    process.start()
-    try:
-        return process.wait(lambda: None)
-    finally:
-        server.close()
+    with Notifier(settings.supervision.notify_socket) as notifier:
+        process.start()
+        try:
+            return process.wait(Herald(process.worker, notifier).look)
+        finally:
+            server.close()
 
 
 def _probes(worker: Worker) -> Probes:
+    metrics = Metrics(lambda: list(worker.lanes.values()), lambda: report.reading(worker))
     return Probes(
         live=lambda: report.live(worker),
         ready=lambda: report.ready(worker),
-        lanes=lambda: {name: {"state": str(lane.standing.health.state)} for name, lane in worker.lanes.items()},
-        metrics=lambda: b"",
+        lanes=lambda: report.lanes(worker),
+        metrics=metrics.render,
     )

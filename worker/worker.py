@@ -63,7 +63,7 @@ class Worker:
         self.reload_failed = False
         """Whether the last reload found settings it could not use."""
         self._caller = caller
-        self._version = version
+        self.version = version
         self._stopping_by: float | None = None
         self.suspects = Suspects(settings.state_dir)
         self.lease = Lease(self.loop, settings.heartbeat, regained=self._lease_regained)
@@ -121,7 +121,7 @@ class Worker:
             self.loop,
             [url.get_secret_value() for url in self.settings.amqp_urls],
             name,
-            version=self._version,
+            version=self.version,
             heartbeat=self.settings.heartbeat,
             up=up,
             down=lambda _: down(),
