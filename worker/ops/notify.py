@@ -30,6 +30,7 @@ class Notifier:
         if address is not None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.settimeout(0)
+        self._heard = True
 
     def ready(self, status: str) -> None:
         """Started, or done with a reload; `status` is what ``systemctl status`` shows."""
@@ -72,7 +73,11 @@ class Notifier:
         try:
             self._socket.sendto(message, self._address)
         except OSError as error:
-            log.warning("systemd_not_told", why=error.strerror)
+            if self._heard:
+                log.warning("systemd_not_told", why=error.strerror)
+            self._heard = False
+        else:
+            self._heard = True
 
 
 def _as_bound(address: str) -> str:

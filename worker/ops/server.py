@@ -48,8 +48,9 @@ class _Connection:
 class Server:
     """Answers on one address until it is closed. See `serve`."""
 
-    def __init__(self, listener: socket.socket, probes: Probes) -> None:
+    def __init__(self, listener: socket.socket, probes: Probes, lifetime: float) -> None:
         """Start the thread."""
+        self._lifetime = lifetime
         self._listener = listener
         self._probes = probes
         self._connections: dict[socket.socket, _Connection] = {}
@@ -109,7 +110,7 @@ class Server:
         if len(self._connections) >= MOST_CONNECTIONS:
             self._drop(next(iter(self._connections.values())))
         accepted.settimeout(0)
-        self._connections[accepted] = _Connection(accepted, monotonic() + LIFETIME)
+        self._connections[accepted] = _Connection(accepted, monotonic() + self._lifetime)
         self._selector.register(accepted, EVENT_READ)
 
     def _advance(self, connection: _Connection) -> None:
@@ -160,10 +161,10 @@ class Server:
         return None if first is None else max(0.0, first - monotonic())
 
 
-def serve(address: tuple[str, int], probes: Probes) -> Server:
+def serve(address: tuple[str, int], probes: Probes, *, lifetime: float = LIFETIME) -> Server:
     """Answer on host and port from now on; port 0 takes a free one (see `Server.address`).
 
-    ``::`` answers on IPv4 too. Raises `OSError` when the address cannot be listened on.
+    ``::`` answers on IPv4 too. `lifetime` is in seconds. Raises `OSError` when the address cannot be listened on.
     """
     host, port = address
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -171,4 +172,4 @@ def serve(address: tuple[str, int], probes: Probes) -> Server:
     both = family == socket.AF_INET6 and where[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(where, family=family, dualstack_ipv6=both)
     listener.settimeout(0)
-    return Server(listener, probes)
+    return Server(listener, probes, lifetime)
