@@ -43,6 +43,13 @@ def test_the_latest_that_fits_wins_and_one_behind_it_shows_when_it_is_over() -> 
     assert found == [Status("-33"), Status("-5")]
 
 
+def test_of_two_that_fit_the_later_is_used_up_first() -> None:
+    cues = Cues()
+    cues.add(Selector(), Status("-5"), times=1)
+    cues.add(Selector(), Status("-6"), times=1)
+    assert [cues.take("status", WHO, 0) for _ in range(3)] == [Status("-6"), Status("-5"), None]
+
+
 def test_a_later_cue_for_all_wins_over_one_for_the_job() -> None:
     cues = Cues()
     cues.add(Selector(job=5), Status("-33"))

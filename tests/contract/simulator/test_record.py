@@ -85,6 +85,23 @@ def test_two_calls_of_one_job_at_once_are_an_overlap(simulator: Simulator) -> No
     assert simulator.summary()[KEY].overlaps == 1
 
 
+def test_of_two_calls_of_a_job_the_one_that_ended_does_not_count(simulator: Simulator) -> None:
+    simulator.fault("stall", times=2)
+    with dial(simulator.url) as first, dial(simulator.url) as second:
+        first.sendall(request())
+        wait_for(simulator, 1)
+        second.sendall(request())
+        wait_for(simulator, 2)
+        first.close()
+        until(lambda: simulator.calls()[0].ended is not None)
+        call(simulator.url)
+    assert [(each.overlap, each.trailing) for each in simulator.calls()] == [
+        (False, False),
+        (True, False),
+        (True, False),
+    ]
+
+
 def test_the_same_job_of_another_account_is_no_overlap(simulator: Simulator) -> None:
     simulator.account("other", "secret")
     simulator.fault("stall", times=1)
