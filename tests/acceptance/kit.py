@@ -18,7 +18,7 @@ import requests
 from ops.rabbitmq.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 KEY, SECRET = "key-of-acme", "secret-of-acme"
@@ -60,6 +60,8 @@ class WorkerProcess:
     environment: Mapping[str, str]
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    arguments: Sequence[str] = ("-m", "worker", "run")
+    """What Python runs; tests that hook into the worker have an entry point of their own."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -78,7 +80,7 @@ class WorkerProcess:
         environment |= {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{self.port}"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                (sys.executable, "-m", "worker", "run"),
+                (sys.executable, *self.arguments),
                 env=environment | dict(self.environment),
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,71 @@
+"""`python -m tests.chaos --seconds 600 --seed 7 --rabbitmq 4.0`: a run, and its report."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from ops.rabbitmq import chroot, install
+from ops.rabbitmq.node import Node
+from tests.chaos.plan import plan
+from tests.chaos.run import run
+from tests.chaos.stage import Scene, Stage
+
+EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
+
+
+@click.command()
+@click.option("--seconds", default=60.0, help="How long there are faults.")
+@click.option("--seed", type=int, help="Of a run to be replayed; else one is drawn and printed.")
+@click.option("--rabbitmq", type=click.Choice(["3.10", "4.0"]), default="3.10", show_default=True)
+@click.option("--load", default=50.0, help="Edits a second.", show_default=True)
+@click.option("--replicas", default=3, show_default=True)
+@click.option("--control", is_flag=True, help="With a worker that acks too early: must lose edits.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Leave logs in this new folder.")
+def main(
+    *,
+    seconds: float,
+    seed: int | None,
+    rabbitmq: str,
+    load: float,
+    replicas: int,
+    control: bool,
+    keep: Path | None,
+) -> None:
+    """Break everything around the worker for a while, and audit what became of every edit.
+
+    Ends with 1 when a promise was broken (with --control: when no loss was seen).
+    """
+    seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    root = chroot.debian() if rabbitmq == "4.0" else None
+    install.ensure()
+    scene = Scene(replicas=replicas, load=load)
+    if control:
+        scene = replace(scene, command=EARLY_ACK)
+    begun = time.monotonic()
+
+    def tell(text: str) -> None:
+        click.echo(f"{time.monotonic() - begun:6.1f} {text}", err=True)
+
+    planned = plan(seed, seconds, replicas=replicas, heartbeat=scene.beat, disasters=True)
+    click.echo(f"seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+        folder = keep or Path(temporary)
+        (folder / "rabbit").mkdir(parents=True)
+        with Node(folder / "rabbit", root=root) as node, Stage(node, folder, scene, seed) as stage:
+            tell(f"RabbitMQ {node.version}")
+            report = run(stage, planned, seconds, tell=tell)
+    click.echo(report)
+    failed = not report.lost if control else bool(report.broken)
+    click.echo(f"seed {seed}: {', '.join(report.broken) or 'every promise was kept'}")
+    sys.exit(int(failed))
+
+
+if __name__ == "__main__":
+    main()

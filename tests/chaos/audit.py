@@ -1,0 +1,258 @@
+"""Compares what was published with what became of it. Pure: evidence in, report out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tests.chaos.evidence import APPLIED
+from tests.chaos.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Strike
+
+AFTERWARDS = 2.0
+"""Seconds after a fault in which a call begun before it may still come out of its replica."""
+CLOCKS = 0.002
+"""Seconds by which moments noted by two processes may differ: events have milliseconds."""
+TOLD = 5
+"""Findings of each kind that are told in words."""
+_SECOND = 1.0
+
+
+def audit(evidence: Evidence) -> Report:
+    """The report on a run.
+
+    lost: confirmed, and without an event, or rejected without a dead letter, or told to be
+    applied when the API did not apply it. unexpected: an event or a letter of an unknown
+    message, or another outcome than its edit deserves, or two outcomes.
+    """
+    entries = {entry.message_id: entry for entry in evidence.entries if not entry.again}
+    events = _by_message(evidence.events)
+    lost = list(_lost(evidence, entries, events))
+    unexpected = list(_unexpected(evidence, entries, events))
+    order = _Order(evidence, entries)
+    after_event = list(_after_event(evidence, entries, events))
+    ids = [one for one, found in events.items() if len({event.id for event in found}) > 1]
+    letters = Counter(letter.message_id for letter in evidence.letters)
+    outcomes = Counter(found[0].outcome == APPLIED for found in events.values())
+    return Report(
+        published=sum(entry.confirmed is not None for entry in entries.values()),
+        applied=outcomes[True],
+        rejected=outcomes[False],
+        lost=len(lost),
+        unexpected=len(unexpected),
+        order_violations=len(order.overtakings),
+        overlaps=len(order.overlaps),
+        calls_after_event=len(after_event),
+        event_ids_changed=len(ids),
+        rate_violations=too_fast(evidence.sent, evidence.rate),
+        unavoidable=sum(order.unavoidable.values()),
+        beyond_unavoidable=sum(
+            count > evidence.concurrency for count in order.unavoidable.values()
+        ),
+        repeated_calls=_repeated_calls(evidence),
+        repeated_events=sum(len(found) - 1 for found in events.values()),
+        repeated_letters=sum(count - 1 for count in letters.values()),
+        ended_by_themselves=len(evidence.ended),
+        unconfirmed=sum(entry.confirmed is None for entry in entries.values()),
+        longest_recovery=longest_recovery(evidence),
+        findings=tuple(
+            chain(
+                lost[:TOLD],
+                unexpected[:TOLD],
+                order.overtakings[:TOLD],
+                order.overlaps[:TOLD],
+                after_event[:TOLD],
+                (f"{one} has events with different ids" for one in ids[:TOLD]),
+                evidence.ended[:TOLD],
+            )
+        ),
+    )
+
+
+def too_fast(sent: Iterable[float], rate: int) -> int:
+    """Calls that came less than a second after the one `rate` calls before them."""
+    last: deque[float] = deque(maxlen=rate)
+    beyond = 0
+    for moment in sorted(sent):
+        beyond += len(last) == rate and moment - last[0] < _SECOND
+        last.append(moment)
+    return beyond
+
+
+def longest_recovery(evidence: Evidence) -> float:
+    """The longest time free of faults, from its start to its first event, while edits waited."""
+    ended = {event.message_id: event.at for event in reversed(evidence.events)}
+    spans = [
+        (entry.confirmed, ended.get(entry.message_id, float("inf")))
+        for entry in evidence.entries
+        if entry.confirmed is not None
+    ]
+    moments = sorted(event.at for event in evidence.events)
+    longest = 0.0
+    for begun, over in _calm(evidence.strikes):
+        first = next((at for at in moments if at >= begun), over)
+        if any(confirmed <= begun and end >= first for confirmed, end in spans):
+            longest = max(longest, min(first, over) - begun)
+    return longest
+
+
+def _calm(strikes: Iterable[Strike]) -> Iterator[tuple[float, float]]:
+    """The spans after each fault in which there is no other."""
+    ordered = sorted(strikes, key=lambda strike: strike.begun)
+    until = 0.0
+    for number, strike in enumerate(ordered):
+        until = max(until, strike.mended)
+        over = ordered[number + 1].begun if number + 1 < len(ordered) else float("inf")
+        if until < over:
+            yield until, over
+
+
+def _by_message(events: Iterable[Event]) -> dict[str, list[Event]]:
+    found: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.message_id].append(event)
+    return found
+
+
+def _lost(
+    evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
+) -> Iterator[str]:
+    lettered = {letter.message_id for letter in evidence.letters}
+    applied = {contact.call.name for contact in evidence.contacts if contact.call.applied}
+    for message_id, entry in entries.items():
+        found = events.get(message_id)
+        if found is None:
+            if entry.confirmed is not None:
+                yield f"{message_id} ({entry.name}) was confirmed and has no event"
+        elif found[0].outcome == APPLIED:
+            if entry.name not in applied:
+                yield f"{message_id} ({entry.name}) is told to be applied, and the API knows not"
+        elif message_id not in lettered:
+            yield f"{message_id} ({entry.name}) is rejected and has no dead letter"
+
+
+def _unexpected(
+    evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
+) -> Iterator[str]:
+    for message_id, found in events.items():
+        outcomes = {event.outcome for event in found}
+        entry = entries.get(message_id)
+        if entry is None:
+            yield f"{message_id} was never published and has an event"
+        elif not outcomes <= entry.expected or len(outcomes) > 1:
+            yield f"{message_id} ({entry.name}) ended {outcomes}, not {set(entry.expected)}"
+    for letter in evidence.letters:
+        reasons = {event.outcome for event in events.get(letter.message_id, ())}
+        if letter.reason not in reasons:
+            yield f"{letter.message_id} has a dead letter for {letter.reason}, and no such event"
+
+
+def _after_event(
+    evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
+) -> Iterator[str]:
+    out = {
+        entry.name: events[message_id][0].at + CLOCKS
+        for message_id, entry in entries.items()
+        if entry.name is not None and message_id in events
+    }
+    for contact in evidence.contacts:
+        call = contact.call
+        at = out.get(call.name or "")
+        if at is not None and call.arrived > at and not woken(evidence.strikes, contact):
+            yield f"{call.name} was called again {call.arrived - at:.3f} s after its event"
+
+
+def _repeated_calls(evidence: Evidence) -> int:
+    """Calls of an edit that the API had applied before."""
+    applied: set[str | None] = set()
+    repeated = 0
+    for contact in evidence.contacts:
+        repeated += contact.call.name in applied
+        if contact.call.applied:
+            applied.add(contact.call.name)
+    return repeated
+
+
+class _Order:
+    """The calls of each job, one by one: what overtook, what overlapped, what is excused."""
+
+    def __init__(self, evidence: Evidence, entries: dict[str, Entry]) -> None:
+        self.overtakings: list[str] = []
+        self.overlaps: list[str] = []
+        self.unavoidable: Counter[Strike] = Counter()
+        self._strikes = evidence.strikes
+        self._numbers = {
+            entry.name: entry.number for entry in entries.values() if entry.confirmed is not None
+        }
+        jobs: defaultdict[tuple[str | None, int | None], list[Contact]] = defaultdict(list)
+        for contact in evidence.contacts:
+            jobs[contact.call.account, contact.call.job].append(contact)
+        for contacts in jobs.values():
+            self._follow(contacts)
+
+    def _follow(self, contacts: list[Contact]) -> None:
+        newest = -1
+        under_way: list[Contact] = []
+        for contact in contacts:
+            call = contact.call
+            under_way = [one for one in under_way if _ended(one) > call.arrived]
+            for other in under_way:
+                self._overlapped(other, contact)
+            under_way.append(contact)
+            number = self._numbers.get(call.name, newest)
+            if number < newest:
+                self._overtaken(contact)
+            newest = max(newest, number)
+
+    def _overlapped(self, earlier: Contact, later: Contact) -> None:
+        since, until = earlier.call.arrived, later.call.arrived
+        excuse = woken(self._strikes, later) or next(
+            (one for one in self._strikes if _parted(one, earlier, later)), None
+        )
+        if excuse is not None:
+            self.unavoidable[excuse] += 1
+        elif not later.call.trailing:  # else its caller had left, after the time for a call
+            self.overlaps.append(
+                f"job {later.call.job}: {later.call.name} ({later.replica}) was called while"
+                f" {earlier.call.name} ({earlier.replica}) was, since {until - since:.3f} s"
+            )
+
+    def _overtaken(self, contact: Contact) -> None:
+        excuse = woken(self._strikes, contact)
+        if excuse is not None:
+            self.unavoidable[excuse] += 1
+            return
+        self.overtakings.append(
+            f"job {contact.call.job}: {contact.call.name} ({contact.replica}) was called at"
+            f" {contact.call.arrived:.3f}, after a later edit of the job"
+        )
+
+
+def woken(strikes: Iterable[Strike], contact: Contact) -> Strike | None:
+    """The fault that this call may have been begun before, and came out only at its end."""
+    arrived = contact.call.arrived
+    for strike in strikes:
+        just_now = strike.mended - CLOCKS <= arrived <= strike.mended + AFTERWARDS
+        if contact.replica in strike.replicas and just_now:
+            return strike
+    return None
+
+
+def _parted(strike: Strike, earlier: Contact, later: Contact) -> bool:
+    """Whether the earlier call's replica was ended or cut off before the later call came.
+
+    One that lost only the broker knows what itself has under way.
+    """
+    since, until = earlier.call.arrived, later.call.arrived
+    knows = strike.link == "broker" and earlier.replica == later.replica
+    struck = earlier.replica in strike.replicas and not knows
+    return struck and strike.begun <= until and strike.mended >= since
+
+
+def _ended(contact: Contact) -> float:
+    return float("inf") if contact.call.ended is None else contact.call.ended

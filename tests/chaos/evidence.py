@@ -1,0 +1,87 @@
+"""What is known of a run from outside the worker; moments are epoch seconds of one machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ops.simulator.control import Call
+
+APPLIED = "applied"
+Link = Literal["process", "broker", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message that the ledger has published."""
+
+    number: int
+    """Its place in the order of publishing, from 0."""
+    message_id: str
+    job: int | None
+    name: str | None
+    """The edit's name, which no other has: how the API's record knows it. None if unreadable."""
+    expected: frozenset[str]
+    """What may become of it: `APPLIED`, or reasons of a rejection."""
+    confirmed: float | None
+    """When RabbitMQ confirmed it; None if that was never heard, so that it may be lost."""
+    again: bool = False
+    """The same message was published before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event out of the journal."""
+
+    id: str
+    message_id: str
+    outcome: str
+    """`APPLIED`, or the reason of the rejection."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter."""
+
+    message_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A call as the API recorded it, and which replica made it."""
+
+    call: Call
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that was carried out, and which replicas it ended, froze or cut off, from what."""
+
+    fault: str
+    begun: float
+    mended: float
+    replicas: frozenset[str]
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the auditor looks at."""
+
+    entries: tuple[Entry, ...]
+    events: tuple[Event, ...]
+    letters: tuple[Letter, ...]
+    contacts: tuple[Contact, ...]
+    sent: tuple[float, ...]
+    """When calls left the replicas, whether or not they reached the API."""
+    strikes: tuple[Strike, ...]
+    ended: tuple[str, ...]
+    """Replicas that ended by themselves, in words."""
+    rate: int
+    """Calls a second that the account allows."""
+    concurrency: int
+    """Calls in flight that one replica may have."""

@@ -1,0 +1,73 @@
+"""What happens to worker processes."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tests.chaos.stage import Replica, Stage
+
+_ENDS_WITHIN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _OfOne:
+    number: int
+    """The replica's place among all."""
+    link: Literal["process"] = "process"
+
+    def one(self, stage: Stage) -> Replica:
+        """The replica that is struck."""
+        return stage.replicas[self.number]
+
+    def replicas(self, stage: Stage) -> frozenset[str]:
+        """Its name."""
+        return frozenset({self.one(stage).name})
+
+
+@dataclass(frozen=True, slots=True)
+class Kill(_OfOne):
+    """SIGKILL; started again afterwards."""
+
+    def strike(self, stage: Stage) -> None:
+        """Kill."""
+        stage.down.add(self.one(stage).name)
+        self.one(stage).worker.kill()
+
+    def mend(self, stage: Stage) -> None:
+        """Start it again."""
+        self.one(stage).worker.start()
+        stage.down.discard(self.one(stage).name)
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze(_OfOne):
+    """SIGSTOP, SIGCONT; longer than RabbitMQ's patience it makes a zombie."""
+
+    def strike(self, stage: Stage) -> None:
+        """Freeze."""
+        self.one(stage).worker.signal(signal.SIGSTOP)
+
+    def mend(self, stage: Stage) -> None:
+        """Wake it."""
+        self.one(stage).worker.signal(signal.SIGCONT)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade(_OfOne):
+    """SIGTERM; started again once it has ended by itself."""
+
+    def strike(self, stage: Stage) -> None:
+        """Ask it to end."""
+        stage.down.add(self.one(stage).name)
+        self.one(stage).worker.signal(signal.SIGTERM)
+
+    def mend(self, stage: Stage) -> None:
+        """Wait for its end, and start the next."""
+        worker = self.one(stage).worker
+        assert worker.process is not None
+        worker.process.wait(_ENDS_WITHIN)
+        worker.start()
+        stage.down.discard(self.one(stage).name)

@@ -1,0 +1,108 @@
+"""The outside ledger: publishes edits, and writes down what RabbitMQ confirmed."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import pika
+from pika.exceptions import AMQPError
+
+from tests.chaos.draft import APP, draft
+from tests.chaos.evidence import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+    from tests.chaos.draft import Draft
+
+_AGAIN_ONE_IN = 50
+"""How often a message of before is published a second time, as publishers do after trouble."""
+_RECONNECT_IN = 0.3
+TROUBLE = (AMQPError, OSError)
+
+
+class Ledger:
+    """A publisher on a thread of its own, with a confirm for each message, straight to RabbitMQ.
+
+    A message whose confirm was never heard is noted as such and not published again: it may be
+    in the queue or not.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        exchange: str,
+        *,
+        seed: int,
+        rate: float,
+        jobs: int,
+        room: Callable[[], bool],
+    ) -> None:
+        """`rate`: messages a second; `room`: whether to go on, asked before each."""
+        self.entries: list[Entry] = []
+        self._url = url
+        self._exchange = exchange
+        self._chance = Random(f"ledger {seed}")
+        self._interval = 1 / rate
+        self._jobs = jobs
+        self._room = room
+        self._drafts: dict[str, Draft] = {}
+        self._over = Event()
+        self._thread = Thread(target=self._run, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Publish no more; the last confirm has come or will not."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection = pika.BlockingConnection(pika.URLParameters(self._url))
+            except TROUBLE:
+                self._over.wait(_RECONNECT_IN)
+                continue
+            try:
+                channel = connection.channel()
+                channel.confirm_delivery()
+                self._publish_on(channel)
+                connection.close()
+            except TROUBLE:
+                self._over.wait(_RECONNECT_IN)
+
+    def _publish_on(self, channel: BlockingChannel) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            due = max(due, time.monotonic() - 1) + self._interval
+            channel.connection.sleep(max(0.0, due - time.monotonic()))
+            if self._room():
+                self._publish_one(channel)
+
+    def _publish_one(self, channel: BlockingChannel) -> None:
+        number = len(self.entries)
+        known = [entry for entry in self.entries[-200:] if entry.confirmed and not entry.again]
+        again = bool(known) and self._chance.randrange(_AGAIN_ONE_IN) == 0
+        message_id = self._chance.choice(known).message_id if again else f"m-{number}"
+        one = self._drafts.setdefault(message_id, draft(self._chance, number, self._jobs))
+        confirmed = None
+        try:
+            channel.basic_publish(
+                self._exchange,
+                APP,
+                one.body,
+                pika.BasicProperties(message_id=message_id, delivery_mode=2),
+                mandatory=True,
+            )
+            confirmed = time.time()
+        finally:
+            entry = Entry(number, message_id, one.job, one.name, one.expected, confirmed, again)
+            self.entries.append(entry)

@@ -1,0 +1,152 @@
+"""What is to go wrong, when, and for how long: drawn from a seed before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.chaos.faults import api, broker, network, process
+from tests.chaos.proxy import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ops.simulator.faults.fault import Kind
+    from tests.chaos.evidence import Link
+    from tests.chaos.faults.fault import Fault
+
+    Draw = Callable[[Random], tuple[Fault, float]]
+
+_QUIET = (0.5, 3.0)
+"""Seconds without a new fault, between two of one track."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A fault, how long after the one before it is mended, and how long it lasts, in seconds."""
+
+    after: float
+    fault: Fault
+    lasts: float
+
+    def __str__(self) -> str:
+        return f"{self.fault} for {self.lasts:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Two tracks of faults, side by side: around the worker, and of the API."""
+
+    around: tuple[Step, ...]
+    api: tuple[Step, ...]
+
+
+def plan(seed: int, seconds: float, *, replicas: int, heartbeat: float, disasters: bool) -> Plan:
+    """The plan of a run that long. `disasters`: whether RabbitMQ itself is struck as well."""
+    around = _of_processes(replicas, heartbeat) + _of_networks(replicas, heartbeat)
+    if disasters:
+        around += _OF_RABBITMQ
+    return Plan(
+        _track(Random(f"around {seed}"), around, seconds),
+        _track(Random(f"api {seed}"), _OF_THE_API, seconds),
+    )
+
+
+def _track(chance: Random, draws: Sequence[Draw], seconds: float) -> tuple[Step, ...]:
+    """Every kind once in each round, in an order of its own."""
+    steps: list[Step] = []
+    left: list[Draw] = []
+    at = 0.0
+    while True:
+        if not left:
+            left = chance.sample(draws, len(draws))
+        fault, lasts = left.pop()(chance)
+        after = chance.uniform(*_QUIET)
+        at += after + lasts
+        if at > seconds:
+            return tuple(steps)
+        steps.append(Step(after, fault, lasts))
+
+
+def _of_processes(replicas: int, heartbeat: float) -> list[Draw]:
+    def one(chance: Random) -> int:
+        return chance.randrange(replicas)
+
+    return [
+        lambda chance: (process.Kill(one(chance)), chance.uniform(0.1, 3)),
+        lambda chance: (process.Freeze(one(chance)), heartbeat * chance.uniform(2.5, 4)),
+        lambda chance: (process.Freeze(one(chance)), heartbeat * chance.uniform(0.1, 1.5)),
+        lambda chance: (process.Upgrade(one(chance)), 0.0),
+    ]
+
+
+def _of_networks(replicas: int, heartbeat: float) -> list[Draw]:
+    def some(chance: Random) -> tuple[int, ...]:
+        return tuple(sorted(chance.sample(range(replicas), chance.randint(1, replicas))))
+
+    def around(link: Link) -> list[Draw]:
+        assert link != "process"
+        still, slow = Weather(still=True), Weather(delay=0.2)
+        return [
+            lambda chance: (network.Reset(link, some(chance)), 0.1),
+            lambda chance: (
+                network.HalfOpen(link, some(chance), chance.choice(("client", "server"))),
+                heartbeat * chance.uniform(1, 3),
+            ),
+            lambda chance: (
+                network.Turn(link, some(chance), still, lossy=chance.random() < 0.5),
+                heartbeat * chance.uniform(0.2, 4),
+            ),
+            lambda chance: (
+                network.Turn(link, some(chance), Weather(deaf=chance.choice(("client", "server")))),
+                heartbeat * chance.uniform(0.2, 3),
+            ),
+            lambda chance: (network.Turn(link, some(chance), slow), chance.uniform(1, 4)),
+            lambda chance: (network.Refuse(link, some(chance)), chance.uniform(0.5, 4)),
+        ]
+
+    return around("broker") + around("api")
+
+
+_OF_RABBITMQ: list[Draw] = [
+    lambda chance: (broker.KillBroker(), chance.uniform(0, 2)),
+    lambda chance: (broker.StopBroker(), chance.uniform(0, 2)),
+    lambda chance: (broker.FreezeBroker(), chance.uniform(1, 8)),
+    lambda chance: (broker.Alarm(), chance.uniform(1, 5)),
+    lambda _: (broker.CloseConnections(), 0.1),
+    lambda _: (broker.DeleteLane(), 0.1),
+]
+
+
+def _bad(kind: Kind, most: float = 5.0, **parts: object) -> Draw:
+    return lambda chance: (
+        api.Misbehave(kind=kind, share=chance.choice((0.2, 0.5, 1.0)), parts=parts),
+        chance.uniform(0.5, most),
+    )
+
+
+_OF_THE_API: list[Draw] = [
+    _bad("http", code=500),
+    _bad("http", code=502, form="html"),
+    _bad("http", code=503, retry_after="1"),
+    _bad("html"),
+    _bad("stall"),
+    _bad("drop_after_reading"),
+    _bad("drop_before_reply", reset=True),
+    _bad("drop_mid_reply"),
+    _bad("drip_headers", every=0.3),
+    _bad("drip_body", every=0.3),
+    _bad("gzip_bomb", most=1.0, size=4),
+    _bad("close_silently"),
+    lambda chance: (api.Slow(seconds=chance.uniform(0.5, 3)), chance.uniform(1, 5)),
+    lambda chance: (
+        api.Enter(state=chance.choice(("balance_gone", "ip_refused", "unverified", "down"))),
+        chance.uniform(1, 5),
+    ),
+    lambda chance: (
+        api.Throttle(rate="20/s", retry_after=chance.choice(("1", "date+2", "soon", "-1"))),
+        chance.uniform(1, 5),
+    ),
+    lambda chance: (api.Shut(seconds=(seconds := chance.uniform(0.5, 4))), seconds),
+]

@@ -1,0 +1,105 @@
+"""A run: load and faults for some seconds, then calm until all is settled, then the audit."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING
+
+from tests.chaos import witness
+from tests.chaos.audit import audit
+from tests.chaos.evidence import Contact, Evidence, Strike
+from tests.chaos.names import NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.chaos.plan import Plan, Step
+    from tests.chaos.report import Report
+    from tests.chaos.stage import Stage
+
+_LOOK = 0.1
+_SETTLED_WITHIN = 120.0
+"""Seconds after the last fault; a lane that is suspended by then probes at least every minute."""
+
+
+def run(stage: Stage, plan: Plan, seconds: float, *, tell: Callable[[str], None]) -> Report:
+    """Carry a plan out on a stage, and report what came of it."""
+    over = Event()
+    stage.ledger.start()
+    begun = time.monotonic()
+    with ThreadPoolExecutor(2, thread_name_prefix="track") as pool:
+        tracks = [
+            pool.submit(_track, stage, steps, over, tell) for steps in (plan.around, plan.api)
+        ]
+        try:
+            while time.monotonic() - begun < seconds or not all(one.done() for one in tracks):
+                stage.tend()
+                if any(one.done() and one.exception() for one in tracks):
+                    break
+                time.sleep(_LOOK)
+        finally:
+            over.set()
+        strikes = [strike for one in tracks for strike in one.result()]
+    stage.ledger.stop()
+    calm(stage, tell)
+    return audit(_evidence(stage, strikes))
+
+
+def calm(stage: Stage, tell: Callable[[str], None]) -> None:
+    """Wait until every confirmed message has its outcome, or for as long as can be asked."""
+    tell(f"calm: {len(stage.unsettled())} of {len(stage.ledger.entries)} are to be settled")
+    deadline = time.monotonic() + _SETTLED_WITHIN
+    while stage.unsettled() and time.monotonic() < deadline:
+        stage.tend()
+        time.sleep(_LOOK)
+    for replica in stage.replicas:
+        code = replica.worker.stop(60)
+        if code:
+            stage.ended.append(f"{replica.name} ended with {code} on SIGTERM")
+
+
+def _track(
+    stage: Stage, steps: Sequence[Step], over: Event, tell: Callable[[str], None]
+) -> list[Strike]:
+    strikes = []
+    for step in steps:
+        if over.wait(step.after):
+            break
+        tell(str(step))
+        strikes.append(_carry_out(stage, step, over))
+    return strikes
+
+
+def _carry_out(stage: Stage, step: Step, over: Event) -> Strike:
+    begun = time.time()
+    try:
+        step.fault.strike(stage)
+        over.wait(step.lasts)
+    finally:
+        step.fault.mend(stage)
+    names = step.fault.replicas(stage)
+    return Strike(str(step.fault), begun, time.time(), names, step.fault.link or "api")
+
+
+def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
+    url, names = stage.node.amqp_url, {replica.name for replica in stage.replicas}
+    callers: dict[int, str] = {}
+    contacts = []
+    for call in stage.simulator.calls():
+        if call.account in names:
+            callers[call.connection] = call.account
+        else:
+            contacts.append(Contact(call, callers.get(call.connection, "unknown")))
+    return Evidence(
+        entries=tuple(stage.ledger.entries),
+        events=witness.journal(url, NAMESPACE),
+        letters=witness.letters(url, NAMESPACE),
+        contacts=tuple(contacts),
+        sent=tuple(moment for replica in stage.replicas for moment in replica.api.sent),
+        strikes=tuple(strikes),
+        ended=tuple(stage.ended),
+        rate=stage.scene.rate,
+        concurrency=stage.scene.concurrency,
+    )

@@ -1,0 +1,187 @@
+"""Everything a run acts on: broker, API, replicas behind proxies of their own, ledger, witness."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import pika
+
+from ops.simulator.control import Simulator
+from tests.acceptance.kit import KEY, SECRET, WorkerProcess, until
+from tests.chaos import draft
+from tests.chaos.greeting import greeting
+from tests.chaos.ledger import TROUBLE, Ledger
+from tests.chaos.names import ACCOUNT, NAMESPACE
+from tests.chaos.proxy import Network
+from tests.chaos.witness import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ops.rabbitmq.node import Node
+    from tests.chaos.proxy import Proxy
+
+_WRITTEN_DOWN = 15.0
+_BACKLOG_AT_MOST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """How big a run is; rates in calls and messages a second."""
+
+    replicas: int = 3
+    load: float = 50.0
+    rate: int = 150
+    concurrency: int = 16
+    jobs: int = 40
+    beat: float = 2.0
+    """The heartbeat, in seconds."""
+    command: Sequence[str] = ("-m", "worker", "run")
+    """What Python runs as the worker."""
+
+
+@dataclass(slots=True)
+class Replica:
+    """A worker process, and its own ways to the broker and to the API."""
+
+    name: str
+    worker: WorkerProcess
+    broker: Proxy
+    api: Proxy
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running system under test, as a context manager."""
+
+    node: Node
+    folder: Path
+    scene: Scene
+    seed: int
+    replicas: list[Replica] = field(default_factory=list)
+    simulator: Simulator = field(init=False)
+    network: Network = field(init=False)
+    ledger: Ledger = field(init=False)
+    witness: Witness = field(init=False)
+    paused: bool = False
+    """Whether the ledger is to publish nothing for the moment."""
+    down: set[str] = field(default_factory=set)
+    """Replicas that a fault keeps from running."""
+    ended: list[str] = field(default_factory=list)
+    """Replicas that ended by themselves, once for each time."""
+    cue: int = 0
+    """The simulator's number of the fault in force."""
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _build(self) -> None:
+        enter, scene = self._stack.enter_context, self.scene
+        self.simulator = enter(Simulator("--account", f"{KEY}:{SECRET}"))
+        self.usual_api()
+        self.network = enter(Network())
+        for number in range(1, scene.replicas + 1):
+            self.replicas.append(self._replica(f"replica-{number}"))
+        for replica in self.replicas:
+            enter(replica.worker)
+        for replica in self.replicas:
+            replica.worker.ready(60)
+        self._await_durability()
+        self.witness = Witness(self.node.amqp_url, NAMESPACE)
+        self.witness.start()
+        self._stack.callback(self.witness.stop)
+        self.ledger = Ledger(
+            self.node.amqp_url,
+            NAMESPACE,
+            seed=self.seed,
+            rate=scene.load,
+            jobs=scene.jobs,
+            room=self.has_room,
+        )
+        self._stack.callback(self.ledger.stop)
+
+    def _replica(self, name: str) -> Replica:
+        api_port = int(self.simulator.url.rsplit(":", 1)[1].partition("/")[0])
+        broker = self.network.proxy(self.node.port)
+        api = self.network.proxy(api_port, greeting=greeting(name))
+        folder = self.folder / name
+        folder.mkdir()
+        settings = {
+            "AMQP_URL": f"amqp://guest:guest@127.0.0.1:{broker.port}/%2F",
+            "NAMESPACE": NAMESPACE,
+            "HEARTBEAT": f"{self.scene.beat}s",
+            "API_URL": f"http://127.0.0.1:{api.port}/aivoice",
+            "API_KEY": KEY,
+            "API_SECRET": SECRET,
+            "RATE": f"{self.scene.rate}/s",
+            "CONCURRENCY": str(self.scene.concurrency),
+            "CONNECT_TIMEOUT": "2s",
+            "CALL_TIMEOUT": "4s",
+            "HOLD": "20s",
+            "LOG_FORMAT": "json",
+        }
+        environment = {f"TASKEDIT_{key}": value for key, value in settings.items()}
+        worker = WorkerProcess(folder, environment, arguments=self.scene.command)
+        return Replica(name, worker, broker, api)
+
+    def usual_api(self) -> None:
+        """Have the API do nothing but what it always does in a run."""
+        self.simulator.clear()
+        self.simulator.account(KEY, SECRET, rate=f"{self.scene.rate}/s", retry_after="1")
+        self.simulator.latency("5ms", "40ms", shape="exponential", account=KEY)
+        self.simulator.answer("-33", name=f"{draft.REFUSED}*", account=KEY)
+        self.simulator.answer("-5", name=f"{draft.FLAKY}*", account=KEY, share=0.5)
+
+    def _await_durability(self) -> None:
+        """RabbitMQ writes new queues down a little late; killed before, it forgets them."""
+        queues = [f"{NAMESPACE}.{queue}" for queue in (f"lane.{ACCOUNT}", "strays", "dead")]
+        until(
+            lambda: all(map(self.node.remembers, queues)),
+            _WRITTEN_DOWN,
+            "RabbitMQ has not written its queues down",
+        )
+
+    def tend(self) -> None:
+        """Start replicas again that have ended by themselves, as a supervisor does."""
+        for replica in self.replicas:
+            process = replica.worker.process
+            if replica.name not in self.down and process is not None and process.poll() is not None:
+                self.ended.append(f"{replica.name} ended by itself with {process.returncode}")
+                replica.worker.start()
+
+    def has_room(self) -> bool:
+        """Whether the ledger may publish: not while paused or too far ahead."""
+        waiting = len(self.ledger.entries) - len(self.witness.settled)
+        return not self.paused and waiting < _BACKLOG_AT_MOST
+
+    def unsettled(self) -> set[str]:
+        """The confirmed messages that have no outcome yet."""
+        confirmed = {one.message_id for one in self.ledger.entries if one.confirmed is not None}
+        return confirmed - self.witness.settled
+
+    def is_idle(self) -> bool:
+        """Nothing is unsettled, and RabbitMQ holds nothing for the workers."""
+        if self.unsettled():
+            return False
+        try:
+            with pika.BlockingConnection(pika.URLParameters(self.node.amqp_url)) as connection:
+                channel = connection.channel()
+                for queue in (f"lane.{ACCOUNT}", "strays"):
+                    found = channel.queue_declare(f"{NAMESPACE}.{queue}", passive=True)
+                    if found.method.message_count:
+                        return False
+        except TROUBLE:
+            return False
+        return True

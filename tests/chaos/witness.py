@@ -1,0 +1,118 @@
+"""What RabbitMQ shows of a run: outcomes as they come, and at the end the journal and letters."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pika
+
+from tests.chaos.evidence import APPLIED, Event, Letter
+from tests.chaos.ledger import TROUBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_PREFETCH = 500
+_TURN = 0.2
+_PATIENCE = 60.0
+
+
+class Witness:
+    """A subscriber on a thread of its own: which messages have an outcome so far."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self.settled: set[str] = set()
+        self._url = url
+        self._namespace = namespace
+        self._queue = f"{namespace}.witness"
+        self._over = Flag()
+        self._thread = Thread(target=self._run, name="witness", daemon=True)
+
+    def start(self) -> None:
+        """Bind a queue to the events, and follow it."""
+        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
+            channel = connection.channel()
+            channel.queue_declare(self._queue, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(self._queue, f"{self._namespace}.events", "#")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
+                    self._follow(connection)
+            except TROUBLE:
+                self._over.wait(_TURN)
+
+    def _follow(self, connection: pika.BlockingConnection) -> None:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=_PREFETCH)
+        channel.basic_consume(self._queue, self._received)
+        while not self._over.is_set() and channel.is_open:
+            connection.process_data_events(_TURN)
+
+    def _received(self, channel: Any, method: Any, _: object, body: bytes) -> None:  # noqa: ANN401
+        self.settled.add(json.loads(body)["data"]["messageId"])
+        channel.basic_ack(method.delivery_tag)
+
+
+def journal(url: str, namespace: str) -> tuple[Event, ...]:
+    """Every event in the journal, in its order."""
+    return tuple(_events(url, f"{namespace}.journal"))
+
+
+def _events(url: str, stream: str) -> Iterator[Event]:
+    marker = str(uuid4())
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", stream, b"", pika.BasicProperties(message_id=marker))
+        channel.basic_qos(prefetch_count=_PREFETCH)
+        deadline = time.monotonic() + _PATIENCE
+        for method, properties, body in channel.consume(
+            stream, arguments={"x-stream-offset": "first"}, inactivity_timeout=1.0
+        ):
+            if method is None or properties is None or body is None:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{stream} cannot be read to its end")
+                continue
+            channel.basic_ack(method.delivery_tag or 0)
+            if properties.message_id == marker:
+                return
+            if body:
+                yield _event(json.loads(body))
+
+
+def _event(event: dict[str, Any]) -> Event:
+    data = event["data"]
+    return Event(
+        event["id"],
+        data["messageId"],
+        APPLIED if data["outcome"] == APPLIED else data["reason"],
+        datetime.fromisoformat(data["finishedAt"]).timestamp(),
+    )
+
+
+def letters(url: str, namespace: str) -> tuple[Letter, ...]:
+    """Every dead letter; they are taken out of the queue."""
+    found: list[Letter] = []
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        while True:
+            method, properties, _ = channel.basic_get(f"{namespace}.dead", auto_ack=True)
+            if method is None or properties is None:
+                return tuple(found)
+            reason = (properties.headers or {}).get("taskedit-reason")
+            found.append(Letter(properties.message_id or "", str(reason)))
