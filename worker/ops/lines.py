@@ -6,7 +6,7 @@ from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,16 @@ MOST_LINES = 20_000
 """Held while nobody reads; what comes then is dropped, and how many were is said afterwards."""
 
 
+class Stream(Protocol):
+    """What lines are written to; may block, and raise `OSError` or `ValueError` when it is gone."""
+
+    def write(self, batch: bytes, /) -> object:
+        """Take some lines."""
+
+    def flush(self) -> object:
+        """Pass them on."""
+
+
 class Lines:
     """A stream's lines, in the order of the calls.
 
@@ -26,11 +36,20 @@ class Lines:
     queue, which unlike a lock lets a thread in twice.
     """
 
-    def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        dropped_line: Callable[[int], bytes],
+        *,
+        linger: float = LINGER,
+        most: int = MOST_LINES,
+    ) -> None:
         """Start the thread; it sleeps as long as nobody logs.
 
         `dropped_line` gives the line that says how many were dropped.
         """
+        self._linger = linger
+        self._most = most
         self._stream = stream
         self._dropped_line = dropped_line
         self._dropped = 0
@@ -72,7 +91,7 @@ class Lines:
         return flushed
 
     def _crowded(self) -> None:
-        if len(self._lines) > MOST_LINES:
+        if len(self._lines) > self._most:
             self._lines.pop()
             self._dropped += 1
         self._hurry()
@@ -86,7 +105,7 @@ class Lines:
         while not self._closed:
             if not self._wake.get():
                 with suppress(Empty):
-                    self._wake.get(timeout=LINGER)
+                    self._wake.get(timeout=self._linger)
             self._awake = self._urgent = False  # before looking: what comes after wakes us again
             asked = [self._asked.popleft() for _ in range(len(self._asked))]
             self._write(self._batch())

@@ -164,7 +164,8 @@ class Server:
 def serve(address: tuple[str, int], probes: Probes, *, lifetime: float = LIFETIME) -> Server:
     """Answer on host and port from now on; port 0 takes a free one (see `Server.address`).
 
-    ``::`` answers on IPv4 too. `lifetime` is in seconds. Raises `OSError` when the address cannot be listened on.
+    ``::`` answers on IPv4 too. `lifetime`: seconds that a client may take. Raises `OSError` when
+    the address cannot be listened on.
     """
     host, port = address
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
