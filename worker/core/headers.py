@@ -26,6 +26,10 @@ _UNSIGNED = frozenset((b"B", b"u", b"i"))
 _LONG = frozenset((b"S", b"x", b"A", b"F"))
 _NAME_LIMIT = 255
 
+TABLE_BYTES_AT_MOST = 120 * 1024
+"""All properties of a message are one frame, and RabbitMQ closes a connection that sends one above
+128 KiB (its default frame_max); the difference is for what the worker adds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Headers:
@@ -58,13 +62,15 @@ class Headers:
         return Headers(b"".join(kept) + Headers.of(texts).table)
 
     def kept(self, *, without: frozenset[str], prefix: str) -> Headers:
-        """All but the names in `without` and those that start with `prefix`, any case."""
-        keep = (
-            _field(name, value)
-            for name, value in self
-            if name not in without and not name.lower().startswith(prefix)
-        )
-        return Headers(b"".join(keep))
+        """All that fit a frame but the names in `without` and those with `prefix`, any case."""
+        kept, room = [], TABLE_BYTES_AT_MOST
+        for name, value in self:
+            field = _field(name, value)
+            excluded = name in without or name.lower().startswith(prefix)
+            if not excluded and len(field) <= room:
+                kept.append(field)
+                room -= len(field)
+        return Headers(b"".join(kept))
 
     @staticmethod
     def of(texts: Mapping[str, str]) -> Headers:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DETAIL_BYTES = 1024
 SHORT_STRING_BYTES = 255
+TRACE_CHARACTERS = 1024
+"""Twice what W3C Trace Context (3.3.1.5) asks to hand on at least."""
 _NOT_CARRIED = frozenset(("CC", "BCC"))
 
 
@@ -186,7 +188,9 @@ def _trace(delivery: Delivery) -> Headers:
     if not headers.table:
         return headers
     found = {name: headers.text(name) for name in ("traceparent", "tracestate")}
-    return Headers.of({name: text for name, text in found.items() if text is not None})
+    return Headers.of(
+        {name: text for name, text in found.items() if text and len(text) <= TRACE_CHARACTERS}
+    )
 
 
 def _short(text: str | None) -> str | None:

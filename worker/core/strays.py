@@ -32,6 +32,13 @@ def why_stray(delivery: Delivery, names: Names) -> Rejected:
 
 
 def _taken(delivery: Delivery, names: Names) -> tuple[str, str] | None:
+    """Account and cause, if RabbitMQ itself took the message from a lane.
+
+    It hands such a message to the strays' exchange; one that reached no lane keeps the exchange
+    it was published to, and an x-death that came with it is the publisher's word only.
+    """
+    if delivery.exchange != names.strays:
+        return None
     deaths = delivery.properties.headers.tables("x-death")
     for death in deaths[:1]:
         account = names.account_of(death.text("queue") or "")
