@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
-from io import BytesIO
+from io import FileIO
 from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 from pydantic_core import to_json
 
-from worker.ops.lines import Lines
+from worker.ops.lines import Lines, Stream
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import BinaryIO
 
     from structlog.typing import EventDict, Processor
 
@@ -69,7 +69,7 @@ def configure(
     on_terminal = stream is not None and stream.isatty()
     as_text = form == "console" or (form == "auto" and on_terminal)
     render = _console(colors=on_terminal and not no_color) if as_text else _json
-    lines = Lines(_binary(stream), lambda count: _dropped(render, count))
+    lines = Lines(_unbuffered(stream), lambda count: _dropped(render, count))
     structlog.configure(  # noqa: TID251 (the one place)
         processors=[_important, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
@@ -150,9 +150,14 @@ def _dropped(render: Processor, count: int) -> bytes:
     return line
 
 
-def _binary(stream: TextIO | None) -> BinaryIO:
-    """The stream below a text stream; nothing at all when the process has no standard error."""
-    return BytesIO() if stream is None else stream.buffer
+def _unbuffered(stream: TextIO | None) -> Stream:
+    """The stream without its buffer, whose lock, held while nobody reads, aborts Python's end."""
+    if stream is None:  # the process was started without a standard error
+        return FileIO(os.devnull, "wb")
+    try:
+        return FileIO(stream.fileno(), "wb", closefd=False)
+    except OSError:  # a stand-in that is no file, as in tests
+        return stream.buffer
 
 
 class _Routed(logging.Handler):

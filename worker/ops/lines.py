@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
+from time import sleep
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,13 +21,10 @@ MOST_LINES = 20_000
 
 
 class Stream(Protocol):
-    """What lines are written to; may block, and raise `OSError` or `ValueError` when it is gone."""
+    """What lines are written to, unbuffered; may block, and raise `OSError` when it is gone."""
 
-    def write(self, batch: bytes, /) -> object:
-        """Take some lines."""
-
-    def flush(self) -> object:
-        """Pass them on."""
+    def write(self, batch: memoryview, /) -> int | None:
+        """Take some bytes; how many, or None when there is no room at the moment."""
 
 
 class Lines:
@@ -120,8 +118,12 @@ class Lines:
         return b"".join(lines)
 
     def _write(self, batch: bytes) -> None:
+        rest = memoryview(batch)
         try:
-            self._stream.write(batch)
-            self._stream.flush()
-        except (OSError, ValueError):
+            while rest:
+                taken = self._stream.write(rest)
+                if taken is None:
+                    sleep(self._linger)
+                rest = rest[taken or 0 :]
+        except OSError:
             return  # nobody reads any more, and there is nowhere else to say so

@@ -24,16 +24,20 @@ class Pipe:
         self.read.set()
         self.stuck = Event()
         self.gone = False
+        self.full = False
+        self.most = 1_000_000
 
-    def write(self, batch: bytes) -> None:
+    def write(self, batch: memoryview) -> int | None:
         self.stuck.set()
         assert self.read.wait(WITHIN)
         if self.gone:
             raise BrokenPipeError
-        self.writes.append(batch)
+        if self.full:
+            self.full = False
+            return None
+        self.writes.append(bytes(batch[: self.most]))
         self.written.set()
-
-    def flush(self) -> None: ...
+        return len(self.writes[-1])
 
 
 @contextmanager
@@ -98,6 +102,14 @@ def test_nobody_waits_for_a_pipe_that_is_not_read() -> None:
     written = b"".join(pipe.writes).split(b"\n")
     assert written[:3] == [b"stuck", b"0", b"1"]
     assert written[-3:] == [b"999", b"500 dropped", b""]
+
+
+def test_a_pipe_that_takes_little_at_a_time_gets_all() -> None:
+    pipe = Pipe()
+    pipe.most, pipe.full = 3, True
+    with writing(pipe) as lines:
+        lines.put(b"one line\n")
+    assert pipe.writes == [b"one", b" li", b"ne\n"]
 
 
 def test_a_pipe_that_is_gone_is_no_reason_to_fail() -> None:

@@ -157,6 +157,31 @@ os._exit(1)
     assert [line["event"] for line in said("import worker.log\n" + program)] == ["edit"]
 
 
+def test_a_reader_that_stopped_reading_does_not_keep_the_process() -> None:
+    program = """
+for number in range(10_000):
+    log.info("edit", number=number)
+sys.exit(3)
+"""
+    script = SET_UP.format(arguments='"info", "json"') + program
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        assert process.wait(WITHIN) == 3
+
+
+@pytest.mark.parametrize("error", ["None", "io.TextIOWrapper(io.BytesIO())"])
+def test_without_a_standard_error_all_goes_on(error: str) -> None:
+    program = """
+import io, sys
+sys.stderr = {error}
+import structlog
+from worker.log import configure
+configure("info", "auto").flush(5)
+structlog.get_logger().info("edit")
+"""
+    script = program.format(error=error)
+    subprocess.run([sys.executable, "-c", script], timeout=WITHIN, check=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "is_json"),
     [('"info", "auto"', True), ('"info", "json"', True), ('"info", "console"', False)],
