@@ -97,9 +97,10 @@ class Reader:
 
     def _ended(self) -> HttpReply:
         """A reply with neither length nor chunks ends with the connection; no other may."""
-        framed = self._headers.keys() & {"content-length", "transfer-encoding"}
-        if self._limit == LARGEST_HEAD or framed:
+        if self._limit == LARGEST_HEAD:
             raise cut_off(begun=self.begun)
+        if self._headers.keys() & {"content-length", "transfer-encoding"}:
+            raise cut_off(begun=True)
         return self._whole()
 
     def _whole(self) -> HttpReply:
@@ -130,6 +131,10 @@ class Reader:
     def on_headers_complete(self) -> None:
         """Expect the body, unless the reply is interim or has none."""
         self._code = self._parser.get_status_code()
+        if self._size > LARGEST_HEAD:  # this piece may hold body too, so count what was headers
+            size = sum(len(name) + len(value) for name, value in self._headers.items())
+            if size > LARGEST_HEAD:
+                raise unreadable(f"its headers are over {LARGEST_HEAD} bytes")
         if self._code >= _FINAL:
             self._limit = _LARGEST_REPLY
             if self._headless and self._reply is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from io import BytesIO
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
@@ -33,7 +33,10 @@ class TimedAdapter(HTTPAdapter):
         cert: Any = None,  # noqa: ANN401
     ) -> HTTPConnectionPool:
         """The pool that requests would take, making timed connections."""
-        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        pool = cast(
+            "HTTPConnectionPool",
+            super().get_connection_with_tls_context(request, verify, proxies, cert),
+        )
         pool.ConnectionCls = _TimedHTTPS if pool.scheme == "https" else _TimedHTTP
         return pool
 
@@ -41,7 +44,7 @@ class TimedAdapter(HTTPAdapter):
 class _TimedReply(HTTPConnection):
     """A connection of urllib3 that reads each reply whole, in the read timeout altogether."""
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 does itself
         """The next reply; `TimeoutError` when time is up."""
         late: list[bool] = []
 

@@ -1,0 +1,1 @@
+"""Of the client, what needs no peer."""
