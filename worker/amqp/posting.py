@@ -6,6 +6,7 @@ the first message goes out, so that none can be missed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
@@ -48,6 +49,17 @@ class End(Enum):
     """RabbitMQ closed the channel: permissions, most likely."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to publish."""
+
+    events: str | None
+    """The exchange to hear outcomes from, or None to wait for confirms only."""
+    patience: float
+    """Seconds without any progress after which it is given up."""
+    pacer: Pacer | None = None
+
+
 class Posting:
     """Publishes in order, mandatory, and notes each one's fate; everything on the loop's thread.
 
@@ -58,18 +70,15 @@ class Posting:
         self,
         loop: PikaLoop,
         publications: Sequence[Publication],
+        plan: Plan,
         *,
-        events: str | None,
         heard: Callable[[bytes], None],
-        pacer: Pacer | None,
-        patience: float,
         look: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
-        """`events`: the exchange to hear outcomes from, or None to wait for confirms only.
+        """`heard` is told each event's body once; `look` is called every `LOOK_EVERY` seconds.
 
-        `heard` is told each event's body once; `look` is called every `LOOK_EVERY` seconds, and
-        `ended` once, when `end` is set. `patience`: seconds without any progress after which it gives up.
+        `ended` is called once, when `end` is set.
         """
         self.end: End | None = None
         self.trouble = ""
@@ -77,15 +86,13 @@ class Posting:
         self.fates: dict[str, Fate] = {}
         """What RabbitMQ said of each message, by message id."""
         ids = {str(each.properties.message_id) for each in publications}
-        self.awaited = set() if events is None else ids
+        self.awaited = set() if plan.events is None else ids
         """The message ids whose event is still to come."""
         self.sent = 0
         self._loop = loop
         self._publications = publications
-        self._events = events
+        self._plan = plan
         self._heard = heard
-        self._pacer = pacer
-        self._patience = patience
         self._look = look
         self._ended = ended
         self._progress_at = loop.now()
@@ -104,10 +111,12 @@ class Posting:
             if connection.is_open:
                 connection.channel(on_open_callback=self._check)
 
-        if self._events is None:
+        if self._plan.events is None:
             ready()
         else:
-            listen(connection, self._events, heard=self._event, ready=ready, closed=self._closed)
+            listen(
+                connection, self._plan.events, heard=self._event, ready=ready, closed=self._closed
+            )
         self._tick()
 
     def stop(self) -> None:
@@ -148,13 +157,22 @@ class Posting:
         while self.sent < len(publications) and len(self._unconfirmed) < UNCONFIRMED_AT_MOST:
             if not channel.is_open:
                 return
-            if self._pacer is not None:
-                now = self._loop.now()
-                if (wait := self._pacer.wait(now)) > 0:
-                    self._wake(wait)
-                    return
-                self._pacer.take(now)
+            if not self._may_publish():
+                return
             self._publish(channel, publications[self.sent])
+
+    def _may_publish(self) -> bool:
+        """Take a slot; without one, come back when there is one."""
+        pacer, now = self._plan.pacer, self._loop.now()
+        if pacer is None:
+            return True
+        wait = pacer.wait(now)
+        if wait <= 0:
+            pacer.take(now)
+        elif not self._woken:
+            self._woken = True
+            self._loop.call_later(wait, self._pump)
+        return wait <= 0
 
     def _publish(self, channel: Channel, one: Publication) -> None:
         self.sent += 1
@@ -162,11 +180,6 @@ class Posting:
         self._unconfirmed[self.sent] = str(one.properties.message_id)
         properties = WireProperties(one.properties)
         channel.basic_publish(one.exchange, one.routing_key, one.body, properties, mandatory=True)
-
-    def _wake(self, wait: float) -> None:
-        if not self._woken:
-            self._woken = True
-            self._loop.call_later(wait, self._pump)
 
     def _return(self, _: object, __: object, properties: BasicProperties, ___: bytes) -> None:
         self._returned.add(str(cast("WireProperties", properties).core.message_id))
@@ -210,7 +223,7 @@ class Posting:
         now = self._loop.now()
         if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
             self._finish(End.STOPPED)
-        elif now - self._progress_at > self._patience:
+        elif now - self._progress_at > self._plan.patience:
             self._finish(End.LATE)
         self._loop.call_later(LOOK_EVERY, self._tick)
 

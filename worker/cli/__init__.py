@@ -15,6 +15,8 @@ import click
 COMMANDS: Final = {
     "run": "The worker, in the foreground.",
     "validate": "Check edits in files, without sending them.",
+    "publish": "Publish edits, and say what became of them.",
+    "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",
 }
 """Each command in a line, in the order of --help."""

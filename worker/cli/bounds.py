@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from schemas import Bounds
+from worker.cli.parsed import parsed
 from worker.settings import texts
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 Result = TypeVar("Result")
-Kind = TypeVar("Kind")
 
 
 def bounds_options(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -25,7 +25,7 @@ def bounds_options(command: Callable[..., Result]) -> Callable[..., Result]:
         "--zone",
         default="Asia/Shanghai",
         show_default=True,
-        callback=_parsed(texts.zone),
+        callback=parsed(texts.zone),
         help="The account's time zone.",
     )
     @click.option(
@@ -33,7 +33,7 @@ def bounds_options(command: Callable[..., Result]) -> Callable[..., Result]:
         metavar="HH:MM-HH:MM",
         default="09:00-20:00",
         show_default=True,
-        callback=_parsed(texts.window),
+        callback=parsed(texts.window),
         help="When the account may call.",
     )
     @click.option(
@@ -51,15 +51,3 @@ def bounds_options(command: Callable[..., Result]) -> Callable[..., Result]:
         return command(bounds=Bounds(zone, *daily_window, frozenset(app_ids)), **rest)
 
     return bounded
-
-
-def _parsed(
-    parse: Callable[[str], Kind],
-) -> Callable[[click.Context, click.Parameter, str], Kind]:
-    def callback(_: click.Context, __: click.Parameter, text: str) -> Kind:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise click.BadParameter(f"It {error}.") from None
-
-    return callback

@@ -1,0 +1,150 @@
+"""`taskedit publish`: check edits, publish them, and say what became of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from schemas import Names, TaskEdit, read_event
+from worker.amqp.posting import End
+from worker.cli import configured
+from worker.cli.addressed import Address
+from worker.cli.bounds import bounds_options
+from worker.cli.drafts import checked, drafts
+from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
+from worker.cli.files import FILES, content
+from worker.cli.outcomes import Outcomes
+from worker.cli.parsed import parsed
+from worker.cli.post import Wishes, post
+from worker.cli.validate import in_words
+from worker.settings import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from schemas import Bounds, Event
+    from worker.amqp.posting import Posting
+    from worker.cli.addressed import Addressed
+    from worker.cli.drafts import Draft
+    from worker.core.pacing import Rate
+
+SHOWN_AT_MOST: Final = 10
+_DURATION = texts.duration(timedelta(milliseconds=100), timedelta(days=7))
+_EXITS: Final = {End.LATE: AGAIN, End.ABSENT: ABSENT, End.REFUSED: FAILED, End.STOPPED: FAILED}
+
+
+@click.command(name="publish")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
+@click.option("--wait", is_flag=True, help="Wait until the outcome of every edit is in.")
+@click.option(
+    "--timeout",
+    "patience",
+    metavar="TIME",
+    default="2m",
+    show_default=True,
+    callback=parsed(_DURATION),
+    help="Give up when nothing has moved for so long.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --wait: the events, one a line.")
+@click.option("--skip-invalid", is_flag=True, help="Publish the good ones all the same.")
+@click.option("--account", metavar="NAME", help="Publish straight to this account's lane.")
+@click.option("--rate", callback=parsed(texts.limits), help="No faster than this, as 20/s,600/m.")
+@click.option(
+    "--message-id-prefix",
+    "prefix",
+    metavar="TEXT",
+    help="Number the messages, as TEXT1, TEXT2 …: to publish the same file again is harmless.",
+)
+@bounds_options
+@click.pass_context
+def command(  # noqa: PLR0913 - an argument an option
+    ctx: click.Context,
+    files: tuple[str, ...],
+    bounds: Bounds,
+    patience: timedelta,
+    account: str | None,
+    rate: tuple[Rate, ...] | None,
+    prefix: str | None,
+    *,
+    wait: bool,
+    as_json: bool,
+    skip_invalid: bool,
+) -> None:
+    """Check the edits in files, publish them, and say what became of them.
+
+    A FILE holds one edit, a JSON list of edits, or JSON Lines; - is standard input. If any edit
+    is bad nothing is published, unless --skip-invalid is given.
+
+    Ends with 0 when all were confirmed, and with --wait applied; 1 when one was bad, rejected or
+    unroutable; 69 when RabbitMQ is not there; 75 when it took too long.
+    """
+    if as_json and not wait:
+        raise click.UsageError("--json prints events: it needs --wait.")
+    good, bad = _sorted_out(files, bounds)
+    if (bad and not skip_invalid) or not good:
+        click.echo(f"{len(good)} good, {bad} bad: nothing was published.", err=True)
+        ctx.exit(FAILED if bad else DONE)
+    settings = configured.settings(accounts_wanted=False)
+    edits = Address(Names(settings.namespace), bounds, account, prefix).addressed(good)
+    wishes = Wishes(wait, patience, rate)
+    events: dict[str, Event] = {}
+
+    def heard(body: bytes) -> None:
+        event = read_event(body)
+        events[str(event.data.messageId)] = event
+        if as_json:
+            click.echo(body)
+
+    posting = post(settings, [each.publication for each in edits], wishes, heard)
+    outcomes = Outcomes(edits, posting.fates, events if wait else None)
+    ctx.exit(_told(posting, outcomes, wishes, as_json=as_json) or (FAILED if bad else DONE))
+
+
+def _sorted_out(files: Sequence[str], bounds: Bounds) -> tuple[list[tuple[Draft, TaskEdit]], int]:
+    """The good edits of all files, and how many bad ones there are; these are told."""
+    good, bad = [], 0
+    for draft in (draft for file in files for draft in drafts(file, content(file))):
+        found = checked(draft, bounds)
+        if isinstance(found, TaskEdit):
+            good.append((draft, found))
+        else:
+            bad += 1
+            for line in in_words(draft, found):
+                click.echo(line, err=True)
+    return good, bad
+
+
+def _told(posting: Posting, outcomes: Outcomes, wishes: Wishes, *, as_json: bool) -> int:
+    """Say what became of all; the exit code."""
+    if not as_json:
+        for became, count in outcomes.counted():
+            click.echo(f"{count:>8}  {became}")
+    if posting.end is not End.DONE:
+        click.echo(" ".join(_why(posting, outcomes.edits, wishes.patience)), err=True)
+    bad = list(outcomes.bad())
+    for line in bad[:SHOWN_AT_MOST]:
+        click.echo(line, err=True)
+    if len(bad) > SHOWN_AT_MOST:
+        click.echo(f"… and {len(bad) - SHOWN_AT_MOST} more.", err=True)
+    early = None if posting.end is None else _EXITS.get(posting.end)
+    return early or (FAILED if bad else DONE)
+
+
+def _why(posting: Posting, edits: Sequence[Addressed], patience: timedelta) -> Iterator[str]:
+    """What ended it early, and what was sent until then; a sentence each."""
+    match posting.end:
+        case End.LATE:
+            yield f"Nothing has moved for {texts.shown(patience)}: does a worker run?"
+        case End.STOPPED:
+            yield "Stopped."
+        case _:
+            yield f"{posting.trouble[:1].upper()}{posting.trouble[1:].rstrip('.')}."
+    if posting.trouble.startswith("NOT_FOUND"):
+        yield "A worker declares it when it starts, and so does `taskedit topology apply`."
+    if not_sent := edits[posting.sent :]:
+        first = not_sent[0].draft
+        yield f"Not sent: {len(not_sent)} of {len(edits)}, from {first.file}:{first.line} on."
+    if unsure := posting.sent - len(posting.fates):
+        yield f"Sent without a confirm, so they may have arrived: {unsure}."
