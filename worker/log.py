@@ -37,6 +37,8 @@ _NUMBERS: dict[LogLevel, int] = {
 }
 _CHATTERS = {"pika": logging.CRITICAL, "urllib3": logging.WARNING}
 """pika calls every lost connection an error, and we tell of those ourselves."""
+_OURS = ("time", "level")
+"""What every line has; a fact of that name gets another."""
 
 log = structlog.get_logger()
 
@@ -93,6 +95,9 @@ class _Out:
 def _important(_: object, method: str, facts: EventDict) -> EventDict:
     if _NUMBERS[cast("LogLevel", method)] < _Level.number:  # its methods are the levels
         raise structlog.DropEvent
+    for name in _OURS:
+        if name in facts:
+            facts[f"{name}_"] = facts.pop(name)
     return facts
 
 

@@ -50,6 +50,12 @@ def test_a_line_is_an_object_that_begins_with_time_level_and_event() -> None:
     }
 
 
+def test_a_fact_does_not_take_the_place_of_time_or_level() -> None:
+    (line,) = said('log.warning("changed", level="debug", time=3)')
+
+    assert (line["level"], line["level_"], line["time_"]) == ("warning", "debug", 3)
+
+
 def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
     line = written(
         "import worker.log; worker.log.time = lambda: 1795334400.0456; log.info('x')",
