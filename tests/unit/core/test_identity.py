@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.builders import delivery, headers, properties
 from tests.unit.schemas.builders import body, edit
 from worker.core.delivery import Delivery, legible
-from worker.core.identity import Identity, identity, redrives
+from worker.core.identity import NAMESPACE, Identity, identity, redrives
 
 FIRST = delivery()
 
@@ -109,3 +111,9 @@ def test_a_message_that_was_never_redriven_has_a_count_of_none() -> None:
 )
 def test_text_is_made_legible_only_where_it_is_not(text: str | None, shown: str | None) -> None:
     assert legible(text) == shown
+
+
+@given(st.text(max_size=20), st.binary(min_size=32, max_size=32), st.integers(0, 9))
+def test_an_event_id_is_a_uuid5_of_what_makes_a_repeat(text: str, digest: bytes, n: int) -> None:
+    name = "\x1f".join(("acme", text, digest.hex(), str(n), "applied"))
+    assert Identity("acme", text, digest, n).event_id("applied") == str(uuid5(NAMESPACE, name))
