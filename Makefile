@@ -34,7 +34,7 @@ demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits
 .PHONY: test
 test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (under five minutes)
 	$(BIN)/python -m ops.rabbitmq.install
-	CI=true $(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/acceptance
+	CI=true $(BIN)/pytest -n 2 --dist loadgroup --durations 10 --durations-min 5 tests/unit tests/contract tests/acceptance
 
 .PHONY: lint
 lint: install  ## Ruff (rules and format) and mypy, all strict
