@@ -23,7 +23,8 @@ class Endpoint:
     connect_timeout: timedelta = timedelta(seconds=5)
     call_timeout: timedelta = timedelta(seconds=30)
     """For the whole call, from the first byte sent to the last byte read."""
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    """It may hold a password."""
     ca_file: str | None = None
 
 
@@ -32,7 +33,7 @@ class Account:
     """Everything a lane needs to know of its account."""
 
     name: str
-    api_key: str
+    api_key: str = field(repr=False)
     api_secret: SecretStr
     endpoint: Endpoint
     bounds: Bounds = field(default_factory=Bounds)

@@ -250,7 +250,7 @@ class Lane:
         self._shared.suspects.end(waiting.delivery)
         if task.bug is not None:
             log.error("call_failed", account=self.account.name, exc_info=task.bug)
-            self.tally.calls["crashed"] += 1
+            self.tally.count_call("crashed")
             self._close(waiting, _internal("calling"), attempts=waiting.attempts + 1)
         elif task.reply is None:
             self.window.put_back(waiting, now)
@@ -260,7 +260,7 @@ class Lane:
 
     def _answered(self, task: Task, waiting: Waiting, now: float) -> None:
         assert task.reply is not None  # noqa: S101 (told to the type checker, not to users)
-        self.tally.calls[task.reply.status or "none"] += 1
+        self.tally.count_call(task.reply.status or "none")
         self.tally.call_seconds.add(task.seconds)
         attempts = waiting.attempts + 1
         match self.standing.hear(task, task.reply, now):

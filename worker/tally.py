@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 CALL_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STATUSES_AT_MOST = 200
 OUTCOME_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
 
 
@@ -56,3 +57,8 @@ class Tally:
     """When an edit was applied last, in epoch seconds."""
     clock_skew: float = 0.0
     """How far the API's clock was found ahead of ours, in seconds."""
+
+    def count_call(self, status: str) -> None:
+        """Count one call; statuses beyond any sensible number are counted together."""
+        known = status in self.calls or len(self.calls) < STATUSES_AT_MOST
+        self.calls[status if known else "other"] += 1
