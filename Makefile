@@ -57,6 +57,8 @@ format: install  ## Format the code and mend what ruff can mend safely
 lock: install  ## Resolve the dependencies anew and write both lock files
 	$(COMPILE) --upgrade --output-file requirements.lock
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
+	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
 
 .PHONY: clean
 clean:  ## Remove what was built, cached or measured (not .venv)
