@@ -13,11 +13,13 @@ import click
 
 from ops.rabbitmq import chroot, install
 from ops.rabbitmq.node import Node
-from tests.chaos.plan import plan
-from tests.chaos.run import run
+from tests.chaos.plan import cuts, plan
+from tests.chaos.run import PATIENCE, run
 from tests.chaos.stage import Scene, Stage
 
 EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
+IMPATIENCE = 5.0
+"""Seconds without an outcome that show a loss, when only the connections were cut."""
 
 
 @click.command()
@@ -53,14 +55,18 @@ def main(
     def tell(text: str) -> None:
         click.echo(f"{time.monotonic() - begun:6.1f} {text}", err=True)
 
-    planned = plan(seed, seconds, replicas=replicas, heartbeat=scene.beat, disasters=True)
+    if control:
+        planned = cuts(seconds, replicas=replicas)
+    else:
+        planned = plan(seed, seconds, replicas=replicas, heartbeat=scene.beat, disasters=True)
     click.echo(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = keep or Path(temporary)
         (folder / "rabbit").mkdir(parents=True)
         with Node(folder / "rabbit", root=root) as node, Stage(node, folder, scene, seed) as stage:
             tell(f"RabbitMQ {node.version}")
-            report = run(stage, planned, seconds, tell=tell)
+            patience = IMPATIENCE if control else PATIENCE
+            report = run(stage, planned, seconds, tell=tell, patience=patience)
     click.echo(report)
     failed = not report.lost if control else bool(report.broken)
     click.echo(f"seed {seed}: {', '.join(report.broken) or 'every promise was kept'}")

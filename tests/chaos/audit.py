@@ -37,6 +37,7 @@ def audit(evidence: Evidence) -> Report:
     order = _Order(evidence, entries)
     after_event = list(_after_event(evidence, entries, events))
     ids = [one for one, found in events.items() if len({event.id for event in found}) > 1]
+    fast = list(too_fast(evidence.sent, evidence.rate))
     letters = Counter(letter.message_id for letter in evidence.letters)
     outcomes = Counter(found[0].outcome == APPLIED for found in events.values())
     return Report(
@@ -49,7 +50,7 @@ def audit(evidence: Evidence) -> Report:
         overlaps=len(order.overlaps),
         calls_after_event=len(after_event),
         event_ids_changed=len(ids),
-        rate_violations=too_fast(evidence.sent, evidence.rate),
+        rate_violations=len(fast),
         unavoidable=sum(order.unavoidable.values()),
         beyond_unavoidable=sum(
             count > evidence.concurrency for count in order.unavoidable.values()
@@ -68,20 +69,21 @@ def audit(evidence: Evidence) -> Report:
                 order.overlaps[:TOLD],
                 after_event[:TOLD],
                 (f"{one} has events with different ids" for one in ids[:TOLD]),
+                fast[:TOLD],
                 evidence.ended[:TOLD],
             )
         ),
     )
 
 
-def too_fast(sent: Iterable[float], rate: int) -> int:
-    """Calls that came less than a second after the one `rate` calls before them."""
+def too_fast(sent: Iterable[float], rate: int) -> Iterator[str]:
+    """Calls that came less than a second after the one `rate` calls before them, in words."""
     last: deque[float] = deque(maxlen=rate)
-    beyond = 0
     for moment in sorted(sent):
-        beyond += len(last) == rate and moment - last[0] < _SECOND
+        if len(last) == rate and moment - last[0] < _SECOND:
+            early = 1000 * (_SECOND - moment + last[0])
+            yield f"the call sent at {moment:.3f} was {early:.1f} ms early for {rate}/s"
         last.append(moment)
-    return beyond
 
 
 def longest_recovery(evidence: Evidence) -> float:

@@ -53,6 +53,19 @@ def plan(seed: int, seconds: float, *, replicas: int, heartbeat: float, disaster
     )
 
 
+def cuts(seconds: float, *, replicas: int) -> Plan:
+    """Memory alarms, and every connection to RabbitMQ cut again and again meanwhile.
+
+    In an alarm acks pass and publications do not, so that a worker that acks before it has the
+    confirm loses edits by this, whatever the seed.
+    """
+    cut = network.Reset("broker", tuple(range(replicas)))
+    return Plan(
+        (Step(1.0, broker.Alarm(), 1.0),) * max(1, round(seconds / 4)),
+        (Step(0.3, cut, 0.1),) * round(seconds / 0.4),
+    )
+
+
 def _track(chance: Random, draws: Sequence[Draw], seconds: float) -> tuple[Step, ...]:
     """Every kind once in each round, in an order of its own."""
     steps: list[Step] = []

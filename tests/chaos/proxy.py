@@ -44,12 +44,15 @@ class Network:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self._proxies: list[Proxy] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for proxy in self._proxies:
+            self.run(proxy.end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_PATIENCE)
         self._loop.close()
@@ -57,6 +60,7 @@ class Network:
     def proxy(self, target: int, *, greeting: bytes = b"") -> Proxy:
         """A proxy to a port of this machine, on a free port of its own."""
         proxy = Proxy(self, self._loop, target, greeting)
+        self._proxies.append(proxy)
         self.run(proxy.listen())
         return proxy
 
@@ -94,6 +98,16 @@ class Proxy:
             self._listener = await self.loop.create_server(
                 lambda: End(Pair(self), "client"), "127.0.0.1", self.port, reuse_address=True
             )
+
+    async def end(self) -> None:
+        """Cut every connection and take no other; on the network's thread."""
+        await self._refuse()
+        connecting = [pair.connecting for pair in self.pairs]
+        for task in connecting:
+            task.cancel()
+        await asyncio.gather(*connecting, return_exceptions=True)
+        await self._cut("client", "server")
+        await asyncio.sleep(0)  # for what was cut to be closed
 
     def turn(self, weather: Weather) -> None:
         """Have this weather from now on, for the connections that there are as well."""
@@ -141,7 +155,7 @@ class Pair:
         self.proxy = proxy
         self.ends: dict[Side, asyncio.Transport] = {}
         self._greeting = Greeting(proxy.greeting)
-        self._connecting: asyncio.Task[None] | None = None
+        self.connecting = proxy.loop.create_task(self._connect())
         self._joined = False
         self._held: list[tuple[Side, bytes]] = []
         self._left: list[Side] = []
@@ -152,7 +166,6 @@ class Pair:
         self.ends[side] = transport
         if side == "client":
             self.proxy.pairs.add(self)
-            self._connecting = self.proxy.loop.create_task(self._connect())
         else:
             self._joined = True
             transport.write(self.proxy.greeting)

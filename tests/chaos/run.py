@@ -20,12 +20,23 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
 _LOOK = 0.1
-_SETTLED_WITHIN = 120.0
-"""Seconds after the last fault; a lane that is suspended by then probes at least every minute."""
+PATIENCE = 90.0
+"""Seconds without an outcome after the last fault; a suspended lane probes every minute."""
 
 
-def run(stage: Stage, plan: Plan, seconds: float, *, tell: Callable[[str], None]) -> Report:
-    """Carry a plan out on a stage, and report what came of it."""
+def run(
+    stage: Stage,
+    plan: Plan,
+    seconds: float,
+    *,
+    tell: Callable[[str], None],
+    patience: float = PATIENCE,
+) -> Report:
+    """Carry a plan out on a stage, and report what came of it.
+
+    `patience`: how many seconds after the last fault may pass without an outcome, while edits
+    wait, before the rest is taken for lost.
+    """
     over = Event()
     stage.ledger.start()
     begun = time.monotonic()
@@ -43,16 +54,18 @@ def run(stage: Stage, plan: Plan, seconds: float, *, tell: Callable[[str], None]
             over.set()
         strikes = [strike for one in tracks for strike in one.result()]
     stage.ledger.stop()
-    calm(stage, tell)
+    tell(f"calm: {len(stage.unsettled())} of {len(stage.ledger.entries)} are to be settled")
+    calm(stage, patience)
     return audit(_evidence(stage, strikes))
 
 
-def calm(stage: Stage, tell: Callable[[str], None]) -> None:
-    """Wait until every confirmed message has its outcome, or for as long as can be asked."""
-    tell(f"calm: {len(stage.unsettled())} of {len(stage.ledger.entries)} are to be settled")
-    deadline = time.monotonic() + _SETTLED_WITHIN
+def calm(stage: Stage, patience: float) -> None:
+    """Wait until every confirmed message has its outcome, then end the replicas in order."""
+    settled, deadline = 0, time.monotonic() + patience
     while stage.unsettled() and time.monotonic() < deadline:
         stage.tend()
+        if len(stage.witness.settled) > settled:
+            settled, deadline = len(stage.witness.settled), time.monotonic() + patience
         time.sleep(_LOOK)
     for replica in stage.replicas:
         code = replica.worker.stop(60)
