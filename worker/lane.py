@@ -178,6 +178,8 @@ class Lane:
             and not (self._probing and state is State.SUSPENDED)
             and self.in_flight < most
             and self.unconfirmed < most
+            and self._source is not None
+            and self._source.alive
             and len(self.window) > 0
             and self._shared.may_start()
         )

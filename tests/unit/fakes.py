@@ -1,0 +1,262 @@
+"""The world around a lane, without threads, sockets or waiting: all of it in virtual time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, NoReturn
+
+from worker.calls import Callers, Task
+from worker.settler import Fate
+from worker.suspects import Record, Suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.core.delivery import Delivery, Publication
+    from worker.core.reply import Reply
+
+TURN = 1e-6
+"""Seconds that a turn of the loop takes: no clock stands still."""
+
+
+@dataclass(slots=True, eq=False)
+class Timer:
+    """A callback that is due, or was cancelled."""
+
+    callback: Callable[[], None]
+    cancelled: bool = False
+
+
+class FakeLoop:
+    """A `Loop` whose time goes by only in `run`; `late` tells how late each timer fires."""
+
+    def __init__(self, late: Callable[[], float] = lambda: 0.0) -> None:
+        self.time = 1000.0
+        self.turns = 0
+        self._late = late
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._posted: deque[Callable[[], None]] = deque()
+
+    def now(self) -> float:
+        return self.time
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
+        assert seconds >= 0, "pika's loop refuses negative delays"
+        timer = Timer(callback)
+        self.turns += 1
+        heappush(self._timers, (self.time + seconds + self._late(), self.turns, timer))
+        return timer
+
+    def cancel(self, timer: object) -> None:
+        assert isinstance(timer, Timer)
+        timer.cancelled = True
+
+    def post(self, callback: Callable[[], None]) -> None:
+        self._posted.append(callback)
+
+    def run(self, seconds: float = 0.0, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time go by, or stop before as soon as `until` holds."""
+        end = self.time + seconds
+        turns = 0
+        while not until() and self._turn(end):
+            turns += 1
+            assert turns < 200_000, "the loop spins"
+        self.time = max(self.time, end) if not until() else self.time
+
+    def forget(self) -> None:
+        """The process has died, and what it wanted called back with it."""
+        self._timers.clear()
+        self._posted.clear()
+
+    def _turn(self, end: float) -> bool:
+        if self._posted:
+            self._posted.popleft()()
+            return True
+        if not self._timers or self._timers[0][0] > end:
+            return False
+        due, _, timer = heappop(self._timers)
+        self.time = max(self.time, due) + TURN
+        if not timer.cancelled:
+            timer.callback()
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class FakeCall:
+    """A call of the API, as it would see it."""
+
+    task: Task
+    job: int
+    message_id: str | None
+    begun: float
+    done: Callable[[Task], None]
+    ended: float | None = None
+
+
+class FakeApi:
+    """A `Caller` for `FakeCallers`: answers by `script` after `latency`, or when told to."""
+
+    def __init__(
+        self,
+        loop: FakeLoop,
+        script: Callable[[FakeCall], Reply] | None = None,
+        latency: Callable[[], float] = lambda: 0.05,
+    ) -> None:
+        self.loop = loop
+        self.script = script
+        self.latency = latency
+        self.calls: list[FakeCall] = []
+        self.under_way: list[FakeCall] = []
+        self.watch: Callable[[FakeCall], None] = lambda _: None
+        """Told of each call before it begins."""
+
+    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> NoReturn:
+        raise AssertionError("FakeCallers call by `begin`")
+
+    def begin(self, task: Task, done: Callable[[Task], None]) -> None:
+        head = task.waiting.edit.head
+        call = FakeCall(task, task.waiting.edit.job, head.message_id, self.loop.now(), done)
+        self.watch(call)
+        self.calls.append(call)
+        self.under_way.append(call)
+        if self.script is not None:
+            script = self.script
+            self.loop.call_later(self.latency(), lambda: self.answer(call, script(call)))
+
+    def answer(self, call: FakeCall, reply: Reply | Exception) -> None:
+        """The call returns, or raises."""
+        self.under_way.remove(call)
+        call.ended = self.loop.now()
+        if isinstance(reply, Exception):
+            call.task.bug = reply
+        else:
+            call.task.reply = reply
+        call.done(call.task)
+
+
+class FakeCallers(Callers):
+    """`Callers` without threads: the calls of a `FakeApi`."""
+
+    def begin(self, task: Task, in_flight: int) -> None:
+        assert isinstance(self.caller, FakeApi)
+        assert in_flight > len(self.caller.under_way)
+        if self._may_call():
+            self.caller.begin(task, self._done)
+        else:
+            self._done(task)
+
+    def stop(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A publication that waits for its confirm, or for a connection."""
+
+    publication: Publication
+    wanted: Callable[[], bool]
+    done: Callable[[Fate], None]
+    arrived: bool = False
+    """The broker has it, whatever it will say."""
+
+
+@dataclass(slots=True)
+class FakePublisher:
+    """A `Publisher`, and the broker behind it; confirms when told to, or at once if `prompt`."""
+
+    prompt: bool = True
+    is_open: bool = True
+    outstanding: list[Pending] = field(default_factory=list)
+    backlog: deque[Pending] = field(default_factory=deque)
+    sent: list[Publication] = field(default_factory=list)
+    """Everything written to the connection, in order."""
+    received: list[Publication] = field(default_factory=list)
+    """What the broker has for good."""
+    fate: Callable[[Publication], Fate] = lambda _: Fate.CONFIRMED
+    """What the broker says of a publication, if `prompt`."""
+
+    def publish(
+        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        self.backlog.append(Pending(publication, wanted, done))
+        self.flush()
+
+    def flush(self) -> None:
+        while self.is_open and self.backlog:
+            pending = self.backlog.popleft()
+            if not pending.wanted():
+                pending.done(Fate.UNWANTED)
+                continue
+            self.sent.append(pending.publication)
+            self.outstanding.append(pending)
+            if self.prompt:
+                self.settle(pending, self.fate(pending.publication))
+
+    def settle(self, pending: Pending, fate: Fate) -> None:
+        """The broker's word on a publication."""
+        self.outstanding.remove(pending)
+        if fate is Fate.CONFIRMED:
+            self._arrive(pending)
+        pending.done(fate)
+
+    def arrive(self) -> None:
+        """What was written so far has reached the broker: a later one of ours has been read."""
+        for pending in self.outstanding:
+            self._arrive(pending)
+
+    def _arrive(self, pending: Pending) -> None:
+        if not pending.arrived:
+            pending.arrived = True
+            self.received.append(pending.publication)
+
+    def lose(self, *, received: bool) -> None:
+        """The connection is gone; what was not confirmed the broker has `received`, or not."""
+        self.is_open = False
+        if received:
+            self.arrive()
+        for pending in self.outstanding:
+            pending.arrived = False
+        self.backlog.extendleft(reversed(self.outstanding))
+        self.outstanding.clear()
+
+    def drop_unwanted(self) -> None:
+        """As the real one, when the connection that consumes is gone."""
+        waiting, self.backlog = self.backlog, deque()
+        for pending in waiting:
+            if pending.wanted():
+                self.backlog.append(pending)
+            else:
+                pending.done(Fate.UNWANTED)
+
+    def reopen(self) -> None:
+        """There is a connection again."""
+        self.is_open = True
+        self.flush()
+
+
+@dataclass(slots=True)
+class FakeReplies:
+    """Remembers what was published to `reply_to`."""
+
+    published: list[Publication] = field(default_factory=list)
+
+    def publish(self, publication: Publication) -> None:
+        self.published.append(publication)
+
+
+class FakeSuspects(Suspects):
+    """Notes by message id, without a file."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str | None, Record] = {}
+        self.begun: list[tuple[str | None, bool]] = []
+
+    def known(self, delivery: Delivery) -> Record:
+        return self.notes.get(delivery.properties.message_id, Record())
+
+    def begin(self, delivery: Delivery, *, alone: bool) -> None:
+        self.begun.append((delivery.properties.message_id, alone))
+
+    def end(self, delivery: Delivery) -> None:
+        self.notes.pop(delivery.properties.message_id, None)

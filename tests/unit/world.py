@@ -1,0 +1,147 @@
+"""A lane and its world: a queue, a broker that confirms, an API, and time."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tests.unit.builders import NAMES, SIGNED, account, properties
+from tests.unit.fake_queue import FakeQueue, Message
+from tests.unit.fakes import (
+    FakeApi,
+    FakeCall,
+    FakeCallers,
+    FakeLoop,
+    FakePublisher,
+    FakeReplies,
+    FakeSuspects,
+)
+from tests.unit.schemas.builders import body, edit
+from worker.core.reply import Answered
+from worker.lane import Lane
+from worker.settler import Settler
+from worker.shared import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.account import Account
+    from worker.core.delivery import Publication
+    from worker.core.reply import Reply
+
+GOOD = Answered("0", "success")
+
+
+class World:
+    """Everything a lane touches, at hand for a test; the API answers well at once by default."""
+
+    def __init__(
+        self,
+        serving: Account | None = None,
+        script: Callable[[FakeCall], Reply] | None = lambda _: GOOD,
+        *,
+        prefetch: int = 200,
+        hold: float = 1200.0,
+        late: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.loop = FakeLoop(late)
+        self.api = FakeApi(self.loop, script)
+        self.publisher = FakePublisher()
+        self.replies = FakeReplies()
+        self.suspects = FakeSuspects()
+        self.lease = True
+        self.account = serving or account(rate="1000/s")
+        self.hold = hold
+        self.shared = self._shared()
+        self.lane = self._lane()
+        self.queue = FakeQueue(self.loop, self.lane, prefetch=prefetch, recall=self.recall)
+        self.queue.subscribe()
+        self._tick()
+
+    def _shared(self) -> Shared:
+        settler = Settler(self.loop, self.publisher, self.replies, NAMES.journal)
+        return Shared(
+            self.loop,
+            settler,
+            self.suspects,
+            SIGNED,
+            lambda: self.lease,
+            lambda: self.publisher.is_open,
+        )
+
+    def _lane(self) -> Lane:
+        return Lane(self.account, self.api, self.shared, hold=self.hold, callers=FakeCallers)
+
+    def _tick(self) -> None:
+        self.lane.tick()
+        self.loop.call_later(1.0, self._tick)
+
+    def another_lane(self, serving: Account) -> tuple[Lane, FakeQueue]:
+        """One more account of the same process."""
+        api = FakeApi(self.loop, self.api.script, self.api.latency)
+        lane = Lane(serving, api, self.shared, hold=self.hold, callers=FakeCallers)
+        queue = FakeQueue(self.loop, lane)
+        queue.subscribe()
+        return lane, queue
+
+    def publish(self, job: int = 1, *, message_id: str | None = None, **changes: Any) -> Message:  # noqa: ANN401 (fields of an edit)
+        """An edit of a job; its message id is m- and its number unless one is given."""
+        number = len(self.queue.published) + 1
+        own = properties(message_id=message_id or f"m-{number}")
+        return self.queue.publish(body(edit(jobId=job, robotCount=number) | changes), own)
+
+    def run(self, seconds: float = 0.0) -> None:
+        self.loop.run(seconds)
+
+    def finish(self, within: float = 10_000.0) -> None:
+        """Let everything end that is in the queue."""
+        self.loop.run(within, until=lambda: self.queue.is_empty)
+        assert self.queue.is_empty, "there are edits that never end"
+
+    def recall(self) -> bool:
+        """What the broker has of events is known again, once a marker could be published."""
+        if not self.publisher.is_open:
+            return False
+        self.publisher.arrive()
+        now = self.loop.now()
+        for event in self.events():
+            self.shared.memory.recall(event, now, 0.0)
+        return True
+
+    def events(self) -> list[Publication]:
+        return [each for each in self.publisher.received if each.exchange != NAMES.dead]
+
+    def letters(self) -> list[Publication]:
+        return [each for each in self.publisher.received if each.exchange == NAMES.dead]
+
+    def killed(self) -> None:
+        """The process dies, and another one takes its place."""
+        self.loop.forget()
+        self.queue.abandoned()
+        self.publisher.outstanding.clear()
+        self.publisher.backlog.clear()
+        self.publisher.is_open = True
+        self.api.under_way.clear()
+        self.shared = self._shared()
+        self.lane = self.queue.desk = self._lane()
+        self.loop.call_later(0.1, self.queue.subscribe)
+        self._tick()
+
+    def lose_channel(self, *, acks_too: bool = False) -> None:
+        """The connection that consumes is gone."""
+        self.queue.lose(acks_too=acks_too)
+        self.publisher.drop_unwanted()
+
+
+def calls_of(world: World, job: int) -> list[str | None]:
+    """The message ids that were called for a job, in order."""
+    return [call.message_id for call in world.api.calls if call.job == job]
+
+
+def by_status(status: str) -> Callable[[FakeCall], Reply]:
+    """An API that has one answer for all."""
+    return partial(_always, Answered(status))
+
+
+def _always(reply: Reply, _: FakeCall) -> Reply:
+    return reply
