@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from worker.core.identity import NO_ACCOUNT
 from worker.ops.lanes import lane_report
 from worker.ops.metrics import Reading
 
@@ -69,8 +70,9 @@ def summary(worker: Worker) -> str:
 
 
 def _subscribed(worker: Worker) -> Iterator[tuple[str, bool]]:
-    for name in list(worker.lanes):
-        service = worker.services.get(worker.names.lane(name))
+    queues = {name: worker.names.lane(name) for name in list(worker.lanes)}
+    for name, queue in (queues | {NO_ACCOUNT: worker.names.strays}).items():
+        service = worker.services.get(queue)
         yield name, service is not None and service.consumer.trouble is None
 
 

@@ -67,8 +67,8 @@ class Standing:
             chance=random(),  # noqa: S311 (jitter, not a secret)
         )
         finding = weigh(self.health, verdict, task.knew, unanswered=unanswered, now=now)
-        if isinstance(reply, Answered) and reply.status == CLOCK:
-            self._correct_clock(waiting, reply)
+        if isinstance(reply, Answered):
+            self._compare_clocks(waiting, reply)
         if finding.forgiven:
             self._forgive()
         elif finding.health.answers != self.health.answers:
@@ -93,10 +93,17 @@ class Standing:
             waiting.failed_at_answers = None
         self._streak.clear()
 
-    def _correct_clock(self, waiting: Waiting, reply: Answered) -> None:
-        waiting.clock_corrected = True
+    def _compare_clocks(self, waiting: Waiting, reply: Answered) -> None:
+        """Note how far the API's clock is ahead of ours; go by it once it refuses our time.
+
+        A Date header is in whole seconds and may come from a gateway, so it is not obeyed before.
+        """
         if reply.date is not None:
-            self.clock_offset = self._tally.clock_skew = reply.date.timestamp() - time()
+            self._tally.clock_skew = reply.date.timestamp() - time()
+        if reply.status == CLOCK:
+            waiting.clock_corrected = True
+            if reply.date is not None:
+                self.clock_offset = self._tally.clock_skew
 
     def _adopt(self, health: Health, now: float) -> None:
         """Take on a state, and say so once when it is another."""

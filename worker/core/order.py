@@ -130,6 +130,11 @@ class Window:
         """How many jobs have an edit taken and not yet settled or put back."""
         return len(self._busy)
 
+    @property
+    def ready(self) -> int:
+        """How many edits need neither time nor another edit of their job: only a turn."""
+        return len(self._ready)
+
     def oldest(self) -> float | None:
         """Since when the longest held edit is held, in monotonic seconds."""
         return min((line[0].held_since for line in self._jobs.values()), default=None)

@@ -35,6 +35,7 @@ NAMES = {
     "taskedit_dead_letters_total": {"account", "reason"},
     "taskedit_deliveries_total": {"account"},
     "taskedit_edits_held": {"account"},
+    "taskedit_edits_ready": {"account"},
     "taskedit_edits_total": {"account", "outcome", "reason"},
     "taskedit_edits_unconfirmed": {"account"},
     "taskedit_edits_waiting": {"account"},
@@ -164,6 +165,7 @@ def test_how_a_lane_is_now() -> None:
     assert gauge("lane_state_since_timestamp_seconds") == pytest.approx(time() - 60, abs=5)
     assert gauge("lane_open") == 1
     assert (gauge("edits_held"), gauge("edits_waiting"), gauge("edits_unconfirmed")) == (3, 2, 2)
+    assert gauge("edits_ready") == 2
     assert (gauge("calls_in_flight"), gauge("calls_in_flight_limit")) == (1, 40)
     assert gauge("rate_limit_calls_per_second") == 10
     assert gauge("last_success_timestamp_seconds") == 1_795_331_000.5

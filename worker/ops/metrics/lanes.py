@@ -37,6 +37,11 @@ _GAUGED: tuple[tuple[str, str, Callable[[Lane], float | None]], ...] = (
         lambda lane: glance(lane).waiting,
     ),
     (
+        "edits_ready",
+        "Edits held that could be called now, but for the rate and the concurrency.",
+        lambda lane: lane.window.ready,
+    ),
+    (
         "oldest_held_timestamp_seconds",
         "Since when the longest held edit is held; absent while none is.",
         lambda lane: _moment(glance(lane).oldest),

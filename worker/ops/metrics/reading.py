@@ -31,6 +31,6 @@ class Reading:
     letters_refused: int
     """How often RabbitMQ would not take a dead letter; each is offered until it does."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
-    """Account to whether its queue is consumed, as a stand-by too."""
+    """Account to whether its queue is consumed, as a stand-by too; ``-`` for the strays."""
     strays: Tally = field(default_factory=Tally)
     """Of the edits that belong to no account."""
