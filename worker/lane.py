@@ -168,7 +168,8 @@ class Lane:
                 return
             if not self._settled_without_call(waiting) and not self._begin(waiting, now):
                 self._look_later(now, SOLO_LOOKS_EVERY)
-                return
+                if state is State.SUSPENDED:
+                    return  # the next look probes the next job
 
     def _may_start(self, state: State) -> bool:
         most = self.account.concurrency
@@ -214,8 +215,8 @@ class Lane:
     def _begin(self, waiting: Waiting, now: float) -> bool:
         """Have a call made; False if it must wait for others, or others for it."""
         solo = self._shared.solo
-        if not solo.admits(alone=waiting.alone):
-            self.window.put_back(waiting, now)
+        if not solo.admits(now, alone=waiting.alone):
+            self.window.put_back(waiting, now + SOLO_LOOKS_EVERY)  # till then, others are asked
             return False
         self._pacer.take(now)
         solo.begin(alone=waiting.alone)

@@ -16,21 +16,29 @@ if TYPE_CHECKING:
     from worker.suspects import Suspects
 
 
+WISH_LASTS = 0.5
+"""Seconds that others wait for one that asked to be alone, unless it asks again: its lane may be
+throttled meanwhile, or with another replica."""
+
+
 @dataclass(slots=True)
 class Solo:
     """Lets an edit that is suspected of ending the process be called with no other beside it."""
 
     calls: int = 0
     """Under way in the whole process."""
-    wanted: bool = False
+    wanted_until: float = 0.0
     running: bool = False
 
-    def admits(self, *, alone: bool) -> bool:
-        """Whether a call may begin now; one that must be alone is let in first, once it is."""
+    def admits(self, now: float, *, alone: bool) -> bool:
+        """Whether a call may begin now; one that must be alone is let in first, once it is.
+
+        `now`: monotonic seconds. Who is not admitted asks again well within `WISH_LASTS`.
+        """
         if alone:
-            self.wanted = self.calls > 0
-            return not self.wanted
-        return not self.running and not self.wanted
+            self.wanted_until = now + WISH_LASTS if self.calls else 0.0
+            return not self.calls
+        return not self.running and now >= self.wanted_until
 
     def begin(self, *, alone: bool) -> None:
         """A call begins."""
@@ -41,7 +49,7 @@ class Solo:
         """A call has ended."""
         self.calls -= 1
         if alone:
-            self.running = self.wanted = False
+            self.running = False
 
 
 @dataclass(slots=True)
