@@ -103,11 +103,12 @@ class DeadlineAdapter(TimedAdapter):
         if verify is False:
             raise ValueError("this adapter does not switch the verification of TLS off")
         assert request.url is not None  # noqa: S101  (prepared requests have one)
+        connect, call = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        connect, call = connect or self.connect_seconds, call or self.call_seconds
         streamed = not isinstance(request.body, bytes | str | None)
         if streamed or cert or isinstance(verify, str) or select_proxy(request.url, proxies):
             trusted = verify if isinstance(verify, str) else self.ca_file or True
-            return super().send(request, stream, timeout, trusted, cert, proxies)
-        connect, call = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+            return super().send(request, stream, (connect, call), trusted, cert, proxies)
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         try:
             reply = self.exchange(
@@ -141,7 +142,6 @@ def _as_urllib3(reply: HttpReply, request: PreparedRequest) -> HTTPResponse:
         body=BytesIO(reply.body),
         headers=HTTPHeaderDict(reply.headers),
         status=reply.code,
-        version=11,
         reason=reply.phrase,
         preload_content=False,
         decode_content=False,

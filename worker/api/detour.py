@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from worker.api.broken import (
     unreadable,
 )
 from worker.api.reader import LARGEST_BODY, HttpReply
-from worker.api.timed import TimedAdapter
+from worker.api.timed import LargeError, LateError, TimedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,8 +45,10 @@ class Detour:
             raise ValueError("the proxy must be given as http://host:port")
         self._template = template
         self._proxies = {"http": proxy, "https": proxy}
-        self._proxy = urlsplit(proxy).netloc.rpartition("@")[2]
-        self._place = urlsplit(str(template.url)).netloc.rpartition("@")[2]
+        place, proxy_place = (
+            urlsplit(url).netloc.rpartition("@")[2] for url in (str(template.url), proxy)
+        )
+        self._way = f"{place} through the proxy {proxy_place}"
         self._timeouts = (
             endpoint.connect_timeout.total_seconds(),
             endpoint.call_timeout.total_seconds(),
@@ -73,8 +76,6 @@ class Detour:
             content = response.raw.read(decode_content=False)
         except (exceptions.RequestException, HTTPError, OSError) as error:
             raise self._broken(error) from None
-        if len(content) > LARGEST_BODY:
-            raise unreadable(f"its body is over {LARGEST_BODY} bytes")
         names = {name.lower(): value for name, value in response.headers.items()}
         return HttpReply(response.status_code, response.reason or "", names, content)
 
@@ -84,23 +85,31 @@ class Detour:
 
     def _broken(self, error: Exception) -> BrokenCallError:
         """In our own words: those of requests can hold the proxy's user and password."""
-        causes = list(_causes(error))
-        failed_tls = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
-        through = f"{self._place} through the proxy {self._proxy}"
-        connect_seconds, call_seconds = self._timeouts
-        match error:
-            case _ if failed_tls:
-                return no_tls(through, failed_tls[0])
+        told = filter(None, map(self._told, _causes(error)))
+        if isinstance(error, exceptions.ProxyError):
+            return next(told, self._no_connection("the proxy cannot be reached"))
+        return next(told, cut_off(begun=False))
+
+    def _told(self, cause: BaseException) -> BrokenCallError | None:  # noqa: PLR0911 (a table)
+        """What one of the causes alone says, if anything."""
+        match cause:
             case exceptions.ConnectTimeout():
-                return late_connect(through, connect_seconds)
-            case exceptions.Timeout():
-                return late_reply(call_seconds)
-            case exceptions.ProxyError():
-                words = (str(cause) for cause in causes if str(cause).startswith("Tunnel "))
-                why = next(words, "the proxy cannot be reached")
-                return BrokenCallError(Stage.CONNECT, f"no connection to {through} ({why[:100]})")
-            case _:
+                return late_connect(self._way, self._timeouts[0])
+            case LateError() | exceptions.ReadTimeout():
+                return late_reply(self._timeouts[1])
+            case LargeError():
+                return unreadable(f"its body is over {LARGEST_BODY} bytes")
+            case RemoteDisconnected():  # which urllib3 calls an error of the proxy
                 return cut_off(begun=False)
+            case ssl.SSLError():
+                return no_tls(self._way, cause)
+            case OSError() if str(cause).startswith("Tunnel connection failed"):
+                return self._no_connection(str(cause)[:100])
+            case _:
+                return None
+
+    def _no_connection(self, why: str) -> BrokenCallError:
+        return BrokenCallError(Stage.CONNECT, f"no connection to {self._way} ({why})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from zlib import decompressobj
+from zlib import error as ZlibError  # noqa: N812
 
 from pydantic_core import from_json
 
@@ -22,20 +24,26 @@ REASON_LENGTH = 500
 LONGEST_PAUSE = timedelta(hours=1)
 """A longer `Retry-After` is taken for this: an account is never asleep for days by one header."""
 
+LARGEST_UNPACKED = 64 * 1024
+"""Bytes that a compressed body may come to."""
+
 _SHORT_BODY = 4096
 """Bytes; a longer body of an HTTP error is a page for browsers, not a reason."""
 
-_SECONDS = re.compile(r"\d{1,20}(?:\.\d{0,20})?|\.\d{1,20}", re.ASCII)
-_NEGATIVE_SECONDS = re.compile(r"-\d{1,20}(?:\.\d{0,20})?", re.ASCII)
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""What zlib must be told of each (RFC 9110, 8.4.1)."""
+
+_SECONDS = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})", re.ASCII)
 _STATUS = re.compile(r"[\x21-\x7e]{1,32}")
 
 
 def answer(code: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Reply:
     """What an HTTP reply with this status code, these headers and this body says.
 
-    `headers` has its names in lower case. `body` is what was sent, so a `Content-Encoding` makes
-    it unreadable (the request asks for none). `now` (aware) is only for a `Retry-After` date in a
-    reply that has no `Date` itself. Never raises, whatever the API sent.
+    `headers` has its names in lower case. `body` is what was sent; if it is compressed (the
+    request asks for none, but a gateway may not care), it is read within a bound. `now` (aware)
+    is only for a `Retry-After` date in a reply that has no `Date` itself. Never raises, whatever
+    the API sent.
     """
     date = http_date(headers.get("date", ""))
     if 200 <= code < 300:  # noqa: PLR2004  (the classes of RFC 9110, section 15)
@@ -71,27 +79,42 @@ def retry_after(text: str, sent: datetime) -> timedelta | None:
     """
     text = text.strip()
     if _SECONDS.fullmatch(text):
-        return min(timedelta(seconds=min(float(text), 1e9)), LONGEST_PAUSE)
-    if _NEGATIVE_SECONDS.fullmatch(text):
-        return timedelta(0)
-    moment = http_date(text)
-    if moment is None:
+        pause = timedelta(seconds=max(-1e9, min(float(text), 1e9)))
+    elif (moment := http_date(text)) is not None:
+        pause = moment - sent
+    else:
         return None
-    return max(timedelta(0), min(moment - sent, LONGEST_PAUSE))
+    return max(timedelta(0), min(pause, LONGEST_PAUSE))
 
 
 def _own_answer(
     code: int, headers: Mapping[str, str], body: bytes, date: datetime | None
 ) -> Answered | Unanswered:
-    if "content-encoding" in headers and headers["content-encoding"].lower() != "identity":
-        return _unreadable(code, "a compressed body that was not asked for")
-    content = _json_object(body)
+    plain = _plain(headers, body)
+    if plain is None:
+        return _unreadable(code, "a compressed body that cannot be read")
+    content = _json_object(plain)
     if content is None:
-        return _unreadable(code, _kind_of(headers, body))
+        return _unreadable(code, _kind_of(headers, plain))
     status = _status(content.get("status"))
     if status is None:
         return _unreadable(code, "JSON without a status that can be read")
     return Answered(status, _words(content.get("reason")), date)
+
+
+def _plain(headers: Mapping[str, str], body: bytes) -> bytes | None:
+    """The body without its `Content-Encoding`; None if that is not gzip or deflate, or a bomb."""
+    encoding = headers.get("content-encoding", "identity").lower()
+    if encoding == "identity" or not body:
+        return body
+    if encoding not in _WINDOW_BITS:
+        return None
+    unpacker = decompressobj(wbits=_WINDOW_BITS[encoding])
+    try:
+        plain = unpacker.decompress(body, LARGEST_UNPACKED)
+    except ZlibError:
+        return None
+    return plain if unpacker.eof else None
 
 
 def _json_object(body: bytes) -> dict[str, object] | None:
@@ -121,9 +144,10 @@ def _status(value: object) -> str | None:
 
 
 def _words_of_error(headers: Mapping[str, str], body: bytes) -> str | None:
-    if len(body) > _SHORT_BODY or "content-encoding" in headers:
+    plain = _plain(headers, body)
+    if plain is None or len(plain) > _SHORT_BODY:
         return None
-    content = _json_object(body)
+    content = _json_object(plain)
     if content is None:
         return None
     return next(filter(None, (_words(content.get(name)) for name in ("reason", "message"))), None)

@@ -79,13 +79,15 @@ class Peer:
     When the script returns, the connection is closed. With `context` it speaks TLS.
     """
 
-    def __init__(self, script: Script, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, context: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.over = threading.Event()
         self._script = script
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http{'s' * bool(context)}://127.0.0.1:{self.port}/aivoice"
         self._socks: list[socket.socket] = []
@@ -104,6 +106,11 @@ class Peer:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
+            thread.join(_PATIENCE)
+
+    def settle(self) -> None:
+        """Wait until every script so far has come to its end and its connection is closed."""
+        for thread in self._threads[1:]:
             thread.join(_PATIENCE)
 
     def _start(self, target: Callable[..., None], *args: object) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,9 @@ from worker.core.reply import Answered, Reply, Unanswered
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 DATE = "Sun, 22 Nov 2026 08:00:00 GMT"
+
+
+pressed = partial(gzip.compress, mtime=0)
 
 
 def read(body: bytes | str, code: int = 200, **headers: str) -> Reply:
@@ -86,12 +92,39 @@ def test_success_without_content_is_no_answer() -> None:
     )
 
 
-def test_a_body_compressed_unasked_is_no_answer() -> None:
-    reply = read('{"status":"0"}', content_encoding="gzip")
-    assert reply == Unanswered(
-        "the API answered HTTP 200 (OK) with a compressed body that was not asked for", "http:200"
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", pressed(b'{"status":"0"}')),
+        ("GZip", pressed(b'{"status":"0"}')),
+        ("x-gzip", pressed(b'{"status":"0"}')),
+        ("deflate", zlib.compress(b'{"status":"0"}')),
+        ("Identity", b'{"status":"0"}'),
+        ("gzip", pressed(b'{"status":"0"}' + b" " * 60_000)),
+    ],
+)
+def test_a_body_compressed_unasked_is_read(encoding: str, body: bytes) -> None:
+    assert read(body, content_encoding=encoding) == Answered("0")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b'{"status":"0"}'),
+        ("gzip, gzip", pressed(pressed(b'{"status":"0"}'))),
+        ("gzip", b'{"status":"0"}'),
+        ("gzip", pressed(b'{"status":"0"}')[:-4]),
+        ("gzip", pressed(b'{"status":"0"}' + b" " * 65_536)),
+        ("gzip", pressed(b'{"status":"0"}' + b" " * 30_000_000)),
+        ("deflate", b"\x00"),
+    ],
+)
+def test_a_compressed_body_that_cannot_be_read_within_bounds_is_no_answer(
+    encoding: str, body: bytes
+) -> None:
+    assert read(body, content_encoding=encoding) == Unanswered(
+        "the API answered HTTP 200 (OK) with a compressed body that cannot be read", "http:200"
     )
-    assert read('{"status":"0"}', content_encoding="Identity") == Answered("0")
 
 
 @pytest.mark.parametrize("code", [500, 501, 502, 503, 504, 599, 600, 999, 99])
