@@ -70,7 +70,7 @@ class Standing:
         if isinstance(reply, Answered):
             self._compare_clocks(waiting, reply)
         if finding.forgiven:
-            self._forgive()
+            self._forgive(waiting)
         elif finding.health.answers != self.health.answers:
             self._streak.clear()
         self._adopt(finding.health, now)
@@ -86,11 +86,16 @@ class Standing:
         """The edits of the last failures are ours no more."""
         self._streak.clear()
 
-    def _forgive(self) -> None:
-        """The API was in trouble, so the last failures were no attempts of these edits."""
+    def _forgive(self, last: Waiting) -> None:
+        """The API was in trouble, so the last failures were no attempts of these edits.
+
+        Where several failed, none is to blame; one that failed all alone may be.
+        """
+        several = any(waiting is not last for waiting in self._streak)
         for waiting in self._streak:
             waiting.attempts = max(0, waiting.attempts - 1)
-            waiting.failed_at_answers = None
+            if several:
+                waiting.failed_at_answers = None
         self._streak.clear()
 
     def _compare_clocks(self, waiting: Waiting, reply: Answered) -> None:

@@ -76,9 +76,11 @@ class World:
         self.lane.tick()
         self.loop.call_later(1.0, self._tick)
 
-    def another_lane(self, serving: Account) -> tuple[Lane, FakeQueue]:
+    def another_lane(
+        self, serving: Account, script: Callable[[FakeCall], Reply] | None = lambda _: GOOD
+    ) -> tuple[Lane, FakeQueue]:
         """One more account of the same process."""
-        api = FakeApi(self.loop, self.api.script, self.api.latency)
+        api = FakeApi(self.loop, script, self.api.latency)
         lane = Lane(serving, api, self.shared, hold=self.hold, callers=FakeCallers)
         queue = FakeQueue(self.loop, lane)
         queue.subscribe()

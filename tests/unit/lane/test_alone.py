@@ -77,7 +77,7 @@ def test_several_suspects_run_one_after_the_other() -> None:
 
 def test_a_suspect_that_went_to_another_replica_does_not_hold_the_other_lanes_up() -> None:
     world = World(script=None)
-    other, others = world.another_lane(account("other", rate="1000/s"))
+    other, others = world.another_lane(account("other", rate="1000/s"), script=None)
     world.suspects.notes["m-2"] = SUSPECT
     world.publish(1)
     world.publish(2)
@@ -107,7 +107,7 @@ def test_a_suspect_of_a_throttled_lane_does_not_hold_the_other_lanes_up() -> Non
     others.publish(first.body, first.properties)
     world.run(2.0)
 
-    assert other.tally.calls["http:429"] == 1
+    assert other.tally.calls["0"] == 1
 
 
 def test_poison_is_dead_lettered_without_a_call() -> None:
