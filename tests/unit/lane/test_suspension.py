@@ -54,7 +54,7 @@ def test_probes_come_after_1_2_4_and_so_on_up_to_60_seconds_with_each_waiting_jo
 
     world.run(370.0)
 
-    assert gaps(world.api.calls) == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert gaps(world.api.calls) == [1, 2, 4, 8, 16, 32] + [60] * 5
     first, *probes = (call.message_id for call in world.api.calls)
     assert first == "m-1"
     assert probes[:6] == ["m-1", "m-2", "m-4", "m-1", "m-2", "m-4"]  # m-3 waits behind m-2
