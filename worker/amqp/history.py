@@ -1,0 +1,162 @@
+"""The journal read by a command: from some point up to now, or on and on.
+
+Up to now means up to a marker of our own, which is published to the stream and passed over by
+every reader. Reading leaves a stream as it is.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+from uuid import uuid4
+
+from worker.amqp.journal import MARKER
+from worker.amqp.wire import WireProperties
+from worker.core.delivery import PERSISTENT, Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from pika.channel import Channel
+    from pika.connection import Connection
+    from pika.spec import Basic, BasicProperties
+
+    from worker.amqp.loop import PikaLoop
+
+    Offset = str | int | datetime
+    """Where to begin: ``first``, ``next``, a number, or the broker's time."""
+
+UNACKED_AT_MOST = 5000
+ACK_EVERY = 1000
+QUIET = 2.0
+"""Seconds without an event that mean the end, for whom may not publish a marker."""
+OFFSET = "x-stream-offset"
+NOT_FOUND = 404
+REFUSED = 403
+
+
+class End(Enum):
+    """How a reading ended."""
+
+    DONE = "done"
+    NO_STREAM = "no stream"
+    """There is no journal, or it is no stream: RabbitMQ is too old, or it was not allowed."""
+    FAILED = "failed"
+
+
+class Reading:
+    """Tells every event of the stream, in its order; everything on the loop's thread."""
+
+    def __init__(
+        self,
+        loop: PikaLoop,
+        connection: Connection,
+        queue: str,
+        *,
+        hear: Callable[[str | None, bytes], None],
+        ended: Callable[[End, str], None],
+    ) -> None:
+        """`hear` gets each event's id and body; `ended` is called once, with a sentence."""
+        self.next_offset: int | None = None
+        """Where to go on after a connection is lost; None if nothing was read."""
+        self._loop = loop
+        self._connection = connection
+        self._queue = queue
+        self._hear = hear
+        self._ended = ended
+        self._is_over = False
+        self._marker = ""
+        self._heard_at = 0.0
+        self._unacked = 0
+
+    def read(self, offset: Offset) -> None:
+        """Tell all from `offset` up to now, then end."""
+        marker = str(uuid4())
+
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(self._no_marker(offset))
+            channel.confirm_delivery(marked)
+            properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
+            channel.add_on_return_callback(lambda *_: self._absent())
+            channel.basic_publish("", self._queue, b"", WireProperties(properties), mandatory=True)
+
+        def marked(_: object) -> None:
+            if not self._is_over:
+                self._marker = marker
+                self._begin(offset)
+
+        self._connection.channel(on_open_callback=opened)
+
+    def follow(self, offset: Offset) -> None:
+        """Tell all from `offset` on, without end."""
+        self._begin(offset)
+
+    def stop(self) -> None:
+        """End now."""
+        self._finish(End.DONE)
+
+    def _no_marker(self, offset: Offset) -> Callable[[Channel, Exception], None]:
+        """Without the permission to publish, the end is where nothing comes for a while."""
+
+        def closed(_: Channel, error: Exception) -> None:
+            if self._connection.is_open and getattr(error, "reply_code", None) == REFUSED:
+                self._heard_at = self._loop.now()
+                self._begin(offset)
+                self._watch()
+
+        return closed
+
+    def _watch(self) -> None:
+        if self._loop.now() - self._heard_at >= QUIET:
+            self._finish(End.DONE)
+        elif not self._is_over:
+            self._loop.call_later(QUIET / 4, self._watch)
+
+    def _begin(self, offset: Offset) -> None:
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(self._closed)
+            channel.basic_qos(prefetch_count=UNACKED_AT_MOST)
+            channel.basic_consume(self._queue, self._received, arguments={OFFSET: offset})
+
+        if self._connection.is_open and not self._is_over:
+            self._connection.channel(on_open_callback=opened)
+
+    def _received(
+        self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        if self._is_over:
+            return
+        core = cast("WireProperties", properties).core
+        offset = core.headers.text(OFFSET)
+        if offset is None:  # reading on would take the messages of an ordinary queue
+            self._finish(End.NO_STREAM, f"{self._queue} is no stream")
+            return
+        self.next_offset = int(offset) + 1
+        self._heard_at = self._loop.now()
+        if core.type != MARKER:
+            self._hear(core.message_id, body)
+        elif core.message_id == self._marker:
+            self._finish(End.DONE)
+            return
+        self._unacked += 1
+        if self._unacked >= ACK_EVERY and channel.is_open:
+            self._unacked = 0
+            channel.basic_ack(method.delivery_tag or 0, multiple=True)
+
+    def _absent(self) -> None:
+        self._finish(End.NO_STREAM, f"there is no queue {self._queue}")
+
+    def _closed(self, _: Channel, error: Exception) -> None:
+        if not self._connection.is_open:
+            return  # whoever holds the connection tells of that
+        if getattr(error, "reply_code", None) == NOT_FOUND:
+            self._absent()
+        else:
+            why = getattr(error, "reply_text", None) or error
+            self._finish(End.FAILED, f"RabbitMQ says: {why}")
+
+    def _finish(self, end: End, why: str = "") -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._ended(end, why)

@@ -1,0 +1,107 @@
+"""What a redrive is going to do with each letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from worker.letters.past import Fresh, Past, Settled, Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from worker.letters.letter import Letter
+    from worker.letters.past import Standing
+
+Message = tuple[str, str, bytes]
+"""Account, message id and digest: whose letters one message can have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A letter to be taken out of the queue, sent again unless it is a copy."""
+
+    key: bytes
+    size: int
+    """Of its body, in bytes."""
+    redrives: int | None
+    """The redrive count to send it with; None for a copy of what has been settled."""
+    body: bytes | None = None
+    """What to send instead of its own body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every wanted letter, and what is to become of it."""
+
+    moves: tuple[Move, ...]
+    """In the order of their deaths."""
+    superseded: tuple[tuple[Letter, Superseded], ...]
+    """Left where they are."""
+    beyond: int = 0
+    """How many more would be sent if it were not for the limit."""
+
+    @property
+    def sends(self) -> int:
+        """How many letters are to be sent."""
+        return sum(move.redrives is not None for move in self.moves)
+
+    @property
+    def copies(self) -> int:
+        """How many are only taken out."""
+        return len(self.moves) - self.sends
+
+
+def planned(
+    letters: Iterable[Letter],
+    past: Past,
+    newest: Mapping[Message, int],
+    *,
+    most: int | None = None,
+    even_if_superseded: bool = False,
+    mended: Mapping[bytes, bytes] | None = None,
+) -> Plan:
+    """The plan for letters that somebody wants sent again.
+
+    `newest`: the highest redrive count of the dead letters of each message, wanted or not.
+    `mended`: new bodies, by the key of their letter.
+    """
+    moves: dict[bytes, Move] = {}
+    superseded: list[tuple[Letter, Superseded]] = []
+    sends = beyond = 0
+    for letter in sorted(letters, key=lambda letter: letter.order):
+        count = _count(past.standing(letter, newest.get(message(letter), 0)))
+        if isinstance(count, Superseded):
+            if not even_if_superseded:
+                superseded.append((letter, count))
+                continue
+            count = count.redrives
+        if letter.key in moves:
+            continue  # a copy of one that is in the plan: both go with it
+        if count is not None and most is not None and sends >= most:
+            beyond += 1
+            continue
+        sends += count is not None
+        body = (mended or {}).get(letter.key)
+        moves[letter.key] = Move(letter.key, letter.size, count, body)
+    return Plan(tuple(moves.values()), tuple(superseded), beyond)
+
+
+def message(letter: Letter) -> Message:
+    """Which message the letter is of, whatever its redrive count."""
+    if letter.identity is None:
+        return "", "", letter.key
+    return letter.identity.account, letter.identity.message_id, letter.identity.digest
+
+
+def _count(standing: Standing) -> int | Superseded | None:
+    """The redrive count to send it with; None if it is not to be sent."""
+    match standing:
+        case Fresh(redrives):
+            return redrives
+        case Settled():
+            return None
+        case Superseded():
+            return standing
+        case _:
+            assert_never(standing)

@@ -1,0 +1,1 @@
+"""What commands do at RabbitMQ, from connecting to leaving; each function blocks until then."""

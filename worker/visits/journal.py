@@ -1,0 +1,92 @@
+"""The journal, read by a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.amqp.history import End, Reading
+from worker.visits.broker import Errand, Kind, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+
+    from worker.amqp.history import Offset
+    from worker.visits.broker import Broker
+
+_KINDS = {End.NO_STREAM: Kind.NO_STREAM, End.FAILED: Kind.FAILED}
+
+
+def read_journal(
+    broker: Broker, offset: Offset, hear: Callable[[str | None, bytes], bool | None]
+) -> Trouble | None:
+    """Tell `hear` the id and body of each event from `offset` up to now, or until it says False.
+
+    Hearing happens between reads of the connection: it may print, but not wait for people.
+    """
+    return _Reader(broker, offset, hear, follow=False).run()
+
+
+class Follower:
+    """Tells every event as it is published, over as many connections as it takes."""
+
+    def __init__(self, broker: Broker, hear: Callable[[str | None, bytes], None]) -> None:
+        self.was_up = False
+        """Whether RabbitMQ has been there at all."""
+        self._broker = broker
+        self._hear = hear
+        self._offset: Offset = "next"
+
+    def follow(self) -> Trouble | None:
+        """Tell all from where it was left until the connection is lost, or Ctrl-C."""
+        reader = _Reader(self._broker, self._offset, self._hear, follow=True)
+        trouble = reader.run()
+        self.was_up = self.was_up or reader.was_up
+        if reader.next_offset is not None:
+            self._offset = reader.next_offset
+        return trouble
+
+
+class _Reader:
+    def __init__(
+        self,
+        broker: Broker,
+        offset: Offset,
+        hear: Callable[[str | None, bytes], bool | None],
+        *,
+        follow: bool,
+    ) -> None:
+        self.was_up = False
+        self._broker = broker
+        self._offset = offset
+        self._hear = hear
+        self._follow = follow
+        self._reading: Reading | None = None
+        self._errand = Errand(broker, self._begin)
+
+    @property
+    def next_offset(self) -> int | None:
+        return self._reading.next_offset if self._reading else None
+
+    def run(self) -> Trouble | None:
+        return self._errand.run()
+
+    def _begin(self, connection: SelectConnection) -> None:
+        self.was_up = True
+        reading = self._reading = Reading(
+            self._errand.loop,
+            connection,
+            self._broker.names.journal,
+            hear=self._heard,
+            ended=self._ended,
+        )
+        begin = reading.follow if self._follow else reading.read
+        begin(self._offset)
+
+    def _heard(self, event_id: str | None, body: bytes) -> None:
+        if self._hear(event_id, body) is False and self._reading is not None:
+            self._reading.stop()
+
+    def _ended(self, end: End, why: str) -> None:
+        self._errand.end(Trouble(_KINDS[end], why) if end in _KINDS else None)
