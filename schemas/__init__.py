@@ -11,7 +11,8 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.document import Malformed, read
 from schemas.edit import InactiveDates, InactiveTime, TaskEdit, api_body, validate
 from schemas.event import Event, EventData, Outcome, encode, read_event
-from schemas.json_schema import export, json_schema
+from schemas.files import export
+from schemas.json_schema import json_schema
 from schemas.names import Names, app_key, event_key
 from schemas.problem import FieldProblem, Invalid
 from schemas.reason import Reason

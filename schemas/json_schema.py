@@ -1,13 +1,11 @@
 """The contract as JSON Schema 2020-12, for publishers and subscribers in any language.
 
-The files in ``schemas/json`` are what `export` writes; a test keeps them true. The edit's file
+`schemas.export` writes the files in ``schemas/json``; a test keeps them true. The edit's file
 and the worker agree on what is accepted and refused, `BEYOND` excepted.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -74,11 +72,8 @@ _ORDER: Final = ("$schema", "$id", "title", "description", "$comment", "type", "
 """What a reader wants to know first."""
 
 
-def export(folder: Path | str) -> tuple[Path, ...]:
-    """Write the JSON Schema files into a folder, made if need be; return their paths."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_written(folder / f"{name}.json", json_schema(name)) for name in _MODELS)
+NAMES: Final = tuple(_MODELS)
+"""What there is a JSON Schema of; also the names of the files."""
 
 
 def json_schema(name: str) -> dict[str, Any]:
@@ -99,11 +94,6 @@ def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
         key: _ordered(value) if isinstance(value, dict) and key != "examples" else value
         for key, value in (first | schema).items()
     }
-
-
-def _written(path: Path, schema: dict[str, Any]) -> Path:
-    path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
 
 
 class _Readable(GenerateJsonSchema):

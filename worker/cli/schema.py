@@ -21,7 +21,8 @@ def command() -> None:
 def export_files(ctx: click.Context, folder: Path) -> None:
     """Write the schema files into DIR, which is made if need be, and print their paths.
 
-    The edit's is edit.json.
+    JSON Schema 2020-12 of the edit (edit.json), the events and a dead letter's headers; and all
+    of it, with channels and operations, as asyncapi.yaml.
     """
     try:
         paths = export(folder)

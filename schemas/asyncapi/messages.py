@@ -1,0 +1,188 @@
+"""The messages: what is in them, and in the AMQP properties around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas import examples, names
+from schemas.asyncapi.payloads import reference
+from schemas.reason import Reason
+
+BINDING_VERSION: Final = "0.3.0"
+"""Of AsyncAPI's AMQP bindings. They know no AMQP properties; ours are in ``x-properties``."""
+
+CLOUDEVENT: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "c0ffee00-0000-4000-8000-000000000001",
+    "source": "/campaigns",
+    "type": "com.example.job-changed",
+    "datacontenttype": "application/json",
+    "data": examples.EDITS[1],
+}
+
+_OF_AN_EDIT: Final = {
+    "message_id": "One of your own, at most 255 bytes; strongly advised. It makes a repeat "
+    "harmless and comes back as the event's data.messageId.",
+    "correlation_id": "Comes back in the event.",
+    "reply_to": "A queue that shall get the event too. Best effort: the events' exchange is sure.",
+    "delivery_mode": "2: an edit that is not persistent is lost when RabbitMQ restarts.",
+    "timestamp": "In seconds, when you published it. Carried over to a dead letter.",
+    "expiration": "In milliseconds, as text. An edit that waits longer ends as expired.",
+}
+_OF_AN_EVENT: Final = {
+    "message_id": "The event's id: the same for every copy of it.",
+    "correlation_id": "The edit's correlation id, or else its message id.",
+    "type": "The event's type.",
+    "delivery_mode": "2, persistent.",
+    "timestamp": "When the outcome was certain, in seconds.",
+}
+_OF_A_DEAD_LETTER: Final = {
+    "message_id, correlation_id, content_type, content_encoding, type, app_id, timestamp, "
+    "reply_to, priority": "As the publisher set them.",
+    "user_id, expiration": "Not carried; the user id is in the header taskedit-user-id.",
+}
+_TRACE: Final = {
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "tracestate": "vendor=value",
+}
+
+
+def messages() -> dict[str, Any]:
+    """Return the messages of the contract, by name, for ``components``."""
+    return {
+        "edit": _edit(),
+        "editInCloudEvent": _edit_in_cloud_event(),
+        "applied": _event("applied", examples.APPLIED),
+        "rejected": _event("rejected", examples.REJECTED),
+        "deadLetter": _dead_letter(),
+    }
+
+
+def reasons() -> str:
+    """Return why an edit can be rejected as a table in Markdown."""
+    rows = (f"| `{reason.value}` | {reason.meaning} |" for reason in Reason)
+    return "\n".join(("| reason | meaning |", "|---|---|", *rows))
+
+
+def _edit() -> dict[str, Any]:
+    return {
+        "title": "Edit",
+        "summary": "What you want of a job, in the API's own field names.",
+        "description": 'One JSON object in UTF-8, at most 64 KiB. Types are strict: `"123"`, '
+        "`true` and `1.0` are no whole numbers. `null` means absent. An unknown field is an error.",
+        "contentType": names.JSON_CONTENT_TYPE,
+        "headers": _trace("Handed on to the event."),
+        "correlationId": _by_message_id(),
+        "payload": reference("TaskEdit"),
+        "examples": [
+            {"name": "automatic", "summary": "All fields.", "payload": examples.EDITS[0]},
+            {
+                "name": "manual",
+                "summary": "Only what is required, for an account with exactly one appId.",
+                "payload": examples.EDITS[1],
+            },
+        ],
+        "bindings": _binding(_OF_AN_EDIT),
+    }
+
+
+def _edit_in_cloud_event() -> dict[str, Any]:
+    return {
+        "title": "Edit in a CloudEvent",
+        "summary": "The same edit as the data of a structured CloudEvent 1.0.",
+        "description": "The event's `id` stands for the message id. The worker looks at no other "
+        "attribute. The data may also be base64 of the edit, in `data_base64`.",
+        "contentType": names.CLOUDEVENTS_CONTENT_TYPE,
+        "headers": _trace("Handed on to the event."),
+        "correlationId": {
+            "description": "Comes back as data.messageId of the outcome.",
+            "location": "$message.payload#/id",
+        },
+        "payload": {
+            "type": "object",
+            "required": ["specversion", "id", "source", "type", "data"],
+            "properties": {
+                "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
+                "id": {"type": "string", "minLength": 1, "description": "The message id."},
+                "source": {"type": "string", "minLength": 1, "description": "Who you are."},
+                "type": {"type": "string", "minLength": 1, "description": "Anything of yours."},
+                "data": reference("TaskEdit"),
+            },
+        },
+        "examples": [{"name": "wrapped", "summary": "An edit as data.", "payload": CLOUDEVENT}],
+        "bindings": _binding({key: _OF_AN_EDIT[key] for key in _OF_AN_EDIT if key != "message_id"}),
+    }
+
+
+def _event(outcome: str, example: Mapping[str, Any]) -> dict[str, Any]:
+    applied = outcome == "applied"
+    summary = "The provider took the edit." if applied else "The edit was not applied, and why."
+    description = (
+        "A structured CloudEvent 1.0."
+        if applied
+        else f"A structured CloudEvent 1.0. Its dead letter is there before it is.\n\n{reasons()}"
+    )
+    return {
+        "title": outcome.capitalize(),
+        "summary": summary,
+        "description": description,
+        "contentType": names.CLOUDEVENTS_CONTENT_TYPE,
+        "headers": _trace("The edit's own."),
+        "correlationId": {
+            "description": "The edit's message id: how you know the outcome of your own edit.",
+            "location": "$message.payload#/data/messageId",
+        },
+        "payload": {
+            "allOf": [
+                reference("Event"),
+                {"type": "object", "properties": {"type": {"const": example["type"]}}},
+            ]
+        },
+        "examples": [{"name": outcome, "summary": summary, "payload": example}],
+        "bindings": _binding(_OF_AN_EVENT, messageType=example["type"]),
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    return {
+        "title": "Dead letter",
+        "summary": "An edit set aside with its reason, for a person to mend and send again.",
+        "description": "The publisher's own headers are there too, except CC, BCC and all that "
+        f"begin with `x-`.\n\n{reasons()}",
+        "headers": reference("DeadLetterHeaders"),
+        "correlationId": _by_message_id(),
+        "payload": {"description": "What was published, byte for byte; it may be no JSON at all."},
+        "examples": [
+            {
+                "name": "taken",
+                "summary": "The provider refused it: the job's name was taken.",
+                "headers": examples.DEAD_LETTER_HEADERS,
+                "payload": examples.EDITS[0],
+            }
+        ],
+        "bindings": _binding(_OF_A_DEAD_LETTER),
+    }
+
+
+def _by_message_id() -> dict[str, str]:
+    return {
+        "description": "The AMQP property message_id; the outcome has it as data.messageId.",
+        "location": "$message.header#/message_id",
+    }
+
+
+def _trace(description: str) -> dict[str, Any]:
+    """Return the schema of W3C Trace Context's two headers."""
+    return {
+        "type": "object",
+        "properties": {
+            name: {"type": "string", "description": description, "examples": [value]}
+            for name, value in _TRACE.items()
+        },
+    }
+
+
+def _binding(properties: Mapping[str, str], **more: str) -> dict[str, Any]:
+    amqp = {**more, "x-properties": dict(properties), "bindingVersion": BINDING_VERSION}
+    return {"amqp": amqp}

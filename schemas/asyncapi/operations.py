@@ -1,0 +1,93 @@
+"""The operations: what publishers, subscribers and operators do with the channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.asyncapi.channels import of_channel
+from schemas.asyncapi.messages import BINDING_VERSION
+
+PUBLISHER = {"name": "publisher", "description": "Systems that want jobs changed."}
+SUBSCRIBER = {"name": "subscriber", "description": "Systems that want to know what became of it."}
+OPERATOR = {"name": "operator", "description": "People who put right what went wrong."}
+
+
+def operations() -> dict[str, Any]:
+    """Return what each side does, by name."""
+    edits, outcomes = ("edit", "editInCloudEvent"), ("applied", "rejected")
+    reply = {
+        "address": {
+            "description": "The AMQP property reply_to: a queue of your own.",
+            "location": "$message.header#/reply_to",
+        },
+        "channel": {"$ref": "#/channels/replies"},
+        "messages": of_channel("replies", *outcomes),
+    }
+    return {
+        "publishEdit": {
+            **_operation("send", "edits", *edits),
+            "title": "Publish an edit",
+            "summary": "Safe once RabbitMQ has confirmed it and not returned it.",
+            "description": "No confirm, or the connection lost before it came? Publish the same "
+            "bytes again under the same message_id.",
+            "tags": [PUBLISHER],
+            "bindings": _sent(),
+            "reply": reply,
+        },
+        "publishEditToLane": {
+            **_operation("send", "lane", *edits),
+            "title": "Publish straight to an account",
+            "summary": "Through the default exchange, the queue's name as routing key.",
+            "tags": [PUBLISHER],
+            "bindings": _sent(),
+            "reply": reply,
+        },
+        "receiveReply": {
+            **_operation("receive", "replies", *outcomes),
+            "title": "Wait for the outcome of your own edit",
+            "summary": "Declare the queue before you publish; know your edit by data.messageId.",
+            "tags": [PUBLISHER],
+            "bindings": _received(),
+        },
+        "receiveEvent": {
+            **_operation("receive", "events", *outcomes),
+            "title": "Receive what became of edits",
+            "summary": "Each event at least once; a copy has the same id.",
+            "description": "Fields may be added within v1: ignore what you do not know.",
+            "tags": [SUBSCRIBER],
+            "bindings": _received(),
+        },
+        "readJournal": {
+            **_operation("receive", "journal", *outcomes),
+            "title": "Read past events",
+            "summary": "Reading takes nothing away.",
+            "description": "Consume with a prefetch and acks. The consumer's argument "
+            "`x-stream-offset` says where to begin: `first`, `last`, `next`, or a time.",
+            "tags": [SUBSCRIBER],
+            "bindings": _received(),
+        },
+        "takeDeadLetter": {
+            **_operation("receive", "deadLetters", "deadLetter"),
+            "title": "Take out a dead letter",
+            "summary": "Better left to `taskedit dead`.",
+            "tags": [OPERATOR],
+            "bindings": _received(),
+        },
+    }
+
+
+def _operation(action: str, channel: str, *messages: str) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": of_channel(channel, *messages),
+    }
+
+
+def _sent() -> dict[str, Any]:
+    amqp = {"deliveryMode": 2, "mandatory": True, "timestamp": True}
+    return {"amqp": {**amqp, "bindingVersion": BINDING_VERSION}}
+
+
+def _received() -> dict[str, Any]:
+    return {"amqp": {"ack": True, "bindingVersion": BINDING_VERSION}}
