@@ -87,7 +87,7 @@ class Lane:
         self._probing = False
         self._past: dict[object, _Past] = {}
         self._timer: tuple[float, object] | None = None
-        self._pacer = Pacer(account.rates, now=now)
+        self._pacer = Pacer(account.rates, now=now, taken=())
         self._outcomes = Outcomes(shared, self.tally)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
         self._callers = callers(account.name, caller, shared.lease_holds, self._replies.put)
@@ -109,7 +109,7 @@ class Lane:
 
     def open(self, taken: Iterable[float] | None = None) -> None:
         """What was settled before is known. `taken`: when calls were made before, if known."""
-        self._pacer = Pacer(self.account.rates, now=self._shared.loop.now(), taken=taken)
+        self._pacer = self._pacer.resumed(now=self._shared.loop.now(), taken=taken)
         self.is_open = True
         unread_yet, self._unread = self._unread, []
         for delivery, source in unread_yet:

@@ -82,6 +82,8 @@ class FakeQueue:
     ack_takes: float = 0.001
     recall: Callable[[], bool] = lambda: True
     """Reads the journal, before the desk may open; false if that cannot be done yet."""
+    taken: Iterable[float] | None = ()
+    """When calls were made before, as the journal tells."""
     watch_ack: Callable[[FakeChannel, int], None] = lambda channel, tag: None
     ready: deque[Message] = field(default_factory=deque)
     channel: FakeChannel | None = None
@@ -129,7 +131,7 @@ class FakeQueue:
         if recalling is not self.recalling:
             return
         if self.recall():
-            self.desk.open([])
+            self.desk.open(self.taken)
         else:
             self.loop.call_later(0.02, lambda: self._recalled(recalling))
 

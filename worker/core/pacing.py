@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from itertools import zip_longest
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,6 +98,19 @@ class Pacer:
         self._next = max(self._next, now - self._lateness) + self._interval
         for _, taken in self._taken:
             taken.append(now)
+
+    def resumed(self, *, now: float, taken: Iterable[float] | None) -> Pacer:
+        """A pacer that starts empty, after a while in which others may have called.
+
+        `taken`: as when made. In the longer windows this one's own slots count as well, for the
+        journal knows only of calls that have led to an event.
+        """
+        new = Pacer(self.limits, now=now, taken=taken)
+        for (_, own), (_, known) in zip(self._taken, new._taken, strict=True):
+            newest = list(zip_longest(reversed(own), reversed(known), fillvalue=-inf))
+            known.clear()
+            known.extend(max(pair) for pair in reversed(newest))
+        return new
 
     def replaced(self, limits: tuple[Rate, ...], *, now: float) -> Pacer:
         """A pacer for other limits that remembers the slots taken from this one."""

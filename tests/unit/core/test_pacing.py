@@ -154,6 +154,34 @@ def test_a_new_limit_does_not_forget_what_was_called_under_the_old(
     assert not overfull(after, (then,))
 
 
+@given(seed=SEEDS, limits=LIMITS, known=st.integers(0, 150))
+@settings(max_examples=20)
+def test_a_pacer_that_resumes_knows_its_own_calls_and_those_it_is_told_of(
+    seed: int, limits: tuple[Rate, ...], known: int
+) -> None:
+    own = Pacer(limits, now=0.0, taken=[])
+    before = calls(own, bursts(seed, edits=150, span=limits[-1].seconds / 4), late(seed))
+    now = before[-1]
+
+    resumed = own.resumed(now=now, taken=before[:known])  # of the rest there was no event
+    after = calls(resumed, [now] * 150, late(seed), now)
+
+    assert not overfull(before + after, limits)
+    assert resumed.wait(now) >= 0
+    told_of_none = own.resumed(now=now, taken=None)
+    assert told_of_none.wait(now) >= (limits[-1].seconds if len(limits) > 1 else 0)
+
+
+def test_a_pacer_that_resumes_counts_no_call_twice() -> None:
+    limits = rates("100/s,10/m")
+    own = Pacer(limits, now=0.0, taken=[])
+    before = calls(own, [0.0] * 5, late(0))
+
+    after = calls(own.resumed(now=1.0, taken=before), [1.0] * 5, late(0), 1.0)
+
+    assert after[-1] < 2.0
+
+
 @pytest.mark.parametrize(
     ("text", "limits"),
     [
