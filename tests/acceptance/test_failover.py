@@ -1,0 +1,186 @@
+"""Three replicas: whatever ends, freezes or cuts off the active one, another goes on in order."""
+
+from __future__ import annotations
+
+import signal
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.kit import edit, publish, until
+from tests.chaos.proxy import CLEAR, Network, Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ops.rabbitmq.node import Node
+    from ops.simulator.control import Call, Simulator
+    from tests.acceptance.conftest import NewWorker
+    from tests.acceptance.kit import Subscriber, WorkerProcess
+
+REPLICAS = 3
+TO_TAKE_OVER = 5.0
+"""Seconds from the loss of the active replica until another applies an edit."""
+
+
+@pytest.fixture
+def replicas(new_worker: NewWorker, events: Subscriber) -> list[WorkerProcess]:
+    """As in production, but for a heartbeat of a second."""
+    del events  # declares the exchange before anything is published
+    workers = [
+        new_worker(HEARTBEAT="1s", RATE="200/s", ready=number == REPLICAS - 1)
+        for number in range(REPLICAS)
+    ]
+    for worker in workers:
+        worker.ready()
+    return workers
+
+
+def active(workers: Iterable[WorkerProcess]) -> WorkerProcess:
+    """The one that serves the lane."""
+    found: list[WorkerProcess] = until(
+        lambda: [worker for worker in workers if worker.lane()["open"]], what="none serves the lane"
+    )
+    assert len(found) == 1
+    return found[0]
+
+
+def in_order(calls: Sequence[Call]) -> None:
+    """Fail unless each job's calls are in the order of their names and side by side with none."""
+    by_job = defaultdict(list)
+    for call in calls:
+        by_job[call.job].append(call)
+    for job, of_job in by_job.items():
+        names = [call.name or "" for call in of_job]
+        assert names == sorted(names), f"job {job} is out of order"
+        assert not any(call.overlap for call in of_job), f"job {job} has calls side by side"
+
+
+def test_a_killed_replica_is_replaced_within_five_seconds(
+    amqp_url: str, namespace: str, events: Subscriber, replicas: list[WorkerProcess]
+) -> None:
+    publish(amqp_url, namespace, [edit(1)], ids="before")
+    until(events.settled)
+    active(replicas).kill()
+    publish(amqp_url, namespace, [edit(1)], ids="after")
+    until(lambda: "after-0" in events.settled(), TO_TAKE_OVER, "no other has taken over")
+
+
+def test_a_frozen_replica_is_replaced_and_does_nothing_when_it_wakes(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    events: Subscriber,
+    replicas: list[WorkerProcess],
+) -> None:
+    simulator.latency("300ms")
+    edits = [edit(1 + n % 20, name=f"{n:03}") for n in range(100)]
+    ids = publish(amqp_url, namespace, edits)
+    until(lambda: len(events.take()) > 20)
+    zombie = active(replicas)
+    zombie.signal(signal.SIGSTOP)
+    known = len(events.take())
+    until(lambda: len(events.take()) > known, 3 * 1.0 + TO_TAKE_OVER, "no other has taken over")
+    until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+    calls, told = len(simulator.calls()), len(events.take())
+    zombie.signal(signal.SIGCONT)
+    until(lambda: len(zombie.lines("connection_lost")) >= 2, what="the zombie has not woken")
+    zombie.ready()
+    assert len(simulator.calls()) == calls, "the zombie has begun a call"
+    assert len(events.take()) == told, "the zombie has published"
+    in_order(simulator.calls())
+
+
+def test_a_replica_cut_off_from_the_broker_begins_no_call_and_publishes_nothing(
+    broker: Node,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    simulator.latency("300ms")
+    with Network() as network:
+        proxy = network.proxy(broker.port)
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F"
+        cut_off = new_worker(HEARTBEAT="1s", RATE="400/s", AMQP_URL=url)
+        edits = [edit(1 + n % 20, name=f"{n:03}") for n in range(100)]
+        ids = publish(broker.amqp_url, namespace, edits)
+        until(lambda: len(events.take()) > 20)
+        new_worker(HEARTBEAT="1s", RATE="400/s")
+        proxy.turn(Weather(still=True))
+        until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+        until(
+            lambda: cut_off.asked("/readyz")[0] == 503, what="it does not know that it is cut off"
+        )
+        calls, told = len(simulator.calls()), len(events.take())
+        proxy.turn(CLEAR)
+        cut_off.ready()
+        assert len(simulator.calls()) == calls, "it has begun a call"
+        assert len(events.take()) == told, "it has published"
+    in_order(simulator.calls())
+
+
+def test_rolling_upgrades_under_load_lose_nothing_and_keep_every_jobs_order(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    events: Subscriber,
+    replicas: list[WorkerProcess],
+) -> None:
+    upgrade(amqp_url, namespace, simulator, events, replicas, times=3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fifty_rolling_upgrades_under_load_lose_nothing_and_keep_every_jobs_order(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    events: Subscriber,
+    replicas: list[WorkerProcess],
+) -> None:
+    upgrade(amqp_url, namespace, simulator, events, replicas, times=50)
+
+
+def upgrade(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    events: Subscriber,
+    replicas: list[WorkerProcess],
+    *,
+    times: int,
+) -> None:
+    """End the active replica by SIGTERM under load, so often, each time with a full window."""
+    simulator.latency("10ms", "20ms")
+    ids: list[str] = []
+    for turn in range(times):
+        edits = [edit(1 + n % 15, name=f"{turn:03}-{n:03}") for n in range(200)]
+        ids += publish(amqp_url, namespace, edits, ids=f"t{turn}")
+        leaving = active(replicas)
+        until(lambda: len(events.take()) > len(ids) - 180)
+        leaving.signal(signal.SIGTERM)
+        until(lambda: len(events.take()) > len(ids) - 50, what="no other has taken over")
+        assert leaving.process is not None
+        assert leaving.process.wait(10) == 0
+        leaving.start()
+        leaving.ready()
+    until(lambda: events.settled() == dict.fromkeys(ids, "applied"), 60)
+    in_order(simulator.calls())
+
+
+def test_sigterm_under_load_hands_over_within_two_seconds(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    events: Subscriber,
+    replicas: list[WorkerProcess],
+) -> None:
+    simulator.latency("20ms")
+    publish(amqp_url, namespace, [edit(1 + n % 50) for n in range(1000)])
+    until(lambda: len(events.take()) > 100)
+    leaving = active(replicas)
+    leaving.signal(signal.SIGTERM)
+    others = [worker for worker in replicas if worker is not leaving]
+    until(lambda: any(worker.lines("edit") for worker in others), 2.0, "no other has taken over")
