@@ -336,11 +336,9 @@ class Lane:
 
     def _could_send(self, now: float) -> bool:
         state = self.standing.look(now)
-        due = self.window.next_due()
         return (
             self._may_start(state)
-            and self.window.busy < len(self.window)
-            and (due is None or due <= now)
+            and self.window.can_take(now, to_probe=state is State.SUSPENDED)
             and max(self._pacer.wait(now), self.standing.closed_for(now)) <= 0
         )
 

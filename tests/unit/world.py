@@ -50,6 +50,7 @@ class World:
         self.replies = FakeReplies()
         self.suspects = FakeSuspects()
         self.lease = True
+        self.lease_holds: Callable[[], bool] = lambda: self.lease
         self.account = serving or account(rate="1000/s")
         self.hold = hold
         self.shared = self._shared()
@@ -65,7 +66,7 @@ class World:
             settler,
             self.suspects,
             SIGNED,
-            lambda: self.lease,
+            lambda: self.lease_holds(),
             lambda: self.publisher.is_open,
         )
 

@@ -89,6 +89,17 @@ class Window:
             self._busy.add(oldest.edit.job)
         return oldest
 
+    def can_take(self, now: float, *, to_probe: bool) -> bool:
+        """Whether `take`, or else `take_probe` of some job, would give an edit."""
+        if to_probe:
+            return any(job not in self._busy for job in self._jobs)
+        waiting = self.take(now)
+        if waiting is None:
+            return False
+        self._busy.discard(waiting.edit.job)
+        self._offer(waiting.edit.job)
+        return True
+
     def next_due(self) -> float | None:
         """When the next edit that waits for its time may be taken; None if none does."""
         while self._later:

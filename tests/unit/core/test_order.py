@@ -126,6 +126,8 @@ class Windows(RuleBasedStateMachine):
         due = [edit for edit in self.may_go() if edit.due <= self.now]
         expected = min(due, key=lambda edit: edit.number, default=None)
 
+        assert self.window.can_take(self.now, to_probe=False) is bool(due)
+        assert self.window.can_take(self.now, to_probe=True) is bool(self.may_go())
         found = self.window.take(self.now)
 
         assert found is expected
