@@ -42,6 +42,8 @@ class Client:
     def __init__(self, endpoint: Endpoint, api_key: str, api_secret: SecretStr) -> None:
         if not _KEY.fullmatch(api_key):
             raise ValueError("the API key must be visible ASCII characters, without spaces")
+        if not api_secret.get_secret_value():
+            raise ValueError("the API secret is empty")
         self._endpoint = endpoint
         self._key = api_key
         self._secret = api_secret

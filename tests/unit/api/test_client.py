@@ -54,3 +54,8 @@ def test_a_ca_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         client(ca_file=str(absent))
     with pytest.raises(ValueError, match=r"empty\.pem cannot be used"):
         client(ca_file=str(empty))
+
+
+def test_an_empty_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="API secret is empty"):
+        Client(Endpoint("https://api.example.com/aivoice"), "key", SecretStr(""))
