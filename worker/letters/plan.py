@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, assert_never
 
 from worker.letters.past import Fresh, Past, Settled, Superseded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from worker.letters.letter import Letter
     from worker.letters.past import Standing
@@ -85,6 +86,12 @@ def planned(
         body = (mended or {}).get(letter.key)
         moves[letter.key] = Move(letter.key, letter.size, count, body)
     return Plan(tuple(moves.values()), tuple(superseded), beyond)
+
+
+def first_within(moves: Sequence[Move], size: int) -> int:
+    """How many of the first moves have bodies of at most so many bytes together; at least one."""
+    sums = accumulate(move.size for move in moves)
+    return max(1, sum(1 for _ in takewhile(lambda sum_: sum_ <= size, sums)))
 
 
 def message(letter: Letter) -> Message:

@@ -1,4 +1,4 @@
-"""A redrive that feels its way: a few first, more only while they are applied."""
+"""Steps of a redrive, each twice as large as the one before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ class Step:
     applied: int = 0
     failed: int = 0
     """Rejected, or not taken by any queue."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the outcome of every letter is known."""
-        return self.applied + self.failed >= self.size
 
     @property
     def is_bad(self) -> bool:
