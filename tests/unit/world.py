@@ -66,9 +66,12 @@ class World:
             settler,
             self.suspects,
             SIGNED,
-            lambda: self.lease_holds(),
+            self._lease_holds,
             lambda: self.publisher.is_open,
         )
+
+    def _lease_holds(self) -> bool:
+        return self.lease_holds()
 
     def _lane(self) -> Lane:
         return Lane(self.account, self.api, self.shared, hold=self.hold, callers=FakeCallers)
