@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+BLOCKED_AT_MOST = 5.0
+"""Seconds that RabbitMQ may leave us waiting for an alarm to end; then the connection is lost."""
 NOT_FOUND, ACCESS_REFUSED, LOCKED, MISMATCH = 404, 403, 405, 406
 
 
@@ -69,6 +71,7 @@ class Inspection:
         for url in urls:
             try:
                 found = parameters(url, name="taskedit", version=version, heartbeat=heartbeat)
+                found.blocked_connection_timeout = BLOCKED_AT_MOST
                 return cls(url, BlockingConnection(found))
             except TROUBLE as error:
                 trouble = f"cannot connect to {shown(url)}: {why(error)}"

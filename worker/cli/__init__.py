@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "run": "The worker, in the foreground.",
     "validate": "Check edits in files, without sending them.",
     "publish": "Publish edits, and say what became of them.",
+    "doctor": "Whether the worker can run, and what to do if not.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.amqp.topology import Binding, Exchange, Queue
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from schemas import Names
     from worker.amqp.topology import Object
 
-NOTHING = "^$"
 DEFAULT_EXCHANGE = "amq.default"
 """What permissions call it."""
 
@@ -63,10 +63,30 @@ def definitions(
     }
 
 
-def permission(
-    user: str, names: Names, lanes: Iterable[str], virtual_host: str, *, declare: bool
-) -> dict[str, str]:
-    """What a worker's user may do, and no more; the user itself has to exist.
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The names of what a user may configure, write and read."""
+
+    configure: frozenset[str]
+    write: frozenset[str]
+    read: frozenset[str]
+
+    def patterns(self) -> dict[str, str]:
+        """The same as RabbitMQ has it: three regular expressions."""
+        return {
+            "configure": _any_of(self.configure),
+            "write": _any_of(self.write),
+            "read": _any_of(self.read),
+        }
+
+    def command(self, user: str, virtual_host: str) -> str:
+        """The command that grants exactly this."""
+        patterns = " ".join(f"'{pattern}'" for pattern in self.patterns().values())
+        return f"rabbitmqctl set_permissions -p {virtual_host} {user} {patterns}"
+
+
+def needed(names: Names, lanes: Iterable[str], *, declare: bool) -> Permission:
+    """What a worker's user has to be allowed, and no more.
 
     `declare`: whether the worker declares the topology, or finds it declared. Source: the table
     of https://www.rabbitmq.com/docs/access-control#authorisation.
@@ -77,13 +97,8 @@ def permission(
     if declare:
         read |= queues | exchanges
         write |= queues | {names.strays}
-    return {
-        "user": user,
-        "vhost": virtual_host,
-        "configure": _any_of(queues | exchanges) if declare else NOTHING,
-        "write": _any_of({DEFAULT_EXCHANGE, *write}),
-        "read": _any_of(read),
-    }
+    configure = frozenset(queues | exchanges) if declare else frozenset[str]()
+    return Permission(configure, frozenset({DEFAULT_EXCHANGE, *write}), frozenset(read))
 
 
 def _any_of(names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from schemas import Names
 from worker.amqp.survey import APPLY, Finding, State, refused, survey
 from worker.amqp.topology import journal, lane_objects, shared_objects
 from worker.cli import configured
-from worker.cli.definitions import definitions, permission
+from worker.cli.definitions import definitions, needed
 from worker.cli.exits import DONE, FAILED
 from worker.cli.rabbitmq import inspected, management
 from worker.cli.verified import strangers, verified
@@ -90,7 +90,8 @@ def export(user: str | None, virtual_host: str) -> None:
     lanes = [names.lane(account.name) for account in settings.accounts]
     permissions = []
     if user is not None:
-        permissions = [permission(user, names, lanes, virtual_host, declare=settings.declare)]
+        patterns = needed(names, lanes, declare=settings.declare).patterns()
+        permissions = [{"user": user, "vhost": virtual_host, **patterns}]
     found = definitions(objects(settings), virtual_host, permissions)
     click.echo(json.dumps(found, indent=2))
 

@@ -30,7 +30,7 @@ def stand_in(
     def work() -> None:
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             channel = connection.channel()
-            for method, properties, body in channel.consume(
+            for _, properties, body in channel.consume(
                 names.lane(account), auto_ack=True, inactivity_timeout=0.05
             ):
                 if body is not None:

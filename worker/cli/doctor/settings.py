@@ -1,0 +1,46 @@
+"""Settings: whether the worker can use them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from worker.cli.doctor.check import Check, Health
+from worker.cli.exits import BAD_SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from worker.settings import Problem, Settings
+
+NAME = "settings"
+
+
+def refused(problems: Iterable[Problem]) -> list[Check]:
+    """What is wrong with each; there is nothing else to look at then."""
+    return [
+        Check(NAME, Health.BAD, str(problem), f"set {problem.where}", BAD_SETTINGS)
+        for problem in problems
+    ]
+
+
+def accepted(settings: Settings) -> Iterator[Check]:
+    """What the settings come to, and what is probably not meant."""
+    accounts = ", ".join(account.name for account in settings.accounts)
+    yield Check(NAME, Health.GOOD, f"namespace {settings.namespace}, accounts {accounts}")
+    for warning in settings.warnings:
+        yield Check(NAME, Health.NOTE, warning)
+    folder = settings.state_dir
+    if _is_usable(folder):
+        yield Check("state folder", Health.GOOD, str(folder))
+    else:
+        says = f"{folder} cannot be written, and the worker does not start without it"
+        mend = f"install -d -o $(id -un) {folder}, or set TASKEDIT_STATE_DIR"
+        yield Check("state folder", Health.BAD, says, mend, BAD_SETTINGS)
+
+
+def _is_usable(folder: Path) -> bool:
+    """Whether it can be written, or made where it is to be."""
+    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
