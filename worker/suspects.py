@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
+from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,9 @@ class Record:
         return Record(self.deaths + (not alone), self.deaths_alone + alone)
 
 
+_NOTES = TypeAdapter(dict[str, Record])
+
+
 class Suspects:
     """The notes of this process, and what it inherited from those that died."""
 
@@ -94,8 +98,10 @@ class Suspects:
             self._write()
 
     def close(self) -> None:
-        """Leave nothing behind but what was inherited and never called."""
-        self._records = {key: one for key, one in self._records.items() if one.deaths}
+        """Leave nothing behind but what was inherited: this process has not died of anything."""
+        self._records = {
+            key: replace(one, calling=False) for key, one in self._records.items() if one.deaths
+        }
         if self._records:
             self._write()
         else:
@@ -104,8 +110,11 @@ class Suspects:
 
     def _inherit(self, path: Path) -> None:
         try:
-            file = path.open("r+")
+            file = path.open("r+", encoding="ascii", errors="replace")
         except FileNotFoundError:
+            return  # another process was faster
+        except OSError as error:
+            log.warning("notes_unreadable", path=str(path), why=error.strerror)
             return
         with file:
             if not _lock(file):
@@ -138,8 +147,11 @@ def _key(delivery: Delivery) -> str:
 
 
 def _locked(path: Path) -> IO[str]:
-    file = path.open("x+")
+    """A new file, which has its name only once it is locked, and so never looks left behind."""
+    unnamed = path.with_suffix(".new")
+    file = unnamed.open("x+", encoding="ascii")
     _lock(file)
+    unnamed.rename(path)
     return file
 
 
@@ -154,6 +166,6 @@ def _lock(file: IO[str]) -> bool:
 def _notes(text: str) -> dict[str, Record]:
     """Notes as written; those of a process that died while writing them are lost."""
     try:
-        return {str(key): Record(**fields) for key, fields in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError):
+        return _NOTES.validate_json(text)
+    except ValidationError:
         return {}

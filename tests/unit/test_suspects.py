@@ -1,0 +1,249 @@
+"""Notes that outlive the process: who was being called when it died."""
+
+from __future__ import annotations
+
+import json
+from fcntl import flock
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from tests.unit.builders import delivery, properties
+from worker.suspects import Record, Suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from worker.core.delivery import Delivery
+
+
+def edit(name: str = "culprit", *, redelivered: bool = True) -> Delivery:
+    return delivery(redelivered=redelivered, properties=properties(message_id=name))
+
+
+CULPRIT = edit()
+NEIGHBOUR = edit("neighbour")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def die(suspects: Suspects) -> None:
+    """The process ends as by SIGKILL: its lock goes, its file stays."""
+    suspects._file.close()  # noqa: SLF001
+
+
+def died_calling(folder: Path, *edits: Delivery, times: int = 1, alone: bool = False) -> None:
+    for _ in range(times):
+        process = Suspects(folder)
+        for each in edits:
+            process.begin(each, alone=alone)
+        die(process)
+
+
+def known(folder: Path, wanted: Delivery = CULPRIT) -> Record:
+    process = Suspects(folder)
+    found = process.known(wanted)
+    die(process)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("times", "times_alone", "runs_alone", "is_poison"),
+    [
+        (0, 0, False, False),
+        (1, 0, False, False),
+        (2, 0, True, False),
+        (9, 0, True, False),
+        (2, 2, True, False),
+        (2, 3, True, True),
+    ],
+)
+def test_two_deaths_make_an_edit_run_alone_and_three_more_while_alone_make_it_poison(
+    folder: Path, times: int, times_alone: int, *, runs_alone: bool, is_poison: bool
+) -> None:
+    died_calling(folder, CULPRIT, NEIGHBOUR, times=times)
+    died_calling(folder, CULPRIT, times=times_alone, alone=True)
+
+    found = known(folder)
+
+    assert (found.deaths, found.deaths_alone) == (times, times_alone)
+    assert (found.runs_alone, found.is_poison) == (runs_alone, is_poison)
+    assert not known(folder, NEIGHBOUR).is_poison
+
+
+def test_an_edit_that_was_not_being_called_has_no_share_in_a_death(folder: Path) -> None:
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+    process.begin(NEIGHBOUR, alone=False)
+    process.end(NEIGHBOUR)
+    die(process)
+
+    assert known(folder).deaths == 1
+    assert known(folder, NEIGHBOUR) == Record()
+
+
+def test_an_edit_whose_call_returned_is_cleared_of_everything(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=2)
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=True)
+    process.end(CULPRIT)
+    die(process)
+
+    assert known(folder) == Record()
+
+
+def test_only_redelivered_edits_are_noted(folder: Path) -> None:
+    first = edit(redelivered=False)
+    died_calling(folder, first, times=5)
+
+    assert known(folder) == Record()
+    died_calling(folder, CULPRIT, times=2)
+    assert known(folder, first) == Record()
+    assert known(folder, CULPRIT).deaths == 2
+
+
+def test_another_body_is_another_edit(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=2)
+
+    other = delivery(b"{}", redelivered=True, properties=CULPRIT.properties)
+
+    assert known(folder, other) == Record()
+
+
+def test_a_clean_end_leaves_nothing(folder: Path) -> None:
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+    process.end(CULPRIT)
+
+    process.close()
+
+    assert list(folder.iterdir()) == []
+
+
+def test_a_clean_end_in_the_middle_of_a_call_holds_nothing_against_it(folder: Path) -> None:
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+
+    process.close()
+
+    assert known(folder) == Record()
+
+
+def test_nor_does_it_when_something_is_known_against_it_already(folder: Path) -> None:
+    died_calling(folder, CULPRIT)
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+
+    process.close()
+
+    assert known(folder).deaths == 1
+
+
+def test_a_clean_end_keeps_what_is_known_of_edits_that_it_never_called(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=2)
+
+    Suspects(folder).close()
+
+    assert known(folder).runs_alone
+
+
+def test_the_notes_of_a_living_process_are_left_alone(folder: Path) -> None:
+    living = Suspects(folder)
+    living.begin(CULPRIT, alone=False)
+
+    assert known(folder) == Record()
+
+    die(living)
+    assert known(folder).deaths == 1
+
+
+def test_notes_of_several_dead_processes_are_taken_over_once(folder: Path) -> None:
+    one, two = Suspects(folder), Suspects(folder)
+    one.begin(CULPRIT, alone=False)
+    two.begin(NEIGHBOUR, alone=False)
+    die(one)
+    die(two)
+
+    heir = Suspects(folder)
+
+    assert heir.known(CULPRIT).deaths == heir.known(NEIGHBOUR).deaths == 1
+    assert len(list(folder.iterdir())) == 1
+    die(heir)
+
+
+def test_a_process_that_starts_does_not_take_a_file_that_another_is_just_making(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making a file and locking it, it looks like one that a dead process has left."""
+    others: list[Suspects] = []
+
+    def lock(file: IO[str], operation: int) -> None:
+        monkeypatch.undo()
+        others.append(Suspects(folder))
+        flock(file, operation)
+
+    monkeypatch.setattr("worker.suspects.flock", lock)
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+    die(process)
+
+    [other] = others
+    die(other)
+    assert known(folder).deaths == 1
+
+
+GARBAGE = {
+    "empty": b"",
+    "no JSON": b'{"half',
+    "no text": b"\xff\xfe\x00",
+    "a list": b"[1, 2]",
+    "no record": b'{"a": 1}',
+    "unknown fields": b'{"a": {"deaths": 1, "future": 2}}',
+    "wrong types": b'{"a": {"deaths": "many", "calling": true}}',
+    "nested": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_in_a_file_of_notes_is_no_reason_not_to_start(folder: Path, content: bytes) -> None:
+    died_calling(folder, CULPRIT, times=2)
+    (folder / "calling-other.json").write_bytes(content)
+
+    assert known(folder).deaths == 2
+    assert not (folder / "calling-other.json").exists()
+
+
+def test_what_cannot_be_opened_is_passed_over(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=2)
+    (folder / "calling-other.json").mkdir()
+
+    assert known(folder).deaths == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+
+    with pytest.raises(OSError, match="state"):
+        Suspects(tmp_path / "state")
+
+
+def test_the_notes_quote_nothing_of_an_edit(folder: Path) -> None:
+    process = Suspects(folder)
+    process.begin(CULPRIT, alone=False)
+
+    [path] = folder.iterdir()
+    [name] = json.loads(path.read_text())
+
+    assert len(name) == 64
+    assert not [part for part in leaked(CULPRIT) if part in path.read_text()]
+    die(process)
+
+
+def leaked(message: Delivery) -> Iterator[str]:
+    yield "culprit"
+    yield message.routing_key
+    yield message.body.decode()
