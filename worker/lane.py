@@ -208,7 +208,6 @@ class Lane:
             self.unconfirmed += 1
             return True
         if known.is_poison:
-            self._shared.suspects.end(waiting.delivery)
             self._close(waiting, _poison(), attempts=waiting.attempts)
         return known.is_poison
 
@@ -290,6 +289,8 @@ class Lane:
         """An edit is settled and its ack written: the next of its job may go."""
         self.unconfirmed -= 1
         self.window.remove(waiting)
+        if waiting.alone and waiting.source.alive:
+            self._shared.suspects.end(waiting.delivery)  # poison, and only now is it buried
         self._moved()
 
     def _moved(self) -> None:

@@ -133,3 +133,23 @@ def test_a_suspect_that_returns_alive_is_no_suspect_any_more() -> None:
 
     assert len(world.api.calls) == 1
     assert not world.suspects.notes
+
+
+def test_poison_stays_known_until_its_dead_letter_is_out() -> None:
+    world = World()
+    world.suspects.notes["m-1"] = POISON
+    world.publisher.prompt = False
+    world.publish(1)
+    world.run(1.0)
+
+    world.lose_channel()
+    world.publisher.lose(received=False)
+    world.publisher.reopen()
+    known = dict(world.suspects.notes)
+    world.publisher.prompt = True
+    world.finish()
+
+    assert known
+    assert not world.suspects.notes
+    assert not world.api.calls
+    assert len(world.letters()) == 1
