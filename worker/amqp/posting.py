@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from itertools import takewhile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from pika.spec import Basic
-
+from worker.amqp.confirms import Confirms
 from worker.amqp.listening import listen
 from worker.amqp.wire import WireProperties
 from worker.settler import Fate
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from pika import SelectConnection
     from pika.channel import Channel
     from pika.frame import Method
-    from pika.spec import BasicProperties
+    from pika.spec import Basic
 
     from worker.amqp.loop import PikaLoop
     from worker.core.delivery import Publication
@@ -83,12 +81,10 @@ class Posting:
         self.end: End | None = None
         self.trouble = ""
         """What RabbitMQ said, when it ended for that."""
-        self.fates: dict[str, Fate] = {}
-        """What RabbitMQ said of each message, by message id."""
+        self.confirms = Confirms()
         ids = {str(each.properties.message_id) for each in publications}
         self.awaited = set() if plan.events is None else ids
         """The message ids whose event is still to come."""
-        self.sent = 0
         self._loop = loop
         self._publications = publications
         self._plan = plan
@@ -99,8 +95,6 @@ class Posting:
         self._stopping_at: float | None = None
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
-        self._unconfirmed: dict[int, str] = {}
-        self._returned: set[str] = set()
         self._woken = False
 
     def start(self, connection: SelectConnection) -> None:
@@ -120,20 +114,16 @@ class Posting:
         self._tick()
 
     def stop(self) -> None:
-        """Send no more; end when the last confirms are in, or at once when called again."""
-        if self._stopping_at is not None or self._channel is None:
-            self._finish(End.STOPPED)
+        """Send no more, and end when the last confirms are in."""
+        if self._channel is None:
+            self.finish(End.STOPPED)
         self._stopping_at = self._loop.now()
         self._settle()
-
-    def lost(self, why: str) -> None:
-        """There is no connection, or none any more."""
-        self._finish(End.ABSENT, why)
 
     def _check(self, channel: Channel) -> None:
         """Make sure that there is something to publish to, before anything is published."""
         channel.add_on_close_callback(self._closed)
-        channel.add_on_return_callback(self._return)
+        channel.add_on_return_callback(self.confirms.give_back)
         first = self._publications[0]
 
         def there(_: object) -> None:
@@ -150,16 +140,13 @@ class Posting:
 
     def _pump(self) -> None:
         """Publish what may be published by now."""
-        self._woken = False
-        channel, publications = self._channel, self._publications
+        channel, publications, confirms = self._channel, self._publications, self.confirms
         if channel is None or self._stopping_at is not None:
             return
-        while self.sent < len(publications) and len(self._unconfirmed) < UNCONFIRMED_AT_MOST:
-            if not channel.is_open:
+        while confirms.sent < len(publications) and confirms.open < UNCONFIRMED_AT_MOST:
+            if not (channel.is_open and self._may_publish()):
                 return
-            if not self._may_publish():
-                return
-            self._publish(channel, publications[self.sent])
+            self._publish(channel, publications[confirms.sent])
 
     def _may_publish(self) -> bool:
         """Take a slot; without one, come back when there is one."""
@@ -171,30 +158,22 @@ class Posting:
             pacer.take(now)
         elif not self._woken:
             self._woken = True
-            self._loop.call_later(wait, self._pump)
+            self._loop.call_later(wait, self._wake)
         return wait <= 0
 
+    def _wake(self) -> None:
+        self._woken = False
+        self._pump()
+
     def _publish(self, channel: Channel, one: Publication) -> None:
-        self.sent += 1
         self._progress_at = self._loop.now()
-        self._unconfirmed[self.sent] = str(one.properties.message_id)
+        self.confirms.publish(str(one.properties.message_id))
         properties = WireProperties(one.properties)
         channel.basic_publish(one.exchange, one.routing_key, one.body, properties, mandatory=True)
 
-    def _return(self, _: object, __: object, properties: BasicProperties, ___: bytes) -> None:
-        self._returned.add(str(cast("WireProperties", properties).core.message_id))
-
     def _confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
-        method = frame.method
-        last = method.delivery_tag
-        tags = [last]
-        if method.multiple:
-            tags = list(takewhile(lambda tag: tag <= last, self._unconfirmed))
-        for tag in tags:
-            message_id = self._unconfirmed.pop(tag)
-            fate = Fate.UNROUTABLE if message_id in self._returned else Fate.CONFIRMED
-            self.fates[message_id] = Fate.REFUSED if isinstance(method, Basic.Nack) else fate
-            if self.fates[message_id] is not Fate.CONFIRMED:
+        for message_id in self.confirms.confirm(frame):
+            if self.confirms.fates[message_id] is not Fate.CONFIRMED:
                 self.awaited.discard(message_id)
         self._progress_at = self._loop.now()
         self._pump()
@@ -212,7 +191,7 @@ class Posting:
         """A channel is gone: with its connection, or for something RabbitMQ will not have."""
         if self._connection is not None and self._connection.is_open:
             missing = getattr(error, "reply_code", None) == NOT_FOUND
-            self._finish(
+            self.finish(
                 End.ABSENT if missing else End.REFUSED, str(getattr(error, "reply_text", error))
             )
 
@@ -222,21 +201,22 @@ class Posting:
         self._look()
         now = self._loop.now()
         if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
-            self._finish(End.STOPPED)
+            self.finish(End.STOPPED)
         elif now - self._progress_at > self._plan.patience:
-            self._finish(End.LATE)
+            self.finish(End.LATE)
         self._loop.call_later(LOOK_EVERY, self._tick)
 
     def _settle(self) -> None:
         """End when there is nothing more to come."""
-        if self._unconfirmed:
+        if self.confirms.open:
             return
         if self._stopping_at is not None:
-            self._finish(End.STOPPED)
-        elif self.sent == len(self._publications) and not self.awaited:
-            self._finish(End.DONE)
+            self.finish(End.STOPPED)
+        elif self.confirms.sent == len(self._publications) and not self.awaited:
+            self.finish(End.DONE)
 
-    def _finish(self, end: End, trouble: str = "") -> None:
+    def finish(self, end: End, trouble: str = "") -> None:
+        """End now; the first call counts. `trouble`: what RabbitMQ said."""
         if self.end is None:
             self.end, self.trouble = end, trouble
             self._look()

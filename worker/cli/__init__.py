@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "doctor": "Whether the worker can run, and what to do if not.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",
+    "completion": "Commands and options by the Tab key.",
 }
 """Each command in a line, in the order of --help."""
 

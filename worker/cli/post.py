@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from schemas import Names
-from worker.amqp.loop import PikaLoop
-from worker.amqp.posting import Plan, Posting
-from worker.amqp.visit import Visit
+from worker.amqp.posting import End, Plan, Posting
 from worker.cli.bar import bar
 from worker.core.pacing import Pacer
+from worker.visits.broker import Broker, Errand, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
+
+    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
 
     from worker.core.delivery import Publication
     from worker.core.pacing import Rate
@@ -46,46 +44,36 @@ def post(
     On a terminal a bar shows how far it is. The first Ctrl-C (or SIGTERM) sends no more and
     waits for the last confirms, the second ends at once. `heard` is told each event.
     """
-    loop = PikaLoop()
+    broker = Broker.of(settings, version("task-edit-worker"))
+
+    def begin(connection: SelectConnection) -> None:
+        posting.start(connection)
+
+    def stop() -> None:
+        posting.stop()
+
+    errand = Errand(broker, begin, stop)
+    loop = errand.loop
     with bar("Outcomes" if wishes.wait else "Confirmed", len(publications)) as show:
 
         def look() -> None:
-            waiting = posting.awaited if wishes.wait else ()
-            show(len(publications) - len(waiting) if waiting else len(posting.fates))
+            heard_of = len(publications) - len(posting.awaited)
+            show(heard_of if wishes.wait else len(posting.confirms.fates))
 
         posting = Posting(
             loop,
             publications,
             Plan(
-                Names(settings.namespace).events if wishes.wait else None,
+                broker.names.events if wishes.wait else None,
                 wishes.patience.total_seconds(),
                 Pacer(wishes.rates, now=loop.now(), taken=()) if wishes.rates else None,
             ),
             heard=heard,
             look=look,
-            ended=lambda: visit.close(loop.stop),
+            ended=errand.end,
         )
-        visit = Visit(
-            loop,
-            [url.get_secret_value() for url in settings.amqp_urls],
-            version=version("task-edit-worker"),
-            heartbeat=settings.heartbeat,
-            up=posting.start,
-            lost=posting.lost,
-        )
-        loop.post(visit.open)
-        with _interrupted(lambda: loop.post(posting.stop)):
-            loop.run()
+        trouble = errand.run()
+    if trouble is not None:
+        stopped = trouble.kind is Kind.STOPPED
+        posting.finish(End.STOPPED if stopped else End.ABSENT, trouble.why)
     return posting
-
-
-@contextmanager
-def _interrupted(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on Ctrl-C and SIGTERM meanwhile, instead of ending right there."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop()) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)

@@ -98,7 +98,7 @@ def command(  # noqa: PLR0913 - an argument an option
             click.echo(body)
 
     posting = post(settings, [each.publication for each in edits], wishes, heard)
-    outcomes = Outcomes(edits, posting.fates, events if wait else None)
+    outcomes = Outcomes(edits, posting.confirms.fates, events if wait else None)
     ctx.exit(_told(posting, outcomes, wishes, as_json=as_json) or (FAILED if bad else DONE))
 
 
@@ -143,8 +143,8 @@ def _why(posting: Posting, edits: Sequence[Addressed], patience: timedelta) -> I
             yield f"{posting.trouble[:1].upper()}{posting.trouble[1:].rstrip('.')}."
     if posting.trouble.startswith("NOT_FOUND"):
         yield "A worker declares it when it starts, and so does `taskedit topology apply`."
-    if not_sent := edits[posting.sent :]:
+    if not_sent := edits[posting.confirms.sent :]:
         first = not_sent[0].draft
         yield f"Not sent: {len(not_sent)} of {len(edits)}, from {first.file}:{first.line} on."
-    if unsure := posting.sent - len(posting.fates):
+    if unsure := posting.confirms.sent - len(posting.confirms.fates):
         yield f"Sent without a confirm, so they may have arrived: {unsure}."
