@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
+from itertools import repeat
 from time import time
 from typing import TYPE_CHECKING
+
+from pydantic_core import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,13 +50,12 @@ class Recall:
 
     def _count(self, event: Publication, at: float) -> None:
         try:
-            data = json.loads(event.body)["data"]
-            taken = self._taken.get(data["account"])
-            calls = int(data["attempts"])
+            data = from_json(event.body, allow_inf_nan=False)["data"]
+            taken, calls = self._taken.get(data["account"]), data["attempts"]
         except (ValueError, KeyError, TypeError):
             return  # not an event of ours: somebody else published to the stream
-        if taken is not None:
-            taken.extend([at] * calls)
+        if taken is not None and isinstance(calls, int):
+            taken.extend(repeat(at, min(calls, taken.maxlen or 0)))
 
 
 def _most(account: Account) -> int:

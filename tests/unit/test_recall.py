@@ -1,0 +1,121 @@
+"""What the journal tells whoever takes a lane."""
+
+from __future__ import annotations
+
+import json
+from time import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.builders import account, event
+from worker.core.identity import Identity
+from worker.core.memory import Memory
+from worker.recall import Recall
+
+if TYPE_CHECKING:
+    from worker.core.delivery import Publication
+
+NOW = 5000.0
+
+
+def recall(*rates: str) -> Recall:
+    found = Recall(Memory(), lambda: NOW)
+    found.watch([account(f"a{number}", rate) for number, rate in enumerate(rates)])
+    return found
+
+
+def told(name: str = "a0", attempts: object = 1, *, age: float = 0.0) -> Publication:
+    """An event of so many seconds ago."""
+    body = json.dumps({"data": {"account": name, "attempts": attempts}}).encode()
+    return event("e", body, timestamp=int(time() - age))
+
+
+def test_events_of_the_journal_are_remembered_by_their_age() -> None:
+    memory = Memory()
+    known = Identity("acme", "m-1", bytes(32), 0)
+    found = Recall(memory, lambda: NOW)
+
+    found.hear(event(known.event_id("applied"), timestamp=int(time() - 3000)))
+
+    assert memory.find(known, NOW + 500)
+    assert not memory.find(known, NOW + 700)
+
+
+@pytest.mark.parametrize("stamp", [None, 0, 2**60])
+def test_an_event_without_a_time_or_with_one_to_come_is_of_now(stamp: int | None) -> None:
+    memory = Memory()
+    known = Identity("acme", "m-1", bytes(32), 0)
+
+    Recall(memory, lambda: NOW).hear(event(known.event_id("applied"), timestamp=stamp))
+
+    assert memory.find(known, NOW + 3599)
+
+
+def test_calls_are_counted_for_accounts_with_a_longer_window() -> None:
+    found = recall("20/s,600/m", "20/s")
+
+    for age, attempts in ((50, 2), (10, 1)):
+        found.hear(told(attempts=attempts, age=age))
+    found.hear(told("a1"))
+    found.hear(told("nobody"))
+
+    taken = found.taken("a0")
+    assert taken == pytest.approx([NOW - 50, NOW - 50, NOW - 10], abs=2)
+    assert found.taken("a1") is None
+    assert found.taken("nobody") is None
+
+
+def test_no_more_calls_are_remembered_than_the_longest_window_allows() -> None:
+    found = recall("20/s,60/m")
+
+    for _ in range(100):
+        found.hear(told(attempts=3))
+
+    assert len(found.taken("a0") or []) == 60
+
+
+def test_accounts_that_stay_keep_what_was_counted_when_others_come() -> None:
+    found = recall("20/s,60/m")
+    found.hear(told())
+
+    found.watch([account("a0", "20/s,60/m"), account("new", "5/s,60/m")])
+
+    assert len(found.taken("a0") or []) == 1
+    assert found.taken("new") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"data": null}',
+        b'{"data": {"account": "a0"}}',
+        b'{"data": {"account": "a0", "attempts": null}}',
+        b'{"data": {"account": "a0", "attempts": "3"}}',
+        b'{"data": {"account": "a0", "attempts": Infinity}}',
+        b'{"data": {"account": "a0", "attempts": NaN}}',
+        b'{"data": {"account": "a0", "attempts": -3}}',
+        b'{"data": {"account": ["a0"], "attempts": 3}}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_others_publish_to_the_journal_is_passed_over(body: bytes) -> None:
+    found = recall("20/s,60/m")
+
+    found.hear(event("e", body))
+
+    assert found.taken("a0") == []
+
+
+def test_an_event_that_claims_countless_calls_fills_the_window_and_no_more() -> None:
+    found = recall("20/s,60/m")
+
+    found.hear(told(attempts=10**15))
+
+    assert len(found.taken("a0") or []) == 60
