@@ -34,6 +34,7 @@ demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits
 .PHONY: test
 test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (under five minutes)
 	$(BIN)/python -m ops.rabbitmq.install
+	$(BIN)/python -m ops.programs prometheus
 	CI=true $(BIN)/pytest -n 2 --dist loadgroup --durations 10 --durations-min 5 tests/unit tests/contract tests/acceptance
 
 .PHONY: lint
@@ -41,6 +42,22 @@ lint: install  ## Ruff (rules and format) and mypy, all strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+.PHONY: check-ops
+check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose and image, by their tools
+	$(BIN)/python -m ops.programs promtool systemd-analyze
+	promtool check rules ops/prometheus/alerts.yml
+	promtool check config ops/prometheus/prometheus.yml
+	promtool test rules ops/prometheus/alerts_test.yml
+	mkdir -p build
+	sed 's:/opt/taskedit/:$(CURDIR)/$(VENV)/:' ops/systemd/task-edit-worker.service >build/task-edit-worker.service
+	systemd-analyze verify --man=no build/task-edit-worker.service
+	systemd-analyze security --offline=true --no-pager --threshold=20 build/task-edit-worker.service
+	$(BIN)/kubernetes-validate --strict $(filter-out %/kustomization.yaml,$(wildcard ops/kubernetes/*.yaml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint ops/docker/Dockerfile
+	$(BIN)/yamllint --strict --config-file ops/yamllint.yml docker-compose.yml \
+		$(wildcard ops/*/*.yaml ops/*/*.yml ops/grafana/provisioning/*/*.yml)
 
 .PHONY: verify
 verify: test  ## All that is slow too, on RabbitMQ 3.10 and 4.0 (as root; many minutes)
@@ -59,6 +76,22 @@ lock: install  ## Resolve the dependencies anew and write both lock files
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
 	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
 	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
+
+.PHONY: sbom
+sbom: install  ## The parts list of what is installed in production (build/sbom.json, CycloneDX)
+	rm -rf build/production
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/production
+	$(BIN)/uv pip install --quiet --python build/production --require-hashes -r requirements.lock
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build .
+	$(BIN)/uv pip install --quiet --python build/production --no-deps --no-index build/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--of JSON --output-file build/sbom.json build/production
+
+.PHONY: audit
+audit: install  ## Known vulnerabilities of everything locked (asks a service on the network)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement ops/docker/tracing.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.lock
 
 .PHONY: clean
 clean:  ## Remove what was built, cached or measured (not .venv)
