@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker.amqp.subscription import Subscription
-from worker.amqp.topology import declare, described
+from worker.amqp.topology import declare, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,9 +142,8 @@ class Consumer:
     def _closed(self, _: object, error: Exception) -> None:
         """Whatever the channel was doing, it is over; runs before or after `_gone`."""
         self._opening = False
-        why = str(getattr(error, "reply_text", "") or error)
         if self._doing is not None:
-            self.trouble = f"{described(self._doing)}: {why}"
+            self.trouble = refused(self._doing, error)
             log.error("declaration_refused", queue=self.queue, why=self.trouble)
             self._doing = None
             self._failures += 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from worker.amqp.topology import declare, described
+from worker.amqp.topology import MISMATCH, declare, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MISMATCH = 406
 AGAIN_IN = 5.0
 
 
@@ -88,7 +87,7 @@ class Foundation:
         connection = channel.connection
         if item is None or not connection.is_open:
             return
-        why = f"{described(item)}: {getattr(error, 'reply_text', '') or error}"
+        why = refused(item, error)
         if id(item) in self._optional:
             self._do_without(why)
         elif getattr(error, "reply_code", None) == MISMATCH:

@@ -127,6 +127,7 @@ class WholeQueue:
     def give_back(self, done: Callable[[], None]) -> None:
         """Return what was not acked, as it was; `done` is called once it is there again."""
         windows, self._windows = self._windows, []
+        self._see, self._taken, self._total = _unseen, _nothing, self.count
         self._return(windows, done)
 
     def _keep_counter(
@@ -157,6 +158,8 @@ class WholeQueue:
         self._open(lambda channel: self._consume(channel, min(WINDOW, left)))
 
     def _consume(self, channel: Channel, wanted: int) -> None:
+        if self.count >= self._total:  # given back before it had begun
+            return
         window = Window(channel, wanted)
         self._windows.append(window)
 

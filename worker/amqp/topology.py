@@ -112,6 +112,23 @@ def described(item: Object) -> str:
             return f"binding from {exchange} to {queue} by {key!r}"
 
 
+MISMATCH = 406
+"""RabbitMQ's reply code when it holds an object with other arguments (PRECONDITION_FAILED)."""
+
+
+def refused(item: Object, error: Exception) -> str:
+    """Why a declaration was refused, in RabbitMQ's own words, and the way out if there is one.
+
+    A mismatch names the argument and both values: "inequivalent arg 'x-delivery-limit' for queue
+    … received '1000' but current is '5'".
+    """
+    why = f"{described(item)}: {getattr(error, 'reply_text', '') or error}"
+    if getattr(error, "reply_code", None) == MISMATCH and isinstance(item, Queue):
+        why += f"; once it is empty, delete it (rabbitmqctl delete_queue {item.name} --if-empty)"
+        why += " and it is declared anew within seconds"
+    return why
+
+
 def declare(
     channel: Channel,
     items: Iterable[Object],
