@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "validate": "Check edits in files, without sending them.",
     "publish": "Publish edits, and say what became of them.",
     "doctor": "Whether the worker can run, and what to do if not.",
+    "dead": "What failed, why, and how to put it right.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",
     "completion": "Commands and options by the Tab key.",

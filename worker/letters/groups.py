@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from worker.letters.letter import Letter
@@ -41,12 +40,20 @@ class Group:
             self.newest, self.detail = died, letter.detail
 
 
-def grouped(letters: Iterable[Letter]) -> list[Group]:
-    """The groups, the largest first. `letters` may be endless in size: none is kept."""
-    groups: dict[tuple[str, str], Group] = {}
-    for letter in letters:
+@dataclass(slots=True)
+class Groups:
+    """Letters counted one by one; none is kept."""
+
+    _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+
+    def add(self, letter: Letter) -> None:
+        """Count one letter."""
         key = letter.reason, letter.status
-        if key not in groups:
-            groups[key] = Group(*key)
-        groups[key].add(letter)
-    return sorted(groups.values(), key=lambda group: (-group.count, group.reason, group.status))
+        if key not in self._groups:
+            self._groups[key] = Group(*key)
+        self._groups[key].add(letter)
+
+    def listed(self) -> list[Group]:
+        """The groups, the largest first."""
+        found = self._groups.values()
+        return sorted(found, key=lambda group: (-group.count, group.reason, group.status))

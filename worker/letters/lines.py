@@ -3,7 +3,8 @@
 A line has the properties under their AMQP names, `headers` as texts and the `body` as text. What
 is no text stands beside it in base64: `bodyBase64` instead of a body that is not UTF-8, and
 `headersBase64` for a header table (as on the wire, AMQP 0-9-1 section 4.2.5.5) that is more than
-strings; where it is given it counts, and `headers` is there to be read.
+strings; where it is given it counts, and `headers` is there to be read. What RabbitMQ adds to a
+message that it hands out again (`x-delivery-count`) is no part of a letter.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _LARGEST = {"delivery_mode": 255, "priority": 255, "timestamp": 2**64 - 1}
 _PROPERTIES = tuple(field.name for field in fields(Properties) if field.name != "headers")
 _KNOWN = frozenset(("routingKey", "properties", "headers", "headersBase64", "body", "bodyBase64"))
 _SHORT_STRING_BYTES = 255
+_BROKERS_OWN = "x-"
 
 
 def line(delivery: Delivery) -> str:
@@ -34,10 +36,11 @@ def line(delivery: Delivery) -> str:
 def fields_of(delivery: Delivery) -> dict[str, Any]:
     """What a line of a letter says."""
     had = delivery.properties
+    own = had.headers.kept(without=frozenset(), prefix=_BROKERS_OWN)
     said = {name: getattr(had, name) for name in _PROPERTIES}
     texts = {
         name: value[5:].decode("utf-8", "surrogateescape")
-        for name, value in had.headers
+        for name, value in own
         if value[:1] == b"S"
     }
     found: dict[str, Any] = {
@@ -45,8 +48,8 @@ def fields_of(delivery: Delivery) -> dict[str, Any]:
         "properties": {name: value for name, value in said.items() if value is not None},
         "headers": texts,
     }
-    if Headers.of(texts).table != had.headers.table:
-        found["headersBase64"] = b64encode(had.headers.table).decode()
+    if Headers.of(texts) != own:
+        found["headersBase64"] = b64encode(own.table).decode()
     try:
         found["body"] = delivery.body.decode()
     except UnicodeDecodeError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from worker.letters.letter import Letter
@@ -27,6 +28,10 @@ class Wanted:
     """Message ids, event ids, or places in the queue as ``#3``."""
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
+
+    def named(self, names: Iterable[str]) -> Wanted:
+        """The same, but of these names too, if any are given."""
+        return replace(self, names=self.names | frozenset(names))
 
     def takes(self, letter: Letter, now: datetime) -> bool:
         """Whether the letter is wanted. `now`: aware; a letter without a date has no age."""

@@ -1,0 +1,96 @@
+"""`taskedit dead export` and `import`: letters carried away in files, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.dead.choice import wanted_options
+from worker.cli.dead.looked import looked, now
+from worker.cli.dead.words import counted
+from worker.cli.exits import FAILED
+from worker.cli.files import FILES, content
+from worker.cli.troubled import ended, said, settings_and_broker
+from worker.letters.lines import letter_in, line
+from worker.visits.bring import bring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas import Names
+    from worker.core.delivery import Delivery, Publication
+    from worker.letters.letter import Letter
+    from worker.letters.wanted import Wanted
+
+
+@click.command(name="export")
+@wanted_options
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    default="-",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Where to; standard output without it.",
+)
+def export(wanted: Wanted, output: str) -> None:
+    """Write letters as JSON Lines, one a line, body and all; they stay in the queue.
+
+    What is exported and imported again is the same byte for byte.
+    """
+    _, broker = settings_and_broker()
+    at, number = now(), 0
+    with click.open_file(output, "w", encoding="utf-8") as file:
+
+        def see(letter: Letter, delivery: Delivery) -> None:
+            nonlocal number
+            if wanted.takes(letter, at):
+                number += 1
+                file.write(line(delivery) + "\n")
+
+        looked(broker, "export", see)
+    click.echo(f"{counted(number)} exported.", err=True)
+
+
+@click.command(name="import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
+def import_(files: tuple[str, ...]) -> None:
+    """Put exported letters into the queue of dead letters.
+
+    If any line is bad, nothing is imported. Ends with 1 then, or if RabbitMQ refused a letter.
+    """
+    _, broker = settings_and_broker()
+    letters = _read(files, broker.names)
+    if not letters:
+        click.echo("Nothing to import.", err=True)
+        return
+    brought = bring(broker, "taskedit dead import", letters)
+    click.echo(f"{counted(brought.confirmed)} of {len(letters)} imported.", err=True)
+    if brought.refused:
+        click.echo(f"{counted(brought.refused)} refused by RabbitMQ.", err=True)
+    if brought.trouble is not None:
+        left = len(letters) - brought.confirmed - brought.refused
+        click.echo(f"{left} were not confirmed; some of them may have arrived.", err=True)
+        raise ended(brought.trouble)
+    if brought.refused:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _read(files: Sequence[str], names: Names) -> list[Publication]:
+    """The letters in the files; the command ends if a line is no letter."""
+    letters, bad = [], 0
+    for file in files:
+        for number, text in enumerate(content(file).split(b"\n"), start=1):
+            if not text.strip():
+                continue
+            letter = letter_in(text, names.dead)
+            if isinstance(letter, str):
+                bad += 1
+                click.echo(f"{file}:{number}: {said(letter)}", err=True)
+            else:
+                letters.append(letter)
+    if bad:
+        click.echo(f"{len(letters)} good, {bad} bad: nothing was imported.", err=True)
+        raise click.exceptions.Exit(FAILED)
+    return letters

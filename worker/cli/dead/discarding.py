@@ -1,0 +1,60 @@
+"""`taskedit dead discard`: letters thrown away."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.dead.choice import wanted_options
+from worker.cli.dead.looked import looked, now
+from worker.cli.dead.words import counted
+from worker.cli.exits import FAILED
+from worker.cli.troubled import ended, settings_and_broker
+from worker.letters.groups import Groups
+from worker.visits.broker import Trouble
+from worker.visits.discard import discard
+
+if TYPE_CHECKING:
+    from worker.core.delivery import Delivery
+    from worker.letters.letter import Letter
+    from worker.letters.wanted import Wanted
+
+
+@click.command(name="discard")
+@wanted_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(wanted: Wanted, *, yes: bool) -> None:
+    """Throw letters away for good: those that are there now, and nothing that comes later.
+
+    Asks first on a terminal; elsewhere it needs --yes. `export` them before if in doubt.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here: give --yes to discard.")
+    _, broker = settings_and_broker()
+    at, groups = now(), Groups()
+    keys: set[bytes] = set()
+
+    def see(letter: Letter, _: Delivery) -> None:
+        if wanted.takes(letter, at):
+            keys.add(letter.key)
+            groups.add(letter)
+
+    looked(broker, "discard", see)
+    number = sum(group.count for group in groups.listed())
+    if not number:
+        click.echo("No letter is meant by that.", err=True)
+        return
+    if not yes:
+        for group in groups.listed():
+            status = f" {group.status}" if group.status else ""
+            click.echo(f"{group.count:>8}  {group.reason}{status}", err=True)
+        click.confirm(f"Discard {counted(number)} for good?", abort=True, err=True)
+    gone = discard(broker, "taskedit dead discard", keys)
+    if isinstance(gone, Trouble):
+        raise ended(gone)
+    click.echo(f"{counted(gone)} discarded.", err=True)
+    if gone < number:
+        click.echo(f"{number - gone} were not there any more.", err=True)
+        raise click.exceptions.Exit(FAILED)

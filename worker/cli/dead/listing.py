@@ -1,0 +1,81 @@
+"""`taskedit dead list`: how many letters there are, why, and since when."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.dead.choice import wanted_options
+from worker.cli.dead.looked import looked, now
+from worker.cli.dead.words import age, columns, counted, plain, stamp
+from worker.cli.troubled import settings_and_broker
+from worker.letters.groups import Groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from worker.core.delivery import Delivery
+    from worker.letters.groups import Group
+    from worker.letters.letter import Letter
+    from worker.letters.wanted import Wanted
+
+_NUMBERS = frozenset((0, 3, 4))
+
+
+@click.command(name="list")
+@wanted_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each group.")
+def command(wanted: Wanted, *, as_json: bool) -> None:
+    """Count the dead letters by reason and API status, with the ages of oldest and newest."""
+    _, broker = settings_and_broker()
+    at, groups = now(), Groups()
+
+    def see(letter: Letter, _: Delivery) -> None:
+        if wanted.takes(letter, at):
+            groups.add(letter)
+
+    looked(broker, "list", see)
+    found = groups.listed()
+    for line in (_json(group, at) for group in found) if as_json else _table(found, at):
+        click.echo(line)
+    click.echo(f"{counted(sum(group.count for group in found))}.", err=True)
+
+
+def _table(groups: list[Group], at: datetime) -> Iterator[str]:
+    rows = [("COUNT", "REASON", "STATUS", "OLDEST", "NEWEST", "ACCOUNTS")]
+    rows += [
+        (
+            str(group.count),
+            plain(group.reason) or "?",
+            plain(group.status) or "-",
+            age(group.oldest, at),
+            age(group.newest, at),
+            ", ".join(f"{name or '-'} {count}" for name, count in group.accounts.most_common()),
+        )
+        for group in groups
+    ]
+    return columns(rows, _NUMBERS) if groups else iter(())
+
+
+def _json(group: Group, at: datetime) -> str:
+    return json.dumps(
+        {
+            "reason": group.reason,
+            "status": group.status or None,
+            "count": group.count,
+            "oldest": stamp(group.oldest),
+            "newest": stamp(group.newest),
+            "oldestSeconds": _seconds(group.oldest, at),
+            "newestSeconds": _seconds(group.newest, at),
+            "accounts": dict(group.accounts),
+            "detail": group.detail,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _seconds(since: datetime | None, at: datetime) -> int | None:
+    return None if since is None else max(0, round((at - since).total_seconds()))

@@ -1,0 +1,127 @@
+"""`taskedit dead redrive`: letters sent again, after a repair."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from worker.cli.bar import bar
+from worker.cli.dead.choice import wanted_options
+from worker.cli.dead.outlook import Outlook
+from worker.cli.dead.summary import in_json, in_words, outlook_in_words
+from worker.cli.exits import FAILED
+from worker.cli.parsed import parsed
+from worker.cli.troubled import ended, settings_and_broker
+from worker.letters.done import Pace
+from worker.letters.steps import Step
+from worker.settings import texts
+from worker.visits.redrive import Redrive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.core.pacing import Rate
+    from worker.letters.done import Done
+    from worker.letters.plan import Plan
+    from worker.letters.wanted import Wanted
+    from worker.visits.broker import Broker
+
+_PATIENCE: Final = texts.duration(timedelta(milliseconds=100), timedelta(hours=24))
+
+
+def _share(_: click.Context, __: click.Parameter, text: str) -> float:
+    """``10%`` as 0.1."""
+    number = text.strip().removesuffix("%")
+    if not number.replace(".", "", 1).isdecimal() or not 0 <= float(number) <= 100:  # noqa: PLR2004 (percent)
+        raise click.BadParameter("It is no share: write one like 10%.")
+    return float(number) / 100
+
+
+@click.command(name="redrive")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@wanted_options
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Send at most so many.")
+@click.option("--rate", callback=parsed(texts.limits), help="No faster than this, as 20/s,600/m.")
+@click.option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send N and wait for their outcomes; then 2N, 4N … while they are applied.",
+)
+@click.option(
+    "--stop-at",
+    default="10%",
+    show_default=True,
+    callback=_share,
+    help="With --canary: the share of rejected edits in a step that ends it.",
+)
+@click.option(
+    "--patience",
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    callback=parsed(_PATIENCE),
+    help="With --canary: how long to wait for the next outcome.",
+)
+@click.option("--edit", is_flag=True, help="Mend each in $EDITOR; it is checked before it is sent.")
+@click.option(
+    "--even-if-superseded",
+    is_flag=True,
+    help="Send also what a newer edit of the same job has been applied after.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def command(  # noqa: PLR0913 - an argument an option
+    ids: tuple[str, ...],
+    wanted: Wanted,
+    most: int | None,
+    rate: tuple[Rate, ...] | None,
+    canary: int | None,
+    stop_at: float,
+    patience: timedelta,
+    *,
+    dry_run: bool,
+    edit: bool,
+    even_if_superseded: bool,
+    as_json: bool,
+) -> None:
+    """Send letters again, each back to its own lane; of an unknown app, to the exchange.
+
+    A letter is taken out once RabbitMQ has confirmed it in its lane: a kill at any point loses
+    none. Letters that died after this command began are left.
+
+    Ends with 0 when all that were meant are sent, and with --canary applied; with 1 otherwise.
+    """
+    settings, broker = settings_and_broker()
+    outlook = Outlook.of(broker, settings, wanted.named(ids), edit=edit)
+    plan = outlook.plan(most=most, even_if_superseded=even_if_superseded)
+    if not as_json:
+        _say(outlook_in_words(plan, len(outlook.letters), dry_run=dry_run))
+    pace = Pace(rate or (), Step(canary, stop_at) if canary else None, patience.total_seconds())
+    if dry_run or not plan.moves:
+        if as_json:
+            click.echo(in_json(plan, len(outlook.letters), None))
+        return
+    done = _redriven(broker, plan, pace, as_json=as_json, wanted=len(outlook.letters))
+    if not done.is_good:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _redriven(broker: Broker, plan: Plan, pace: Pace, *, as_json: bool, wanted: int) -> Done:
+    redrive = Redrive(broker, "taskedit dead redrive", plan.moves, pace)
+    with bar("Redriven", len(plan.moves)) as show:
+        trouble = redrive.run(lambda done: show(done.moved))
+    if as_json:
+        click.echo(in_json(plan, wanted, redrive.done))
+    else:
+        _say(in_words(plan, redrive.done))
+    if trouble is not None:
+        raise ended(trouble)
+    return redrive.done
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line, err=True)

@@ -1,0 +1,68 @@
+"""`taskedit dead show`: everything known of a letter, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.dead.checked import bounds_for, problems
+from worker.cli.dead.choice import wanted_options
+from worker.cli.dead.looked import looked, now
+from worker.cli.dead.portrait import Portrait, in_json, in_words
+from worker.cli.exits import FAILED
+from worker.cli.troubled import ended, said, settings_and_broker
+from worker.letters.past import Past
+from worker.visits.broker import Kind
+from worker.visits.remember import remember
+
+if TYPE_CHECKING:
+    from schemas import Event
+    from worker.core.delivery import Delivery
+    from worker.letters.letter import Letter
+    from worker.letters.wanted import Wanted
+
+
+@click.command(name="show")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@wanted_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each letter.")
+@click.option("--no-journal", is_flag=True, help="Do not read what the journal knows of the job.")
+def command(ids: tuple[str, ...], wanted: Wanted, *, as_json: bool, no_journal: bool) -> None:
+    """Show letters: why they died, what they say, what became of their job, what to do.
+
+    ID is a message id, the id of a rejected event, or a place in the queue as '#3'. Without any
+    all letters are shown that the options want. Ends with 1 if there is none.
+    """
+    settings, broker = settings_and_broker()
+    wanted, at = wanted.named(ids), now()
+    found: list[tuple[Letter, Delivery]] = []
+
+    def see(letter: Letter, delivery: Delivery) -> None:
+        if wanted.takes(letter, at):
+            found.append((letter, delivery))
+
+    looked(broker, "show", see)
+    if not found:
+        click.echo("No letter is meant by that.", err=True)
+        raise click.exceptions.Exit(FAILED)
+    letters = [letter for letter, _ in found]
+    past = Past.of(letters)
+    events: list[Event] = []
+    knows = not no_journal
+    if knows and (trouble := remember(broker, past, letters, events.append)) is not None:
+        if trouble.kind is not Kind.NO_STREAM:
+            raise ended(trouble)
+        knows = False
+        click.echo(f"{said(trouble.why)[:-1]}: nothing is known of the jobs.", err=True)
+    for letter, delivery in found:
+        bounds = bounds_for(letter, settings)
+        portrait = Portrait(
+            letter,
+            delivery,
+            problems(letter, delivery, bounds),
+            past.standing(letter) if knows else None,
+            [one for one in events if one.data.jobId == letter.head.job_id] if knows else None,
+        )
+        for line in (in_json(portrait),) if as_json else in_words(portrait, at):
+            click.echo(line)
