@@ -44,6 +44,6 @@ def test_a_mismatch_stops_that_lane_only_and_names_argument_values_and_way_out(
     ids = publish(amqp_url, namespace, [edit(1)])
     until(lambda: subscriber.settled() == dict.fromkeys(ids, "applied"))
     with connected(amqp_url) as channel:
-        channel.queue_delete(lane, if_empty=True)
+        channel.queue_delete(lane)
     worker.ready(30)
     subscriber.close()

@@ -85,7 +85,9 @@ def replaced(item: Object, virtual_host: str) -> str:
     """The commands that remove an object whose arguments cannot be changed, and make it anew."""
     match item:
         case Queue(name):
-            return f"rabbitmqctl delete_queue -p {virtual_host} {name} --if-empty && {APPLY}"
+            # quorum queues and streams know no --if-empty: RabbitMQ refuses it
+            empty = f"only when rabbitmqctl list_queues -p {virtual_host} name messages says 0"
+            return f"rabbitmqctl delete_queue -p {virtual_host} {name} && {APPLY}  # {empty}"
         case Exchange(name):
             return f"rabbitmqadmin -V {virtual_host} delete exchange name={name} && {APPLY}"
         case Binding():

@@ -124,8 +124,8 @@ def refused(item: Object, error: Exception) -> str:
     """
     why = f"{described(item)}: {getattr(error, 'reply_text', '') or error}"
     if getattr(error, "reply_code", None) == MISMATCH and isinstance(item, Queue):
-        why += f"; once it is empty, delete it (rabbitmqctl delete_queue {item.name} --if-empty)"
-        why += " and it is declared anew within seconds"
+        why += f"; once it holds no messages, delete it (rabbitmqctl delete_queue {item.name}):"
+        why += " it is declared anew within seconds"
     return why
 
 
