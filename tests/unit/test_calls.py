@@ -1,0 +1,181 @@
+"""Real threads that make a lane's calls: as many at once as were begun, and none forgotten."""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+from threading import Barrier, BrokenBarrierError, Event
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.builders import waiting
+from worker.calls import Callers, Task
+from worker.core.health import Call
+from worker.core.reply import Answered, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEADLINE = 10.0
+GOOD = Answered("0")
+
+
+class Script:
+    """A `Caller` that does what it is told for each call."""
+
+    def __init__(self, act: Callable[[bytes, int], Reply]) -> None:
+        self._act = act
+
+    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
+        return self._act(body, timestamp)
+
+
+def task(job: int = 1, clock_offset: float = 0.0) -> Task:
+    knew = Call(job, probe=False, begun=0, blamed=False)
+    return Task(waiting(job), knew, clock_offset)
+
+
+class Pool:
+    """Callers, and what they have brought back."""
+
+    def __init__(
+        self, act: Callable[[bytes, int], Reply], may_call: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.back: SimpleQueue[Task] = SimpleQueue()
+        self.callers = Callers("pool", Script(act), may_call, self.back.put)
+
+    def begin(self, *tasks: Task, in_flight: int | None = None) -> None:
+        for number, each in enumerate(tasks, start=1):
+            self.callers.begin(each, in_flight or number)
+
+    def returned(self, count: int) -> list[Task]:
+        return [self.back.get(timeout=DEADLINE) for _ in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    end = monotonic() + DEADLINE
+    for thread in threads():
+        thread.join(max(0.0, end - monotonic()))
+    assert not threads()
+
+
+def threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith("call-pool-")]
+
+
+def test_a_call_brings_back_its_reply() -> None:
+    pool = Pool(lambda body, timestamp: Answered("0", f"{len(body)} at {timestamp}"))
+    sent = task(clock_offset=100.0)
+
+    pool.begin(sent)
+    [back] = pool.returned(1)
+    pool.callers.stop()
+
+    assert back is sent
+    assert isinstance(back.reply, Answered)
+    assert back.reply.reason is not None
+    length, _, moment = back.reply.reason.partition(" at ")
+    assert int(length) == len(sent.waiting.edit.request)
+    assert int(moment) == pytest.approx(time() + 100, abs=DEADLINE)
+    assert (back.bug, back.seconds >= 0) == (None, True)
+
+
+def test_what_a_caller_raises_comes_back_as_a_bug_and_the_thread_lives_on() -> None:
+    error = RuntimeError("a bug")
+
+    def fail(_: bytes, __: int) -> Reply:
+        raise error
+
+    pool = Pool(fail)
+    pool.begin(task())
+    [back] = pool.returned(1)
+    pool.begin(task())
+    pool.returned(1)
+    pool.callers.stop()
+
+    assert (back.bug, back.reply) == (error, None)
+
+
+def test_a_call_that_may_not_be_made_any_more_is_not_made() -> None:
+    made: list[bytes] = []
+
+    def act(body: bytes, _: int) -> Reply:
+        made.append(body)
+        return GOOD
+
+    pool = Pool(act, may_call=lambda: False)
+    pool.begin(task())
+    [back] = pool.returned(1)
+    pool.callers.stop()
+
+    assert (back.reply, back.bug, made) == (None, None, [])
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 7])
+def test_all_calls_that_were_begun_are_under_way_at_once(before: int) -> None:
+    """However many threads there are already, and idle: none waits for another to return."""
+    together = Barrier(8)
+    warming = Event()
+
+    def act(_: bytes, __: int) -> Reply:
+        if warming.is_set():
+            together.wait(timeout=DEADLINE)
+        return GOOD
+
+    pool = Pool(act)
+    pool.begin(*[task(job) for job in range(1, before + 1)])
+    pool.returned(before)
+    warming.set()
+    pool.begin(*[task(job) for job in range(1, 9)])
+    back = pool.returned(8)
+    pool.callers.stop()
+
+    assert [each.bug for each in back if isinstance(each.bug, BrokenBarrierError)] == []
+
+
+def test_there_are_no_more_threads_than_calls_were_under_way_at_once() -> None:
+    pool = Pool(lambda _, __: GOOD)
+
+    for _ in range(50):
+        pool.begin(task(1), task(2))
+        pool.returned(2)
+    seen = len(threads())
+    pool.callers.stop()
+
+    assert 1 <= seen <= 2
+
+
+def test_none_is_forgotten_when_calls_come_and_go_as_fast_as_they_can() -> None:
+    pool = Pool(lambda _, __: GOOD)
+    under_way = begun = 0
+    ended: list[Task] = []
+
+    while len(ended) < 3000:
+        while begun < 3000 and under_way < 5:
+            under_way += 1
+            begun += 1
+            pool.begin(task(begun), in_flight=under_way)
+        ended += pool.returned(1)
+        under_way -= 1
+    pool.callers.stop()
+
+    assert len({id(each) for each in ended}) == 3000
+
+
+def test_what_was_begun_before_a_stop_is_still_made() -> None:
+    go = Event()
+
+    def act(_: bytes, __: int) -> Reply:
+        go.wait(DEADLINE)
+        return GOOD
+
+    pool = Pool(act)
+    pool.begin(task(1), task(2), in_flight=1)
+    pool.callers.stop()
+    go.set()
+
+    assert [each.reply for each in pool.returned(2)] == [GOOD, GOOD]
