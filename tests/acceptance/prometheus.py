@@ -129,7 +129,7 @@ class Prometheus:
             reply = requests.get(f"http://127.0.0.1:{self.port}/-/ready", timeout=2)
         except requests.RequestException:
             return False
-        return reply.status_code == requests.codes.ok
+        return reply.ok
 
     def _asked(self, path: str, **parameters: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.port}{path}"

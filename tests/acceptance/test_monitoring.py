@@ -9,7 +9,9 @@ import json
 import re
 import signal
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -90,6 +92,10 @@ def expressions(dashboard: Path) -> list[str]:
     ]
 
 
+def _scraped_twice_since(prometheus: Prometheus, seen: int) -> bool:
+    return prometheus.scrapes("taskedit") > seen + 1
+
+
 def test_load_suspension_and_recovery(
     amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, watch: Watch
 ) -> None:
@@ -125,7 +131,7 @@ def test_a_long_backlog_that_drains_at_the_full_rate_wakes_nobody(
 ) -> None:
     worker = new_worker(RATE="20/s")
     prometheus = watch(worker)
-    publish(amqp_url, namespace, [edit(1 + n) for n in range(900)])
+    publish(amqp_url, namespace, [edit(1 + n) for n in range(900)], timestamp=int(time()))
     late = "taskedit:critical_time_seconds:p95_rate5m > 15"
     until(lambda: prometheus.query(late), 60)
     until(lambda: worker.lane()["held"] == 0, 90)
@@ -209,7 +215,7 @@ def test_a_worker_that_starts_again_and_again_and_then_no_more(
     prometheus = watch(worker, haste=15)
     for _ in range(3):
         seen = prometheus.scrapes("taskedit")
-        until(lambda seen=seen: prometheus.scrapes("taskedit") > seen + 1)
+        until(partial(_scraped_twice_since, prometheus, seen))
         worker.kill()
         worker.start()
         worker.ready()
