@@ -74,9 +74,9 @@ class Strays:
         """Nothing here has a clock."""
 
     def _settle(self, delivery: Delivery, source: Source) -> None:
-        names = self._shared.signed.names
-        account = account_of(delivery, names)
+        names, account = self._shared.signed.names, None
         try:
+            account = account_of(delivery, names)
             head, verdict = decode(delivery, account, ANY).head, why_stray(delivery, names)
         except Exception:
             log.exception("decode_failed", account=account)

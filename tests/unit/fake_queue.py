@@ -78,6 +78,7 @@ class FakeQueue:
     loop: FakeLoop
     desk: Desk
     prefetch: int = 200
+    exchange: str = "task-edit"
     gap: float = 0.05
     ack_takes: float = 0.001
     recall: Callable[[], bool] = lambda: True
@@ -119,6 +120,7 @@ class FakeQueue:
         given = delivery(
             message.body,
             tag=tag,
+            exchange=self.exchange,
             properties=message.properties,
             redelivered=message.deliveries > 1,
         )
