@@ -64,6 +64,41 @@ verify: test  ## All that is slow too, on RabbitMQ 3.10 and 4.0 (as root; many m
 	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
 	CI=true TASKEDIT_TEST_RABBITMQ=4.0 $(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance
 
+##@ Bench
+.PHONY: bench
+bench: bench-venvs  ## Measure it beside its peers, into tests/bench/RESULTS.md (25 minutes)
+	$(BIN)/python -m tests.bench $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: bench-venvs  ## A minute of it: prints ratios, fails on nothing
+	-$(BIN)/python -m tests.bench --quick
+
+# Ours runs from an environment as it ships, the peers from one of their own.
+.PHONY: bench-venvs
+bench-venvs: install build/ship-venv/.installed build/bench-venv/.installed
+	rm -rf build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	for venv in ship bench; do build/$$venv-venv/bin/pip install --quiet \
+		--disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl || exit; done
+
+build/ship-venv/.installed: requirements.lock
+build/bench-venv/.installed: requirements.lock tests/bench/requirements.lock
+build/%-venv/.installed:
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	for lock in $^; do $(@D)/bin/pip install --quiet --disable-pip-version-check \
+		--require-hashes -r $$lock || exit; done
+	touch $@
+
+.PHONY: docs
+docs: ops/docs/node_modules/.package-lock.json  ## Check schemas/asyncapi.yaml and render it to build/docs/index.html (needs npm)
+	node ops/docs/render.mjs schemas/asyncapi.yaml build/docs/index.html
+
+# npm writes this file last.
+ops/docs/node_modules/.package-lock.json: ops/docs/package-lock.json
+	npm --prefix ops/docs ci --no-progress --prefer-offline
+	touch $@
+
 ##@ Maintenance
 .PHONY: format
 format: install  ## Format the code and mend what ruff can mend safely
@@ -76,6 +111,7 @@ lock: install  ## Resolve the dependencies anew and write both lock files
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
 	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
 	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
+	$(subst pyproject.toml,tests/bench/requirements.in,$(COMPILE)) --upgrade --output-file tests/bench/requirements.lock
 
 .PHONY: sbom
 sbom: install  ## The parts list of what is installed in production (build/sbom.json, CycloneDX)
