@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from worker.worker import Worker
 
-LOOP_STOPPED_AFTER = 10.0
+LOOP_STOPPED_AFTER = 9.0
+"""Seconds; with the time between two probes in mind, so that ten are not exceeded."""
 LANE_STUCK_AFTER = 60.0
 
 
