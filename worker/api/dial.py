@@ -71,7 +71,8 @@ def dial(origin: Origin, ca_file: str | None, seconds: float) -> socket.socket:
     `seconds` are for all of it: name, addresses in turn, handshake. `BrokenCallError` else.
     """
     deadline = monotonic() + seconds
-    sock = _connected(origin, seconds, deadline)
+    addresses = _addresses(origin, seconds, deadline)
+    sock = connect(origin, addresses, seconds, deadline)
     try:
         if origin.secure:
             sock.settimeout(_left(origin, seconds, deadline))
@@ -89,13 +90,12 @@ def dial(origin: Origin, ca_file: str | None, seconds: float) -> socket.socket:
     return sock
 
 
-def _connected(origin: Origin, seconds: float, deadline: float) -> socket.socket:
-    """A TCP connection to the first of the host's addresses that takes it.
+def connect(origin: Origin, addresses: list[str], seconds: float, deadline: float) -> socket.socket:
+    """A TCP connection to the first of the addresses that takes it, until `deadline`.
 
-    urllib3 gives the whole timeout to each address; here an address that stays silent leaves the
-    others their share.
+    urllib3 gives the whole timeout to each address; here one that stays silent leaves the others
+    their share. `seconds` is what was allowed, for the words of the `BrokenCallError`.
     """
-    addresses = _addresses(origin, seconds, deadline)
     for more, address in zip(reversed(range(len(addresses))), addresses, strict=True):
         share = _left(origin, seconds, deadline) / (more + 1)
         connection = HTTPConnection(address, origin.port, timeout=share)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.contract.api.conftest import EDIT, TIMESTAMP
 from tests.contract.api.peer import Peer, keeps_answering
+from worker.api.broken import BrokenCallError
+from worker.api.dial import Origin, connect
 from worker.core.reply import Answered, Unanswered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.contract.api.conftest import NewClient
 
 
@@ -32,27 +40,36 @@ def test_a_name_that_is_none(new_client: NewClient) -> None:
     assert "not a host name" in reply.detail
 
 
-def test_nobody_accepts(new_client: NewClient) -> None:
+@contextmanager
+def silent(address: str, port: int) -> Iterator[None]:
     """A full backlog: the kernel drops further SYNs, as a firewall would."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        address = full.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
-        for sock in waiting:
+    with ExitStack() as stack:
+        stack.enter_context(socket.create_server((address, port), backlog=0))
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
             sock.setblocking(False)
-            sock.connect_ex(address)
-        reply = new_client(f"http://127.0.0.1:{address[1]}/x", connect=0.3).call(EDIT, TIMESTAMP)
-        for sock in waiting:
-            sock.close()
+            sock.connect_ex((address, port))
+        yield
+
+
+def test_nobody_accepts(new_client: NewClient, port: int) -> None:
+    with silent("127.0.0.1", port):
+        reply = new_client(f"http://127.0.0.1:{port}/x", connect=0.3).call(EDIT, TIMESTAMP)
     assert reply == Unanswered(
-        f"no connection to 127.0.0.1:{address[1]} within 0.3 s; check the network and the firewall"
+        f"no connection to 127.0.0.1:{port} within 0.3 s; check the network and the firewall"
     )
 
 
-def test_an_address_that_refuses_does_not_hide_the_next(new_client: NewClient) -> None:
-    """`localhost` is ::1 and 127.0.0.1 on most machines; the peer has the second only."""
-    with Peer(keeps_answering) as peer:
-        client = new_client(f"http://localhost:{peer.port}/x")
-        assert client.call(EDIT, TIMESTAMP) == Answered("0", "success")
+def test_an_address_that_refuses_or_stays_silent_does_not_hide_the_next() -> None:
+    with Peer(keeps_answering) as peer, silent("127.0.0.3", peer.port):
+        origin = Origin.of(peer.url)
+        addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+        with connect(origin, addresses, 1.0, monotonic() + 1.0) as sock:
+            assert sock.getpeername() == ("127.0.0.1", peer.port)
+        with pytest.raises(BrokenCallError, match=r"within 0\.2 s"):
+            connect(origin, addresses[:2], 0.2, monotonic() + 0.2)
+        with pytest.raises(BrokenCallError, match="refused"):
+            connect(origin, addresses[:1], 0.2, monotonic() + 0.2)
 
 
 def test_a_peer_that_comes_back_is_used_again(new_client: NewClient, port: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import socket
+import threading
 from contextlib import suppress
 from itertools import chain, repeat
-from threading import Thread
+from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -184,3 +185,23 @@ def test_a_kept_connection_that_the_proxy_closed_is_replaced(new_client: NewClie
             assert client.call(EDIT, TIMESTAMP) == SUCCESS
             proxy.settle()
         assert len(proxy.requests) == 3
+
+
+def test_a_proxy_that_closes_without_a_reply_is_told(new_client: NewClient) -> None:
+    def script(talk: Talk) -> None:
+        talk.hear()
+
+    with Peer(script) as proxy:
+        reply = new_client("http://api.invalid/x", proxy=through(proxy)).call(EDIT, TIMESTAMP)
+    assert reply == Unanswered("the API closed the connection without a reply")
+
+
+def test_no_timer_outlives_its_call(new_client: NewClient) -> None:
+    with Peer(keeps_answering) as proxy:
+        client = new_client("http://api.invalid/x", proxy=through(proxy))
+        before = {thread for thread in threading.enumerate() if isinstance(thread, Timer)}
+        assert client.call(EDIT, TIMESTAMP) == SUCCESS
+        for thread in set(threading.enumerate()) - before:
+            if isinstance(thread, Timer):
+                thread.join(5)
+                assert not thread.is_alive()

@@ -1,0 +1,63 @@
+"""One connection, against a peer that is slow to hear."""
+
+from __future__ import annotations
+
+import socket
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.api.peer import OK
+from worker.api.broken import BrokenCallError
+from worker.api.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = b"POST / HTTP/1.1\r\n\r\n" + b"x" * 1_000_000
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Wire, socket.socket]]:
+    """A wire and its peer, with room for a few kilobytes between them."""
+    near, far = socket.socketpair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    near.setblocking(False)
+    wire = Wire(near)
+    yield wire, far
+    wire.close()
+    far.close()
+
+
+def test_a_request_is_sent_whole_however_slowly_it_is_heard(
+    ends: tuple[Wire, socket.socket],
+) -> None:
+    wire, far = ends
+    requests: list[bytes] = []
+
+    def peer() -> None:
+        for _ in range(2):
+            heard = b""
+            while len(heard) < len(LONG):
+                heard += far.recv(50_000)
+            requests.append(heard)
+            far.sendall(OK)
+
+    thread = Thread(target=peer, daemon=True)
+    thread.start()
+    assert [wire.exchange(LONG, 20).code for _ in range(2)] == [200, 200]
+    thread.join(10)
+    assert requests == [LONG, LONG]
+
+
+def test_a_request_that_is_not_heard_ends_in_time(ends: tuple[Wire, socket.socket]) -> None:
+    with pytest.raises(BrokenCallError, match=r"no whole reply within 0\.2 s"):
+        ends[0].exchange(LONG, 0.2)
+
+
+def test_a_peer_that_leaves_while_it_is_told(ends: tuple[Wire, socket.socket]) -> None:
+    wire, far = ends
+    far.close()
+    with pytest.raises(BrokenCallError, match="closed the connection without a reply"):
+        wire.exchange(LONG, 10)
