@@ -64,6 +64,15 @@ verify: test  ## All that is slow too, on RabbitMQ 3.10 and 4.0 (as root; many m
 	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
 	CI=true TASKEDIT_TEST_RABBITMQ=4.0 $(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance
 
+.PHONY: docs
+docs: ops/docs/node_modules/.package-lock.json  ## The contract as a page: build/docs/index.html (needs npm)
+	node ops/docs/render.mjs schemas/asyncapi.yaml build/docs/index.html
+
+# npm writes this file last.
+ops/docs/node_modules/.package-lock.json: ops/docs/package-lock.json
+	npm --prefix ops/docs ci --no-progress --prefer-offline
+	touch $@
+
 ##@ Bench
 .PHONY: bench
 bench: bench-venvs  ## Measure it beside its peers, into tests/bench/RESULTS.md (25 minutes)
@@ -88,15 +97,6 @@ build/%-venv/.installed:
 	$(PYTHON) -m venv $(@D)
 	for lock in $^; do $(@D)/bin/pip install --quiet --disable-pip-version-check \
 		--require-hashes -r $$lock || exit; done
-	touch $@
-
-.PHONY: docs
-docs: ops/docs/node_modules/.package-lock.json  ## Check schemas/asyncapi.yaml and render it to build/docs/index.html (needs npm)
-	node ops/docs/render.mjs schemas/asyncapi.yaml build/docs/index.html
-
-# npm writes this file last.
-ops/docs/node_modules/.package-lock.json: ops/docs/package-lock.json
-	npm --prefix ops/docs ci --no-progress --prefer-offline
 	touch $@
 
 ##@ Maintenance

@@ -126,5 +126,8 @@ class _Readable(GenerateJsonSchema):
         """Tell what each reason means."""
         if schema["cls"] is not Reason:
             return super().enum_schema(schema)
-        meanings = [{"const": each.value, "description": each.meaning} for each in Reason]
+        meanings = [
+            {"const": each.value, "title": each.value, "description": each.meaning}
+            for each in Reason
+        ]
         return {"description": Reason.__doc__, "type": "string", "oneOf": meanings}

@@ -26,7 +26,7 @@ _OF_AN_EDIT: Final = {
     "harmless and comes back as the event's data.messageId.",
     "correlation_id": "Comes back in the event.",
     "reply_to": "A queue that shall get the event too. Best effort: the events' exchange is sure.",
-    "delivery_mode": "2: an edit that is not persistent is lost when RabbitMQ restarts.",
+    "delivery_mode": "2, persistent.",
     "timestamp": "In seconds, when you published it. Carried over to a dead letter.",
     "expiration": "In milliseconds, as text. An edit that waits longer ends as expired.",
 }
@@ -65,12 +65,19 @@ def reasons() -> str:
     return "\n".join(("| reason | meaning |", "|---|---|", *rows))
 
 
+def _table(properties: Mapping[str, str]) -> str:
+    """Return AMQP properties as a table in Markdown: pages show no extension of a binding."""
+    rows = (f"| `{name}` | {meaning} |" for name, meaning in properties.items())
+    return "\n".join(("| AMQP property | |", "|---|---|", *rows))
+
+
 def _edit() -> dict[str, Any]:
     return {
         "title": "Edit",
         "summary": "What you want of a job, in the API's own field names.",
         "description": 'One JSON object in UTF-8, at most 64 KiB. Types are strict: `"123"`, '
-        "`true` and `1.0` are no whole numbers. `null` means absent. An unknown field is an error.",
+        "`true` and `1.0` are no whole numbers. `null` means absent. An unknown field is an error."
+        f"\n\n{_table(_OF_AN_EDIT)}",
         "contentType": names.JSON_CONTENT_TYPE,
         "headers": _trace("Handed on to the event."),
         "correlationId": _by_message_id(),
@@ -92,7 +99,8 @@ def _edit_in_cloud_event() -> dict[str, Any]:
         "title": "Edit in a CloudEvent",
         "summary": "The same edit as the data of a structured CloudEvent 1.0.",
         "description": "The event's `id` stands for the message id. The worker looks at no other "
-        "attribute. The data may also be base64 of the edit, in `data_base64`.",
+        "attribute. The data may also be base64 of the edit, in `data_base64`. The AMQP properties "
+        "are those of an edit, but for the message id.",
         "contentType": names.CLOUDEVENTS_CONTENT_TYPE,
         "headers": _trace("Handed on to the event."),
         "correlationId": {
@@ -118,11 +126,9 @@ def _edit_in_cloud_event() -> dict[str, Any]:
 def _event(outcome: str, example: Mapping[str, Any]) -> dict[str, Any]:
     applied = outcome == "applied"
     summary = "The provider took the edit." if applied else "The edit was not applied, and why."
-    description = (
-        "A structured CloudEvent 1.0."
-        if applied
-        else f"A structured CloudEvent 1.0. Its dead letter is there before it is.\n\n{reasons()}"
-    )
+    description = f"A structured CloudEvent 1.0.\n\n{_table(_OF_AN_EVENT)}"
+    if not applied:
+        description += f"\n\nIts dead letter is there before it is.\n\n{reasons()}"
     return {
         "title": outcome.capitalize(),
         "summary": summary,
@@ -133,12 +139,7 @@ def _event(outcome: str, example: Mapping[str, Any]) -> dict[str, Any]:
             "description": "The edit's message id: how you know the outcome of your own edit.",
             "location": "$message.payload#/data/messageId",
         },
-        "payload": {
-            "allOf": [
-                reference("Event"),
-                {"type": "object", "properties": {"type": {"const": example["type"]}}},
-            ]
-        },
+        "payload": reference(f"{outcome.capitalize()}Event"),
         "examples": [{"name": outcome, "summary": summary, "payload": example}],
         "bindings": _binding(_OF_AN_EVENT, messageType=example["type"]),
     }
@@ -149,7 +150,7 @@ def _dead_letter() -> dict[str, Any]:
         "title": "Dead letter",
         "summary": "An edit set aside with its reason, for a person to mend and send again.",
         "description": "The publisher's own headers are there too, except CC, BCC and all that "
-        f"begin with `x-`.\n\n{reasons()}",
+        f"begin with `x-`.\n\n{_table(_OF_A_DEAD_LETTER)}\n\n{reasons()}",
         "headers": reference("DeadLetterHeaders"),
         "correlationId": _by_message_id(),
         "payload": {"description": "What was published, byte for byte; it may be no JSON at all."},

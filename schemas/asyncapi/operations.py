@@ -26,50 +26,51 @@ def operations() -> dict[str, Any]:
     return {
         "publishEdit": {
             **_operation("send", "edits", *edits),
-            "title": "Publish an edit",
-            "summary": "Safe once RabbitMQ has confirmed it and not returned it.",
-            "description": "No confirm, or the connection lost before it came? Publish the same "
-            "bytes again under the same message_id.",
+            "summary": "Publish an edit.",
+            "description": "It is safe once RabbitMQ has confirmed it and not returned it. No "
+            "confirm, or the connection lost before it came? Publish the same bytes again under "
+            "the same message_id.",
             "tags": [PUBLISHER],
             "bindings": _sent(),
             "reply": reply,
         },
         "publishEditToLane": {
             **_operation("send", "lane", *edits),
-            "title": "Publish straight to an account",
-            "summary": "Through the default exchange, the queue's name as routing key.",
+            "summary": "Publish straight to an account.",
+            "description": "Through the default exchange, with the queue's name as routing key.",
             "tags": [PUBLISHER],
             "bindings": _sent(),
             "reply": reply,
         },
         "receiveReply": {
             **_operation("receive", "replies", *outcomes),
-            "title": "Wait for the outcome of your own edit",
-            "summary": "Declare the queue before you publish; know your edit by data.messageId.",
+            "summary": "Wait for the outcome of your own edit.",
+            "description": "Declare the queue before you publish. Your edit is the one with your "
+            "message id in data.messageId.",
             "tags": [PUBLISHER],
             "bindings": _received(),
         },
         "receiveEvent": {
             **_operation("receive", "events", *outcomes),
-            "title": "Receive what became of edits",
-            "summary": "Each event at least once; a copy has the same id.",
-            "description": "Fields may be added within v1: ignore what you do not know.",
+            "summary": "Receive what became of edits.",
+            "description": "Each event comes at least once; a copy has the same id. Fields may be "
+            "added within v1: ignore what you do not know.",
             "tags": [SUBSCRIBER],
             "bindings": _received(),
         },
         "readJournal": {
             **_operation("receive", "journal", *outcomes),
-            "title": "Read past events",
-            "summary": "Reading takes nothing away.",
-            "description": "Consume with a prefetch and acks. The consumer's argument "
-            "`x-stream-offset` says where to begin: `first`, `last`, `next`, or a time.",
+            "summary": "Read past events.",
+            "description": "Reading takes nothing away. Consume with a prefetch and acks. The "
+            "consumer's argument `x-stream-offset` says where to begin: `first`, `last`, `next`, "
+            "or a time.",
             "tags": [SUBSCRIBER],
             "bindings": _received(),
         },
         "takeDeadLetter": {
             **_operation("receive", "deadLetters", "deadLetter"),
-            "title": "Take out a dead letter",
-            "summary": "Better left to `taskedit dead`.",
+            "summary": "Take out a dead letter.",
+            "description": "Better left to `taskedit dead`.",
             "tags": [OPERATOR],
             "bindings": _received(),
         },

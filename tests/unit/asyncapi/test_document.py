@@ -154,7 +154,13 @@ def test_the_schema_objects_judge_as_the_json_schemas_do() -> None:
 @pytest.mark.parametrize(
     ("title", "good", "bad"),
     [
-        ("Event", examples.REJECTED, {**examples.REJECTED, "type": "task-edit.applied.v1"}),
+        ("AppliedEvent", examples.APPLIED, examples.REJECTED),
+        ("RejectedEvent", examples.REJECTED, examples.APPLIED),
+        (
+            "RejectedEvent",
+            examples.REJECTED,
+            {**examples.REJECTED, "data": {**examples.REJECTED["data"], "reason": None}},
+        ),
         (
             "DeadLetterHeaders",
             examples.DEAD_LETTER_HEADERS,
