@@ -37,6 +37,10 @@ def task(job: int = 1, clock_offset: float = 0.0) -> Task:
     return Task(waiting(job), knew, clock_offset)
 
 
+POOLS: list[Pool] = []
+"""Those of the test that runs: their threads end with it."""
+
+
 class Pool:
     """Callers, and what they have brought back."""
 
@@ -44,6 +48,7 @@ class Pool:
         self, act: Callable[[bytes, int], Reply], may_call: Callable[[], bool] = lambda: True
     ) -> None:
         self.back: SimpleQueue[Task] = SimpleQueue()
+        POOLS.append(self)
         self.callers = Callers("pool", Script(act), may_call, self.back.put)
 
     def begin(self, *tasks: Task, in_flight: int | None = None) -> None:
@@ -58,6 +63,8 @@ class Pool:
 def _no_thread_is_left() -> Iterator[None]:
     yield
     end = monotonic() + DEADLINE
+    while POOLS:
+        POOLS.pop().callers.stop()
     for thread in threads():
         thread.join(max(0.0, end - monotonic()))
     assert not threads()
@@ -73,7 +80,6 @@ def test_a_call_brings_back_its_reply() -> None:
 
     pool.begin(sent)
     [back] = pool.returned(1)
-    pool.callers.stop()
 
     assert back is sent
     assert isinstance(back.reply, Answered)
@@ -95,7 +101,6 @@ def test_what_a_caller_raises_comes_back_as_a_bug_and_the_thread_lives_on() -> N
     [back] = pool.returned(1)
     pool.begin(task())
     pool.returned(1)
-    pool.callers.stop()
 
     assert (back.bug, back.reply) == (error, None)
 
@@ -110,7 +115,6 @@ def test_a_call_that_may_not_be_made_any_more_is_not_made() -> None:
     pool = Pool(act, may_call=lambda: False)
     pool.begin(task())
     [back] = pool.returned(1)
-    pool.callers.stop()
 
     assert (back.reply, back.bug, made) == (None, None, [])
 
@@ -123,7 +127,7 @@ def test_all_calls_that_were_begun_are_under_way_at_once(before: int) -> None:
 
     def act(_: bytes, __: int) -> Reply:
         if warming.is_set():
-            together.wait(timeout=DEADLINE)
+            together.wait(timeout=DEADLINE / 2)
         return GOOD
 
     pool = Pool(act)
@@ -132,7 +136,6 @@ def test_all_calls_that_were_begun_are_under_way_at_once(before: int) -> None:
     warming.set()
     pool.begin(*[task(job) for job in range(1, 9)])
     back = pool.returned(8)
-    pool.callers.stop()
 
     assert [each.bug for each in back if isinstance(each.bug, BrokenBarrierError)] == []
 
@@ -143,10 +146,8 @@ def test_there_are_no_more_threads_than_calls_were_under_way_at_once() -> None:
     for _ in range(50):
         pool.begin(task(1), task(2))
         pool.returned(2)
-    seen = len(threads())
-    pool.callers.stop()
 
-    assert 1 <= seen <= 2
+    assert 1 <= len(threads()) <= 2
 
 
 def test_none_is_forgotten_when_calls_come_and_go_as_fast_as_they_can() -> None:
@@ -161,7 +162,6 @@ def test_none_is_forgotten_when_calls_come_and_go_as_fast_as_they_can() -> None:
             pool.begin(task(begun), in_flight=under_way)
         ended += pool.returned(1)
         under_way -= 1
-    pool.callers.stop()
 
     assert len({id(each) for each in ended}) == 3000
 
