@@ -307,9 +307,11 @@ class Lane:
 
     def adopt(self, account: Account, caller: Caller) -> None:
         """Go on with other settings or credentials; calls under way end with the old ones."""
+        now = self._shared.loop.now()
         if account.rates != self.account.rates:
-            self._pacer = self._pacer.replaced(account.rates, now=self._shared.loop.now())
-        self.account = self.standing.account = account
+            self._pacer = self._pacer.replaced(account.rates, now=now)
+        self.account = account
+        self.standing.adopt(account, now)
         self._callers.caller = caller
         self.pump()
 

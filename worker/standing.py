@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import random
 from time import time
 from typing import TYPE_CHECKING
@@ -81,6 +82,12 @@ class Standing:
         if unanswered and (counted or (finding.forgiven and isinstance(verdict, Rejected))):
             _mark(waiting, finding.health.answers)
         return finding.verdict
+
+    def adopt(self, account: Account, now: float) -> None:
+        """Go by other settings; a suspended lane probes at once: they may be what it lacked."""
+        self.account = account
+        if self.health.state is State.SUSPENDED:
+            self.health = replace(self.health, until=now, pauses=1)
 
     def forget_streak(self) -> None:
         """The edits of the last failures are ours no more."""

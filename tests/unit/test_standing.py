@@ -342,3 +342,28 @@ def test_the_time_spent_throttled_and_each_suspension_are_counted() -> None:
     call(lane, waiting(), NO_BALANCE, 16.0)
 
     assert (tally.throttles, tally.throttled_seconds, tally.suspensions) == (1, 5.0, 1)
+
+
+def test_other_settings_are_tried_at_once_by_a_suspended_lane() -> None:
+    lane = standing()
+    for edit in edits(6):
+        call(lane, edit, NO_BALANCE)
+    assert lane.closed_for(0.0) > 1
+
+    lane.adopt(account(), 5.0)
+
+    assert state(lane) is State.SUSPENDED
+    assert lane.closed_for(5.0) == 0
+
+
+def test_the_clocks_are_compared_by_every_answer_and_ours_is_corrected_only_when_refused() -> None:
+    tally = Tally()
+    lane = Standing(account(), tally, 0.0)
+    ahead = datetime.fromtimestamp(time() + 90, UTC)
+
+    call(lane, waiting(), Answered("0", date=ahead))
+    assert tally.clock_skew == pytest.approx(90, abs=5)
+    assert lane.clock_offset == 0
+
+    call(lane, waiting(), Answered("-4", date=ahead))
+    assert lane.clock_offset == pytest.approx(90, abs=5)
