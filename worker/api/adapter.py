@@ -97,14 +97,13 @@ class DeadlineAdapter(TimedAdapter):
     ) -> Response:
         """What `requests.Session` calls; raises the exceptions of requests.
 
-        `timeout` is read as (to connect, for the whole call), or one number for both. The body
-        has always been read already, also with `stream`.
+        `timeout` is read as seconds (to connect, for the whole call), or one number for both;
+        None is the adapter's own. The body has always been read already, also with `stream`.
         """
         if verify is False:
             raise ValueError("this adapter does not switch the verification of TLS off")
         assert request.url is not None  # noqa: S101  (prepared requests have one)
-        connect, call = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        connect, call = connect or self.connect_seconds, call or self.call_seconds
+        connect, call = self._seconds(timeout)
         streamed = not isinstance(request.body, bytes | str | None)
         if streamed or cert or isinstance(verify, str) or select_proxy(request.url, proxies):
             trusted = verify if isinstance(verify, str) else self.ca_file or True
@@ -121,6 +120,15 @@ class DeadlineAdapter(TimedAdapter):
         except BrokenCallError as error:
             raise _as_requests(error, request) from error
         return self.build_response(request, _as_urllib3(reply, request))
+
+    def _seconds(self, timeout: object) -> tuple[float, float]:
+        match timeout:
+            case (float() | int() | None as connect, float() | int() | None as call):
+                return connect or self.connect_seconds, call or self.call_seconds
+            case float() | int() | None:
+                return timeout or self.connect_seconds, timeout or self.call_seconds
+            case _:
+                raise TypeError("a timeout is seconds, or (to connect, for the whole call)")
 
     def close(self) -> None:
         """Close the kept connections; those in use are closed when their call ends."""

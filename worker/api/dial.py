@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from queue import Empty, SimpleQueue
@@ -72,22 +73,29 @@ def dial(origin: Origin, ca_file: str | None, seconds: float) -> socket.socket:
     """
     deadline = monotonic() + seconds
     addresses = _addresses(origin, seconds, deadline)
-    sock = connect(origin, addresses, seconds, deadline)
-    try:
+    with ExitStack() as unless_done:
+        sock = connect(origin, addresses, seconds, deadline)
+        unless_done.callback(sock.close)
         if origin.secure:
             sock.settimeout(_left(origin, seconds, deadline))
-            sock = trust(ca_file).wrap_socket(sock, server_hostname=origin.host)
+            sock = _secured(sock, origin, ca_file, seconds)
         sock.settimeout(0)
+        unless_done.pop_all()
+    return sock
+
+
+def _secured(
+    sock: socket.socket, origin: Origin, ca_file: str | None, seconds: float
+) -> ssl.SSLSocket:
+    """The same connection after the handshake, which has the socket's own timeout."""
+    try:
+        return trust(ca_file).wrap_socket(sock, server_hostname=origin.host)
     except TimeoutError:
-        sock.close()
         raise late_connect(origin.place, seconds) from None
     except ssl.SSLError as error:
-        sock.close()
         raise no_tls(origin.place, error) from None
     except OSError as error:
-        sock.close()
         raise no_connect(origin.place, error) from None
-    return sock
 
 
 def connect(origin: Origin, addresses: list[str], seconds: float, deadline: float) -> socket.socket:

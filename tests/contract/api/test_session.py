@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import requests.adapters
+from urllib3 import Timeout
 
 from tests.contract.api.peer import Peer, keeps_answering
 from worker.api.adapter import DeadlineAdapter
@@ -30,6 +31,19 @@ def session() -> Iterator[requests.Session]:
 def test_verification_cannot_be_switched_off(session: requests.Session, port: int) -> None:
     with pytest.raises(ValueError, match="does not switch the verification of TLS off"):
         session.get(f"https://127.0.0.1:{port}/", verify=False)
+
+
+@pytest.mark.parametrize("timeout", [None, 5, 5.0, (5, 0.3), (None, 0.3), (5, None)])
+def test_a_timeout_is_for_both_or_for_each(
+    session: requests.Session, timeout: float | tuple[float | None, float | None] | None
+) -> None:
+    with Peer(keeps_answering) as peer:
+        assert session.get(peer.url, timeout=timeout).ok
+
+
+def test_a_timeout_of_another_kind_is_refused(session: requests.Session) -> None:
+    with pytest.raises(TypeError, match="a timeout is seconds"), Peer(keeps_answering) as peer:
+        session.get(peer.url, timeout=Timeout(5))  # type: ignore[arg-type]
 
 
 def test_another_ca_file_goes_the_stock_way(
