@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pika.data
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.builders import NAMES, delivery, properties
 from tests.unit.fake_queue import FakeQueue
@@ -133,6 +134,8 @@ def test_a_bug_in_reading_a_stray_is_its_end_and_nobody_elses() -> None:
 
     desk.queue.publish(b"1", properties(headers=Unlucky()))
     desk.queue.publish(b"2", properties(message_id="m-2"))
-    desk.world.run(1.0)
+    with capture_logs() as logged:
+        desk.world.run(1.0)
 
     assert sorted(map(str, desk.reasons())) == ["internal", "unknown_app"]
+    assert "decode_failed" in {line["event"] for line in logged}

@@ -186,4 +186,4 @@ class Windows(RuleBasedStateMachine):
 
 
 TestWindows = Windows.TestCase
-TestWindows.settings = settings(max_examples=25, stateful_step_count=25)
+TestWindows.settings = settings(max_examples=20, stateful_step_count=25)

@@ -72,7 +72,7 @@ def overfull(made: Sequence[float], limits: Iterable[Rate]) -> list[tuple[Rate, 
 
 
 @given(limits=LIMITS, seed=SEEDS, late_by=st.sampled_from((1e-6, 0.001, 0.1, 2.0)))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_whatever_comes_no_window_of_any_limit_holds_more_than_it_allows(
     limits: tuple[Rate, ...], seed: int, late_by: float
 ) -> None:
@@ -87,7 +87,7 @@ def test_whatever_comes_no_window_of_any_limit_holds_more_than_it_allows(
 
 
 @given(limits=LIMITS, seed=SEEDS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_under_constant_demand_at_least_97_percent_of_the_limit_is_used(
     limits: tuple[Rate, ...], seed: int
 ) -> None:

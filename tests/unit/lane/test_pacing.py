@@ -34,7 +34,7 @@ def begun(world: World) -> list[float]:
     return [call.begun for call in world.api.calls]
 
 
-@pytest.mark.parametrize("rate", ["20/s", "500/s", "20/s,600/m", "7/s,60/m,500/h"])
+@pytest.mark.parametrize("rate", ["500/s", "20/s,600/m", "7/s,60/m,500/h"])
 @pytest.mark.parametrize("seed", range(2))
 def test_no_window_of_any_limit_holds_too_many_calls_whatever_the_api_answers(
     rate: str, seed: int
@@ -54,7 +54,7 @@ def test_no_window_of_any_limit_holds_too_many_calls_whatever_the_api_answers(
     assert not overfull(begun(world), rates(rate))
 
 
-@pytest.mark.parametrize("rate", ["20/s", "200/s", "40/s,120/m"])
+@pytest.mark.parametrize("rate", ["20/s", "200/s", "40/s,60/m"])
 @pytest.mark.parametrize("late_by", [0.0, 0.001])
 def test_while_there_is_work_at_least_97_percent_of_the_limit_are_used(
     rate: str, late_by: float
@@ -64,16 +64,16 @@ def test_while_there_is_work_at_least_97_percent_of_the_limit_are_used(
     world = World(serving, late=lambda: chance.uniform(0, late_by))
     slowest = min(limit.calls / limit.seconds for limit in rates(rate))
 
-    for number in range(300):
+    for number in range(200):
         world.publish(number + 1)
     world.run(0.02)
     begins = world.loop.now()
     world.finish()
 
     made = begun(world)
-    assert len(made) == 300
+    assert len(made) == 200
     assert not overfull(made, rates(rate))
-    assert made[-1] - begins <= 300 / (0.97 * slowest)
+    assert made[-1] - begins <= 200 / (0.97 * slowest)
 
 
 def test_idleness_buys_no_burst() -> None:

@@ -220,7 +220,7 @@ STORIES = st.lists(st.tuples(WHAT_HAPPENS, st.integers(0, 11)), min_size=30, max
 
 
 @given(story=STORIES)
-@settings(max_examples=30)
+@settings(max_examples=25)
 def test_edits_of_a_job_neither_overlap_nor_overtake_and_each_ends_once(
     story: list[tuple[str, int]],
 ) -> None:
@@ -229,6 +229,6 @@ def test_edits_of_a_job_neither_overlap_nor_overtake_and_each_ends_once(
 
 @pytest.mark.slow
 @given(story=STORIES)
-@settings(max_examples=3000)
+@settings(max_examples=2500)
 def test_nor_do_they_in_very_many_stories(story: list[tuple[str, int]]) -> None:
     tell(story)

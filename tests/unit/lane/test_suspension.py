@@ -87,8 +87,9 @@ def test_a_lone_edit_outlives_an_outage_of_two_minutes(attempts: int) -> None:
     assert len(world.events()) == 1
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 5])
-@pytest.mark.parametrize("place", [0, 100, 199])
+@pytest.mark.parametrize(
+    ("attempts", "place"), [(1, 0), (1, 199), (2, 100), (5, 0), (5, 100), (5, 199)]
+)
 def test_one_edit_that_makes_the_api_fail_is_used_up_alone_and_holds_nobody_up(
     attempts: int, place: int
 ) -> None:
@@ -112,14 +113,14 @@ def test_one_edit_that_makes_the_api_fail_is_used_up_alone_and_holds_nobody_up(
 
 def test_hours_of_outage_with_a_full_queue_make_no_dead_letter_and_keep_the_order() -> None:
     world = World()
-    down_until(world.loop.now() + 4 * 3600, world, NOTHING)
+    down_until(world.loop.now() + 2 * 3600, world, NOTHING)
 
     for number in range(250):
         world.publish(number % 5 + 1)
-    world.finish(within=5 * 3600.0)
+    world.finish(within=3 * 3600.0)
 
     assert not world.letters()
-    assert world.lane.tally.give_backs >= 10
+    assert world.lane.tally.give_backs >= 5
     for job in range(1, 6):
         called = calls_of(world, job)
         applied = list(dict.fromkeys(called))
