@@ -1,0 +1,46 @@
+"""`taskedit run` with a hook: an edit whose name says so ends the process before any verdict.
+
+`python -m tests.acceptance.hooked` reads the settings of the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from worker import log
+from worker.cli import configured
+from worker.run import client_of, run
+
+if TYPE_CHECKING:
+    from worker.account import Account
+    from worker.calls import Caller
+    from worker.core.reply import Reply
+
+DEADLY = "deadly"
+
+
+class Mortal:
+    """A caller that an edit can kill."""
+
+    def __init__(self, proper: Caller) -> None:
+        self._proper = proper
+
+    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
+        """Die of a deadly edit; call the API with any other."""
+        if DEADLY.encode() in body:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._proper.call(body, timestamp, traceparent=traceparent)
+
+
+def mortal(account: Account) -> Caller:
+    """The account's client, with the hook."""
+    return Mortal(client_of(account))
+
+
+if __name__ == "__main__":
+    settings = configured.settings(accounts_wanted=True)
+    log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
+    sys.exit(run(settings, mortal))
