@@ -35,11 +35,12 @@ def settings_and_broker() -> tuple[Settings, Broker]:
 def said(why: str) -> str:
     """A sentence out of its rest."""
     why = printable(why, _WORDS_AT_MOST)
-    return f"{why[:1].upper()}{why[1:].rstrip('.')}."
+    end = "" if why.endswith("?") else "."
+    return f"{why[:1].upper()}{why[1:].rstrip('.')}{end}"
 
 
 def ended(trouble: Trouble) -> click.exceptions.Exit:
     """Say what kept the command from its work; to be raised."""
-    more = " Try again when it is done." if trouble.kind is Kind.BUSY else ""
+    more = " Try again when that is done." if trouble.kind is Kind.BUSY else ""
     click.echo(said(trouble.why) + more, err=True)
     return click.exceptions.Exit(_EXITS[trouble.kind])

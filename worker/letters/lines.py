@@ -3,8 +3,9 @@
 A line has the properties under their AMQP names, `headers` as texts and the `body` as text. What
 is no text stands beside it in base64: `bodyBase64` instead of a body that is not UTF-8, and
 `headersBase64` for a header table (as on the wire, AMQP 0-9-1 section 4.2.5.5) that is more than
-strings; where it is given it counts, and `headers` is there to be read. What RabbitMQ adds to a
-message that it hands out again (`x-delivery-count`) is no part of a letter.
+strings; where it is given it counts, and `headers` is there to be read. Headers are in the order
+of their names, which RabbitMQ brings them into when it hands a message out again, and what it
+then adds (`x-delivery-count`) is no part of a letter.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def line(delivery: Delivery) -> str:
 def fields_of(delivery: Delivery) -> dict[str, Any]:
     """What a line of a letter says."""
     had = delivery.properties
-    own = had.headers.kept(without=frozenset(), prefix=_BROKERS_OWN)
+    own = _sorted(had.headers.kept(without=frozenset(), prefix=_BROKERS_OWN))
     said = {name: getattr(had, name) for name in _PROPERTIES}
     texts = {
         name: value[5:].decode("utf-8", "surrogateescape")
@@ -65,6 +66,11 @@ def letter_in(text: str | bytes, exchange: str) -> Publication | str:
         return Publication(exchange, _text("routingKey", key), _body(said), _properties(said))
     except _FlawError as flaw:
         return str(flaw)
+
+
+def _sorted(headers: Headers) -> Headers:
+    fields = sorted((name.encode("utf-8", "surrogateescape"), value) for name, value in headers)
+    return Headers(b"".join(bytes((len(name),)) + name + value for name, value in fields))
 
 
 class _FlawError(Exception):

@@ -66,7 +66,7 @@ def lock(
     """Call `held` once no other dead-letter command runs; end the errand if one does."""
 
     def taken(who: str | None) -> None:
-        errand.end(Trouble(Kind.BUSY, f"{who or 'another dead-letter command'} is at them"))
+        errand.end(Trouble(Kind.BUSY, f"at the letters already: {who or 'another command'}"))
 
     Lock(
         errand.loop,
@@ -81,4 +81,4 @@ def lock(
 
 def _who(doing: str) -> str:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{doing} on {socket.gethostname()}, process {os.getpid()}, since {since},"
+    return f"{doing} on {socket.gethostname()}, process {os.getpid()}, since {since}"

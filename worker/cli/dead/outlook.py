@@ -78,6 +78,6 @@ def _past(broker: Broker, letters: list[Letter]) -> Past:
     if trouble is not None and trouble.kind is not Kind.NO_STREAM:
         raise ended(trouble)
     if trouble is not None:
-        what = "whether a newer edit of a job has been applied cannot be told"
-        click.echo(f"{said(trouble.why)[:-1]}: {what}.", err=True)
+        what = "Whether a newer edit of a job has been applied cannot be told"
+        click.echo(f"{said(trouble.why)} {what}.", err=True)
     return past

@@ -54,7 +54,7 @@ def command(ids: tuple[str, ...], wanted: Wanted, *, as_json: bool, no_journal: 
         if trouble.kind is not Kind.NO_STREAM:
             raise ended(trouble)
         knows = False
-        click.echo(f"{said(trouble.why)[:-1]}: nothing is known of the jobs.", err=True)
+        click.echo(f"{said(trouble.why)} Nothing is known of the jobs.", err=True)
     for letter, delivery in found:
         bounds = bounds_for(letter, settings)
         portrait = Portrait(
