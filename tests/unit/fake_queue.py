@@ -10,13 +10,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tests.unit.builders import delivery
+from tests.unit.builders import NOW
+from worker.core.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.unit.fakes import FakeLoop
-    from worker.core.delivery import Delivery, Properties, Source
+    from worker.core.delivery import Properties, Source
 
 
 class Desk(Protocol):
@@ -117,12 +118,9 @@ class FakeQueue:
             self._hand_over(channel, channel.tag, message)
 
     def _hand_over(self, channel: FakeChannel, tag: int, message: Message) -> None:
-        given = delivery(
-            message.body,
-            tag=tag,
-            exchange=self.exchange,
-            properties=message.properties,
-            redelivered=message.deliveries > 1,
+        redelivered = message.deliveries > 1
+        given = Delivery(
+            tag, self.exchange, "LILIN888", redelivered, message.properties, message.body, NOW
         )
         self.desk.deliver(given, channel)
         if self.recalling is None:
