@@ -1,0 +1,1 @@
+"""The demo, as far as it needs no broker."""
