@@ -1,0 +1,234 @@
+"""Dead letters sent again: a few first, paced, killed in the middle, and never twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pika
+import pytest
+
+from tests.acceptance.console import Console
+from tests.acceptance.kit import connected, edit, publish, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ops.simulator.control import Simulator
+    from tests.acceptance.conftest import NewWorker
+    from tests.acceptance.kit import Subscriber, WorkerProcess
+
+EACH = 100
+
+
+@pytest.fixture
+def console(amqp_url: str, namespace: str, tmp_path: Path) -> Console:
+    settings = {"TASKEDIT_AMQP_URL": amqp_url, "TASKEDIT_NAMESPACE": namespace}
+    return Console(settings, tmp_path)
+
+
+@pytest.fixture
+def dead(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> WorkerProcess:
+    """A worker that has rejected 300 edits: 100 invalid, 100 of no app, 100 by a broken API."""
+    simulator.answer("-41")
+    worker = new_worker(APP_IDS="acme-app")
+    jobs = range(1, EACH + 1)
+    publish(amqp_url, namespace, [edit(job, redialTimes=7) for job in jobs], ids="seven")
+    strays = [edit(EACH + job, appId="nobodys") for job in jobs]
+    publish(amqp_url, namespace, strays, ids="stray", key="nobodys")
+    broken = [edit(2 * EACH + job, name=f"broken-{job - 1}") for job in jobs]
+    publish(amqp_url, namespace, broken, ids="broken")
+    until(lambda: len(events.take()) == 3 * EACH)
+    assert len(simulator.calls()) == EACH
+    simulator.clear(record=True)
+    simulator.answer("-41")
+    return worker
+
+
+def ids_in(console: Console) -> Counter[str]:
+    """The message ids of all letters."""
+    lines = console.run("dead", "export").stdout.splitlines()
+    return Counter(json.loads(line)["properties"]["message_id"] for line in lines)
+
+
+def all_ids() -> set[str]:
+    return {f"{kind}-{n}" for kind in ("seven", "stray", "broken") for n in range(EACH)}
+
+
+def more(events: Subscriber, than: int) -> bool:
+    return len(events.take()) > than
+
+
+def test_a_canary_stops_after_five_while_the_api_is_broken_and_loses_none(
+    dead: WorkerProcess, console: Console, simulator: Simulator, events: Subscriber
+) -> None:
+    said = console.run("dead", "redrive", "--canary", "5", "--reason", "api_rejected", code=1)
+    assert "5 of 5 were not applied: 95 are left." in said.stderr
+    tried = {call.name for call in simulator.calls()}
+    assert len(tried) == len(simulator.calls()) == 5
+    assert ids_in(console) == Counter(all_ids())
+    told = Counter(event["data"]["messageId"] for event in events.take())
+    assert {name for name, count in told.items() if count > 1} == tried
+    del dead
+
+
+def test_with_the_api_mended_the_rest_is_sent_at_the_given_rate(
+    dead: WorkerProcess, console: Console, simulator: Simulator
+) -> None:
+    simulator.clear()
+    by = ("dead", "redrive", "--reason", "api_rejected", "--json")
+    dry = json.loads(console.run(*by, "--dry-run").stdout)
+    assert (dry["planned"], simulator.calls()) == (EACH, [])
+    told = json.loads(console.run(*by, "--canary", "5", "--rate", "40/s").stdout)
+    assert (told["sent"], told["applied"], told["rejected"]) == (EACH, EACH, 0)
+    calls = simulator.calls()
+    assert sorted(str(call.job) for call in calls) == sorted(map(str, range(201, 301)))
+    for first, later in zip(calls, calls[41:], strict=False):
+        assert later.arrived - first.arrived > 1, "more than 40 in a second"
+    assert ids_in(console).keys() == {one for one in all_ids() if not one.startswith("broken")}
+    del dead
+
+
+def test_killed_five_times_in_the_middle_every_letter_ends_once(
+    dead: WorkerProcess,
+    console: Console,
+    simulator: Simulator,
+    events: Subscriber,
+    new_worker: NewWorker,
+) -> None:
+    assert dead.stop() == 0
+    simulator.clear()
+    worker = new_worker(APP_IDS="acme-app,nobodys", RATE="400/s")
+    for kill in range(1, 6):
+        process = console.begun("dead", "redrive", "--rate", "100/s")
+        told = len(events.take())
+        until(partial(more, events, told + 20))
+        assert process.poll() is None, f"over before kill {kill}: the test proves nothing"
+        process.kill()
+        process.communicate()
+    console.run("dead", "redrive", "--reason", "api_rejected", "--reason", "unknown_app")
+    until(lambda: worker.lane()["waiting"] == worker.lane()["in_flight"] == 0)
+    applied = {f"{kind}-{n}" for kind in ("stray", "broken") for n in range(EACH)}
+    until(lambda: events.settled().items() >= dict.fromkeys(applied, "applied").items())
+    assert ids_in(console) == Counter({f"seven-{n}": 1 for n in range(EACH)})
+    calls = Counter(call.job for call in simulator.calls())
+    assert calls == Counter(range(EACH + 1, 3 * EACH + 1)), "an edit was applied twice, or not"
+
+
+def test_a_letter_that_a_newer_edit_has_overtaken_is_left_unless_told_otherwise(
+    amqp_url: str,
+    namespace: str,
+    dead: WorkerProcess,
+    console: Console,
+    simulator: Simulator,
+    events: Subscriber,
+) -> None:
+    simulator.clear()
+    told = len(events.take())
+    publish(amqp_url, namespace, [edit(201, name="newer"), edit(202, name="newer")], ids="new")
+    until(lambda: len(events.take()) == told + 2)
+    overtaken = ("broken-0", "broken-1")
+    said = console.run("dead", "redrive", *overtaken, "broken-2").stderr
+    assert "1 dead letter of 3 to be sent again." in said
+    assert "broken-0, job 201: new-0, applied" in said
+    until(lambda: len(events.take()) == told + 3)
+    assert set(overtaken) < set(ids_in(console))
+    console.run("dead", "redrive", *overtaken, "--even-if-superseded", "--canary", "1")
+    assert {call.name for call in simulator.calls()[-2:]} == set(overtaken)
+    del dead
+
+
+def test_an_older_edit_that_was_sent_again_does_not_overtake_a_newer_letter(
+    amqp_url: str,
+    namespace: str,
+    dead: WorkerProcess,
+    console: Console,
+    simulator: Simulator,
+    events: Subscriber,
+) -> None:
+    simulator.clear()
+    told = len(events.take())
+    publish(amqp_url, namespace, [edit(250, redialTimes=9)], ids="later")
+    until(lambda: len(events.take()) == told + 1)
+    console.run("dead", "redrive", "broken-49", "--canary", "1")
+    assert [call.job for call in simulator.calls()] == [250]
+    said = console.run("dead", "redrive", "later-0", "--dry-run").stderr
+    assert "1 dead letter of 1 would be sent again." in said
+    del dead
+
+
+def test_a_copy_of_what_was_applied_is_taken_out_and_not_sent(
+    dead: WorkerProcess, console: Console, simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.clear()
+    (tmp_path / "copy.jsonl").write_text(console.run("dead", "export", "--id", "broken-7").stdout)
+    console.run("dead", "redrive", "broken-7", "--canary", "1")
+    console.run("dead", "import", "copy.jsonl")
+    said = console.run("dead", "redrive", "broken-7").stderr
+    assert "1 to be taken out: they are copies of what was sent and settled." in said
+    assert "broken-7" not in ids_in(console)
+    assert [call.name for call in simulator.calls()] == ["broken-7"]
+    del dead
+
+
+def test_a_letter_is_mended_in_the_editor_checked_and_sent(
+    dead: WorkerProcess, console: Console, simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.clear()
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/: 7/: '$NUMBER'/' \"$1\"\n")
+    editor.chmod(0o755)
+    by = ("dead", "redrive", "--edit", "seven-3")
+    bad = console.run(*by, code=1, EDITOR=str(editor), NUMBER="8").stderr
+    assert "redialTimes: must be a whole number from 1 to 3" in bad
+    assert "Nothing is sent." in bad
+    same = console.run(*by, code=1, EDITOR="true").stderr
+    assert "seven-3 was left as it is: nothing is sent." in same
+    console.run(*by, "--canary", "1", EDITOR=str(editor), NUMBER="2")
+    [call] = simulator.calls()
+    assert (call.job, call.applied) == (4, True)
+    assert "seven-3" not in ids_in(console)
+    del dead
+
+
+def test_what_no_queue_takes_stays_where_it_is(
+    amqp_url: str, namespace: str, dead: WorkerProcess, console: Console, tmp_path: Path
+) -> None:
+    lines = console.run("dead", "export", "--reason", "api_rejected").stdout.splitlines()
+    letter = json.loads(lines[0])
+    letter["headers"]["taskedit-account"] = "gone"
+    letter["properties"]["message_id"] = "of-nobody"
+    (tmp_path / "one.jsonl").write_text(json.dumps(letter))
+    console.run("dead", "import", "one.jsonl")
+    before = ids_in(console)
+    told = json.loads(console.run("dead", "redrive", "of-nobody", "--json", code=1).stdout)
+    assert (told["sent"], told["unroutable"]) == (0, 1)
+    assert ids_in(console) == before
+    del amqp_url, namespace, dead
+
+
+def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
+    amqp_url: str,
+    namespace: str,
+    new_worker: NewWorker,
+    console: Console,
+    simulator: Simulator,
+    events: Subscriber,
+) -> None:
+    simulator.answer("-41", times=1)
+    new_worker()
+    with connected(amqp_url) as channel:
+        body = json.dumps(edit(5)).encode()
+        channel.basic_publish(namespace, "acme-app", body, pika.BasicProperties(expiration="90000"))
+    [first] = until(events.take)
+    console.run("dead", "redrive", "--canary", "1")
+    assert [event["data"]["messageId"] for event in events.take()] == [None, first["id"]]
+    assert ids_in(console) == Counter()
