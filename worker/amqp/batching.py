@@ -7,9 +7,10 @@ to put another transport in.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pika.adapters.utils.nbio_interface import AbstractStreamTransport
+from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamTransport
 from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from socket import socket
     from ssl import SSLContext
 
-    from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamProtocol
+    from pika.adapters.utils.nbio_interface import AbstractStreamProtocol
 
     Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
 
@@ -34,11 +35,15 @@ class BatchingTransport(AbstractStreamTransport):
         self._later = later
         self._written: list[bytes] = []
         self._told: list[Callable[[], None]] = []
-        self._aborted = False
+        self._over = False
+
+    def over(self) -> None:
+        """The connection is lost: nothing is sent any more, and nobody has to wait for it."""
+        self._over = True
 
     def abort(self) -> None:
         """Close abruptly; what was not passed on is lost, as it would be in the socket."""
-        self._aborted = True
+        self._over = True
         self._transport.abort()
 
     def get_protocol(self) -> AbstractStreamProtocol:
@@ -63,16 +68,28 @@ class BatchingTransport(AbstractStreamTransport):
 
     def _flush(self) -> None:
         data, self._written = b"".join(self._written), []
-        if not self._aborted:
+        if not self._over:
             self._transport.write(data)
 
     def _look_whether_sent(self) -> None:
-        if not self._aborted and self.get_write_buffer_size() > 0:
+        if not self._over and self.get_write_buffer_size() > 0:
             self._later(SENT_LOOKS_EVERY, self._look_whether_sent)
             return
         told, self._told = self._told, []
         for callback in told:
             callback()
+
+
+class Failed(AbstractIOReference):
+    """A connection that failed at once, which is told in the next turn of the loop."""
+
+    def __init__(self, services: SelectorIOServicesAdapter, tell: Callable[[], None]) -> None:
+        self._timer = services.call_later(0, tell)
+
+    def cancel(self) -> bool:
+        """Do not tell."""
+        self._timer.cancel()
+        return True
 
 
 class BatchingServices(SelectorIOServicesAdapter):
@@ -96,19 +113,34 @@ class BatchingServices(SelectorIOServicesAdapter):
         ssl_context: SSLContext | None = None,
         server_hostname: str | None = None,
     ) -> AbstractIOReference:
-        """As pika's own; the protocol is given a transport that batches."""
+        """As pika's own; the protocol is given a transport that batches.
+
+        A socket that was reset before pika looks at it is a failure for `on_done`: pika raises
+        then, out of the loop, and the process would end.
+        """
 
         def batching() -> AbstractStreamProtocol:
             protocol = protocol_factory()
-            made = protocol.connection_made
+            made, lost = protocol.connection_made, protocol.connection_lost
+            own: list[BatchingTransport] = []
 
             def connection_made(transport: AbstractStreamTransport) -> None:
                 self.transport = BatchingTransport(transport, self.call_later)
+                own.append(self.transport)
                 made(self.transport)
 
+            def connection_lost(error: BaseException | None) -> None:
+                for transport in own:
+                    transport.over()
+                lost(error)
+
             protocol.connection_made = connection_made  # type: ignore[method-assign]
+            protocol.connection_lost = connection_lost  # type: ignore[method-assign]
             return protocol
 
-        return super().create_streaming_connection(
-            batching, sock, on_done, ssl_context, server_hostname
-        )
+        try:
+            return super().create_streaming_connection(
+                batching, sock, on_done, ssl_context, server_hostname
+            )
+        except (OSError, ValueError) as error:
+            return Failed(self, partial(on_done, error))

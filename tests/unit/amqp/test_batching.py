@@ -1,0 +1,137 @@
+"""One write a turn, and word of when it has left the process, on pika's loop and real sockets."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from pika.adapters.select_connection import IOLoop
+
+from worker.amqp.batching import BatchingServices, BatchingTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pika.adapters.utils.nbio_interface import AbstractStreamTransport
+
+LARGE = b"x" * 20_000_000
+"""More than any socket's buffers take."""
+
+
+class Protocol:
+    """What pika's connection is to the transport: it remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.transport: BatchingTransport | None = None
+        self.lost = False
+
+    def connection_made(self, transport: AbstractStreamTransport) -> None:
+        assert isinstance(transport, BatchingTransport)
+        self.transport = transport
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        del error
+        self.lost = True
+
+    def eof_received(self) -> bool:
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        del data
+
+
+@pytest.fixture
+def loop() -> Iterator[IOLoop]:
+    turning = IOLoop()
+    yield turning
+    turning.close()
+
+
+def turn(loop: IOLoop, until: Callable[[], object]) -> None:
+    """Run the loop until the condition holds; two seconds are a failure."""
+
+    def look() -> None:
+        if until():
+            loop.stop()
+        else:
+            loop.call_later(0.005, look)
+
+    late = loop.call_later(2, loop.stop)
+    look()
+    loop.start()
+    loop.remove_timeout(late)
+    assert until()
+
+
+def connected(loop: IOLoop) -> tuple[BatchingServices, Protocol, socket.socket]:
+    """Services with one connection, its protocol, and the peer's end."""
+    ours, peers = socket.socketpair()
+    ours.setblocking(False)
+    services, protocol = BatchingServices(loop), Protocol()  # type: ignore[arg-type]
+    done: list[object] = []
+    services.create_streaming_connection(lambda: protocol, ours, done.append)  # type: ignore[arg-type, return-value]
+    turn(loop, lambda: done and protocol.transport is not None)
+    return services, protocol, peers
+
+
+def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: IOLoop) -> None:
+    services, protocol, peers = connected(loop)
+    assert protocol.transport is not None
+    sent: list[bool] = []
+    for piece in (b"one ", b"two ", b"three"):
+        protocol.transport.write(piece)
+    services.when_sent(lambda: sent.append(True))
+    turn(loop, lambda: sent)
+    peers.settimeout(1)
+    assert peers.recv(100) == b"one two three"
+    protocol.transport.abort()
+    turn(loop, lambda: protocol.lost)
+    peers.close()
+
+
+def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: IOLoop) -> None:
+    services, protocol, peers = connected(loop)
+    assert protocol.transport is not None
+    sent: list[bool] = []
+    protocol.transport.write(LARGE)
+    services.when_sent(lambda: sent.append(True))
+    some_turns = iter(range(20))
+    turn(loop, lambda: next(some_turns, None) is None)
+    assert not sent, "most of it is here still"
+    peers.setblocking(False)
+
+    def drained() -> bool:
+        try:
+            while peers.recv(1 << 20):
+                pass
+        except BlockingIOError:
+            pass
+        return bool(sent)
+
+    turn(loop, drained)
+    protocol.transport.abort()
+    turn(loop, lambda: protocol.lost)
+    peers.close()
+
+
+def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: IOLoop) -> None:
+    services, protocol, peers = connected(loop)
+    assert protocol.transport is not None
+    sent: list[bool] = []
+    protocol.transport.write(LARGE)
+    services.when_sent(lambda: sent.append(True))
+    peers.close()
+    turn(loop, lambda: sent)
+    assert protocol.lost
+
+
+def test_a_socket_that_is_no_longer_connected_is_a_failure_told_and_none_raised(
+    loop: IOLoop,
+) -> None:
+    services = BatchingServices(loop)  # type: ignore[arg-type]
+    told: list[object] = []
+    with socket.socket() as unconnected:
+        services.create_streaming_connection(Protocol, unconnected, told.append)  # type: ignore[arg-type]
+        turn(loop, lambda: told)
+    assert isinstance(told[0], (OSError, ValueError))
