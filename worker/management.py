@@ -47,6 +47,7 @@ class Management:
         if parts.username is not None:
             user = unquote(parts.username), unquote(parts.password or "")
         self._session.auth = user
+        self.user = user[0] if user else ""
         self.virtual_host = virtual_host
 
     def __enter__(self) -> Self:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+
+from tests.unit.cli.called import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +20,9 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
 @contextmanager
 def demo(environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """`make demo`, less the installation."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("TASKEDIT_")}
     with subprocess.Popen(
         [sys.executable, "-m", "ops.demo"],
-        env=mine | environ,
+        env=surroundings(environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

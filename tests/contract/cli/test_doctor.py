@@ -229,3 +229,16 @@ def test_a_clock_that_is_wrong_is_noted(healthy: Environ, api: type[_Api]) -> No
     code, checks = examined(healthy)
     assert (code, checks["clock"]["health"]) == (0, "note")
     assert "ahead of the API's Date" in checks["clock"]["says"]
+
+
+@pytest.mark.usefixtures("topology")
+def test_a_management_api_that_cannot_be_asked_is_noted_and_done_without(
+    healthy: Environ, broker: Node, port: int
+) -> None:
+    right = broker.management_url
+    for url in (f"http://127.0.0.1:{port}", right.replace("guest:guest", "guest:a-secret")):
+        result = taskedit("doctor", environ=healthy | {"TASKEDIT_MANAGEMENT_URL": url})
+        assert result.exit_code == 0
+        assert "note        management: " in result.stdout
+        assert "unverified  topology: " in result.stdout
+        assert "a-secret" not in result.output

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 from schemas import read_event
 from tests.contract.cli.stand_in import stand_in
-from tests.unit.cli.called import a_line, taskedit
+from tests.unit.cli.called import a_line, surroundings, taskedit
 from worker.amqp.wire import WireProperties
 
 if TYPE_CHECKING:
@@ -216,7 +215,7 @@ def test_ctrl_c_says_what_was_sent_and_what_was_not(
     file.write_text("".join(a_line(jobId=job) for job in range(1, 1001)))
     with subprocess.Popen(
         [sys.executable, "-m", "worker", "publish", str(file), "--rate", "50/s"],
-        env=os.environ | environ,
+        env=surroundings(environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -247,7 +246,7 @@ def test_a_broker_that_dies_in_the_middle_ends_it_with_69(
     channel.queue_bind("lane", "task-edit")
     with subprocess.Popen(
         [sys.executable, "-m", "worker", "publish", str(file), "--rate", "50/s"],
-        env=os.environ | environ,
+        env=surroundings(environ),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

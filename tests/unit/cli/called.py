@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
@@ -15,12 +16,22 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 
+OURS = "TASKEDIT_"
+
+
+def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process: this one's, with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return kept | dict(environ)
+
+
 def taskedit(
     *arguments: object, stdin: str | bytes = b"", environ: Mapping[str, str] | None = None
 ) -> Result:
     """The result of a command; a bug in it is raised here."""
     called = [str(argument) for argument in arguments]
-    runner = CliRunner(env=dict(environ or {}))
+    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith(OURS)}
+    runner = CliRunner(env={**others, **(environ or {})})
     return runner.invoke(root, called, input=stdin, catch_exceptions=False, prog_name="taskedit")
 
 
