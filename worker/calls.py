@@ -79,7 +79,13 @@ class Callers:
             return
         try:
             timestamp = int(time() + task.clock_offset)
-            task.reply = self.caller.call(task.waiting.edit.request, timestamp)
+            task.reply = self._called(task.waiting, timestamp)
         except Exception as bug:  # noqa: BLE001 (the one broad except: see design, "Verdict")
             task.bug = bug
         task.seconds = monotonic() - begun
+
+    def _called(self, waiting: Waiting, timestamp: int) -> Reply:
+        call, request, trace = self.caller.call, waiting.edit.request, waiting.trace
+        if trace is None:
+            return call(request, timestamp)
+        return trace.call(lambda parent: call(request, timestamp, traceparent=parent))

@@ -144,6 +144,7 @@ class Lane:
             return
         self._number += 1
         waiting = Waiting(delivery, source, read, self._number, self._shared.loop.now())
+        waiting.trace = self._shared.trace(delivery, self.account.name)
         past = self._past.pop(_key(waiting), None) if self._past else None
         if past is not None:
             waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
@@ -204,7 +205,8 @@ class Lane:
         def closed() -> None:
             self._closed(waiting)
 
-        if self._outcomes.repeat(waiting.delivery, waiting.source, head, done=closed):
+        repeat = self._outcomes.repeat
+        if repeat(waiting.delivery, waiting.source, head, done=closed, trace=waiting.trace):
             self.unconfirmed += 1
             return True
         if known.is_poison:
@@ -283,6 +285,7 @@ class Lane:
             verdict,
             attempts=attempts,
             done=lambda: self._closed(waiting),
+            trace=waiting.trace,
         )
 
     def _closed(self, waiting: Waiting) -> None:

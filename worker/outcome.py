@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery, Publication, Source
     from worker.core.identity import Identity
+    from worker.core.traced import Trace
     from worker.settler import Closing
     from worker.shared import Shared
     from worker.tally import Tally
@@ -43,15 +44,17 @@ class Outcomes:
         *,
         attempts: int,
         done: Callable[[], None],
+        trace: Trace | None = None,
     ) -> None:
         """Settle by a final verdict, unless this very message was settled before."""
-        if self.repeat(delivery, source, head, done=done):
+        trace = trace or self._shared.trace(delivery, head.account)
+        if self.repeat(delivery, source, head, done=done, trace=trace):
             return
         if head.identity is not None and isinstance(verdict, Rejected):
             waiting = self._closing.get(head.identity)
             if waiting is not None:
                 again = partial(self.settle, delivery, source, head, verdict)
-                waiting.append(partial(again, attempts=attempts, done=done))
+                waiting.append(partial(again, attempts=attempts, done=done, trace=trace))
                 return
             self._closing[head.identity] = []
         settlement = settle(
@@ -62,11 +65,12 @@ class Outcomes:
             now=datetime.now(UTC),
             chance_id=_random_id,
             by=self._shared.signed,
+            trace=None if trace is None else trace.publish(),
         )
 
         def closed(closing: Closing) -> None:
             if closing.out:
-                self._tell(closing, head, verdict, attempts)
+                self._tell(closing, head, verdict, attempts, trace)
             done()
             for settle_repeat in self._closing.pop(head.identity, ()) if head.identity else ():
                 settle_repeat()
@@ -74,7 +78,13 @@ class Outcomes:
         self._shared.settler.carry_out(settlement, delivery, source, closed)
 
     def repeat(
-        self, delivery: Delivery, source: Source, head: Letterhead, *, done: Callable[[], None]
+        self,
+        delivery: Delivery,
+        source: Source,
+        head: Letterhead,
+        *,
+        done: Callable[[], None],
+        trace: Trace | None = None,
     ) -> bool:
         """Settle a repeat by its event of before; False if this message is none."""
         if head.identity is None:
@@ -86,14 +96,19 @@ class Outcomes:
 
         def closed(closing: Closing) -> None:
             if closing.out:
-                self._line(closing, head, outcome="repeated")
+                self._line(closing, head, trace, outcome="repeated")
             done()
 
         self._shared.settler.carry_out(settle_again(delivery, event), delivery, source, closed)
         return True
 
     def _tell(
-        self, closing: Closing, head: Letterhead, verdict: Applied | Rejected, attempts: int
+        self,
+        closing: Closing,
+        head: Letterhead,
+        verdict: Applied | Rejected,
+        attempts: int,
+        trace: Trace | None,
     ) -> None:
         self._remember(head, closing.settlement.event)
         now = datetime.now(UTC)
@@ -110,7 +125,7 @@ class Outcomes:
         extra: dict[str, object] = {"attempts": attempts, "seconds": round(seconds, 3)}
         if isinstance(verdict, Rejected):
             extra |= {"reason": reason, "detail": verdict.detail}
-        self._line(closing, head, outcome=outcome, api_status=verdict.status, **extra)
+        self._line(closing, head, trace, outcome=outcome, api_status=verdict.status, **extra)
 
     def _remember(self, head: Letterhead, event: Publication) -> None:
         if head.identity is None:
@@ -120,8 +135,13 @@ class Outcomes:
         self._tally.conflicts += memory.conflicts(head.identity)
 
     @staticmethod
-    def _line(closing: Closing, head: Letterhead, **facts: object) -> None:
+    def _line(
+        closing: Closing, head: Letterhead, trace: Trace | None, *, outcome: str, **facts: object
+    ) -> None:
         """The canonical log line: one an edit, ids and outcome, never its content."""
+        if trace is not None:
+            trace.end(outcome, str(facts.get("reason", "")))
+            facts["trace_id"] = trace.trace_id
         log.info(
             "edit",
             account=head.account,
@@ -131,6 +151,7 @@ class Outcomes:
             correlation_id=head.correlation_id,
             event_id=closing.settlement.event.properties.message_id,
             redelivered=closing.delivery.redelivered,
+            outcome=outcome,
             **facts,
         )
 

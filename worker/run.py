@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.calls import Caller
+    from worker.core.traced import Tracing
+    from worker.tracing import Spans
 
 log = structlog.get_logger()
 
+DISTRIBUTION = "task-edit-worker"
 DONE, FAILED, BAD_SETTINGS = 0, 1, 78
 LOOK_EVERY = 0.5
 
@@ -40,9 +43,14 @@ def client_of(account: Account) -> Caller:
 class Process:
     """One worker, its I/O thread, and the main thread that watches over it."""
 
-    def __init__(self, settings: Settings, caller: Callable[[Account], Caller]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        caller: Callable[[Account], Caller],
+        tracing: Tracing | None = None,
+    ) -> None:
         """Build the worker. Raises `OSError` when the state folder cannot be used."""
-        self.worker = Worker(settings, version("task-edit-worker"), caller)
+        self.worker = Worker(settings, version(DISTRIBUTION), caller, tracing)
         self.failed = False
         self.hurried = False
         self._verbose = False
@@ -134,8 +142,9 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
     """Serve until a signal ends it; the process's exit code. Logging is set up by the caller."""
     for warning in settings.warnings:
         log.warning("setting", warning=warning)
+    spans = _spans(settings)
     try:
-        process = Process(settings, caller)
+        process = Process(settings, caller, spans)
     except OSError as error:
         log.critical("state_folder_unusable", folder=str(settings.state_dir), why=str(error))
         return BAD_SETTINGS
@@ -151,6 +160,21 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
             return process.wait(Herald(process.worker, notifier).look)
         finally:
             server.close()
+            if spans is not None:
+                spans.close()
+
+
+def _spans(settings: Settings) -> Spans | None:
+    """Tracing, where it is asked for and installed."""
+    if not settings.tracing:
+        return None
+    try:
+        from worker.tracing import exporting  # noqa: PLC0415 (what it imports is an extra)
+    except ImportError as missing:
+        mend = f"pip install '{DISTRIBUTION}[tracing]'"
+        log.warning("tracing_unavailable", why=str(missing), mend=mend)
+        return None
+    return exporting(version(DISTRIBUTION))
 
 
 def _probes(worker: Worker) -> Probes:

@@ -10,7 +10,9 @@ from worker.core.memory import Memory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.core.delivery import Delivery
     from worker.core.settle import Signed
+    from worker.core.traced import Trace, Tracing
     from worker.loop import Loop
     from worker.settler import Settler
     from worker.suspects import Suspects
@@ -65,6 +67,11 @@ class Shared:
     publisher_open: Callable[[], bool]
     memory: Memory = field(default_factory=Memory)
     solo: Solo = field(default_factory=Solo)
+    tracing: Tracing | None = None
+
+    def trace(self, delivery: Delivery, account: str | None) -> Trace | None:
+        """The trace of a message that is being processed; None while tracing is off."""
+        return None if self.tracing is None else self.tracing.begin(delivery, account)
 
     def may_start(self) -> bool:
         """Whether calls may start, as far as RabbitMQ is concerned."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.amqp.topology import Object
     from worker.calls import Caller
+    from worker.core.traced import Tracing
     from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -47,7 +48,11 @@ class Worker:
     """Serves every account's lane until told to drain. All of it lives on the loop's thread."""
 
     def __init__(
-        self, settings: Settings, version: str, caller: Callable[[Account], Caller]
+        self,
+        settings: Settings,
+        version: str,
+        caller: Callable[[Account], Caller],
+        tracing: Tracing | None = None,
     ) -> None:
         """Build everything; nothing is connected before `start`.
 
@@ -89,6 +94,7 @@ class Worker:
             Signed(self.names, version),
             self.lease.holds,
             self._may_publish,
+            tracing=tracing,
         )
         self.recall = Recall(self.shared.memory, self.loop.now)
         self.journal = Journal(self.loop, self.publisher, self.names.journal, self.recall.hear)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def stoppable(start: Callable[[Process], None]) -> Callable[[Process], None]:
+def stoppable(start: Callable[..., None]) -> Callable[..., None]:
     """`Process.start` that also listens for SIGUSR2."""
 
     def started(self: Process) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from worker.core.decode import Edit
     from worker.core.delivery import Delivery, Source
+    from worker.core.traced import Trace
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +35,8 @@ class Waiting:
     clock_corrected: bool = False
     alone: bool = False
     """Suspected of ending the process: called while nothing else is."""
+    trace: Trace | None = None
+    """None while tracing is off."""
 
 
 @dataclass(slots=True)

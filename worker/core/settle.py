@@ -13,7 +13,7 @@ from worker.core.identity import redrives
 from worker.core.verdict import Applied, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from schemas import Outcome
@@ -49,7 +49,7 @@ class Signed:
     version: str
 
 
-def settle(
+def settle(  # noqa: PLR0913 (all that an event tells of)
     delivery: Delivery,
     head: Letterhead,
     verdict: Applied | Rejected,
@@ -58,11 +58,13 @@ def settle(
     now: datetime,
     chance_id: Callable[[], str],
     by: Signed,
+    trace: Mapping[str, str] | None = None,
 ) -> Settlement:
     """The settlement of a delivery by its final verdict.
 
     `attempts`: calls that counted. `now`: aware, UTC. `chance_id` gives the event's id
-    when the message has none of its own to derive it from.
+    when the message has none of its own to derive it from. `trace`: headers by which subscribers
+    follow the edit; the message's own without them.
     """
     outcome: Outcome = "applied" if isinstance(verdict, Applied) else "rejected"
     event_id = head.identity.event_id(outcome) if head.identity else chance_id()
@@ -77,7 +79,7 @@ def settle(
             correlation_id=_short(head.correlation_id or head.message_id),
             timestamp=int(now.timestamp()),
             type=_event_type(outcome),
-            headers=_trace(delivery),
+            headers=_trace(delivery) if trace is None else Headers.of(trace),
         ),
     )
     letter = None

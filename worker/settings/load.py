@@ -90,6 +90,7 @@ def load(
         log_format=source.read("log_format", texts.choice(_FORMATS), "auto"),
         no_color=bool(environ.get("NO_COLOR")),
         supervision=_supervision(environ),
+        tracing=_tracing(environ),
         warnings=(*_misspelt(source), *findings.warnings),
     )
     return tuple(findings.problems) or settings
@@ -138,6 +139,18 @@ def _supervision(environ: Mapping[str, str]) -> Supervision:
     ours = usec.isdecimal() and int(usec) > 0 and pid in {"", str(os.getpid())}
     watchdog = timedelta(microseconds=int(usec)) if ours else None
     return Supervision(environ.get("NOTIFY_SOCKET") or None, watchdog)
+
+
+def _tracing(environ: Mapping[str, str]) -> bool:
+    """OpenTelemetry's own variables, which its SDK reads in full.
+
+    Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    places = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return exporter == "otlp" or (exporter == "" and any(environ.get(place) for place in places))
 
 
 def _misspelt(source: Source) -> list[str]:

@@ -66,5 +66,7 @@ class Settings:
     log_format: LogFormat
     no_color: bool
     supervision: Supervision
+    tracing: bool = False
+    """Whether the environment names a place for OpenTelemetry's traces."""
     warnings: tuple[str, ...] = ()
     """What is allowed and probably not meant, a sentence each."""
