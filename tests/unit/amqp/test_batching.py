@@ -121,6 +121,8 @@ def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: 
     sent: list[bool] = []
     protocol.transport.write(LARGE)
     services.when_sent(lambda: sent.append(True))
+    some_turns = iter(range(20))
+    turn(loop, lambda: next(some_turns, None) is None)
     peers.close()
     turn(loop, lambda: sent)
     assert protocol.lost
