@@ -4,8 +4,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from tests.unit.cli.called import taskedit
+from worker.cli import root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,3 +75,11 @@ def test_secrets_are_not_told(away: dict[str, str]) -> None:
     result = taskedit("doctor", environ=away)
     assert "a-secret" not in result.output
     assert "another-secret" not in result.output
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
+def test_no_color_is_honoured_on_a_terminal_too(no_color: str, *, colored: bool) -> None:
+    runner = CliRunner(env={"TASKEDIT_RATE": "fast", "NO_COLOR": no_color})
+    result = runner.invoke(root, ["doctor"], color=True)
+    assert result.exit_code == 78
+    assert ("\x1b[" in result.stdout) is colored
