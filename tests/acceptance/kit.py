@@ -106,7 +106,8 @@ class WorkerProcess:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The log's lines with that event name."""
-        found = (json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{")
+        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be half written
+        found = (json.loads(line) for line in whole.split("\n") if line[:1] == "{")
         return [line for line in found if line["event"] == event]
 
     def signal(self, number: signal.Signals) -> None:
@@ -155,9 +156,7 @@ def publish(
                 exchange,
                 key,
                 json.dumps(fields).encode(),
-                pika.BasicProperties(
-                    message_id=f"{ids}-{number}", delivery_mode=2, **properties
-                ),
+                pika.BasicProperties(message_id=f"{ids}-{number}", delivery_mode=2, **properties),
             )
     return [f"{ids}-{number}" for number in range(len(edits))]
 

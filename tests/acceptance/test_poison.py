@@ -1,4 +1,4 @@
-"""An edit that ends the process is found among its neighbours, and deploys are not blamed on any."""
+"""An edit that ends the process is found among its neighbours; deploys are blamed on none."""
 
 from __future__ import annotations
 
