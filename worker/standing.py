@@ -71,16 +71,15 @@ class Standing:
         if isinstance(reply, Answered):
             self._compare_clocks(waiting, reply)
         if finding.forgiven:
-            self._forgive(waiting)
+            self._forgive(waiting, used_up=unanswered and isinstance(verdict, Rejected))
         elif finding.health.answers != self.health.answers:
             self._streak.clear()
         self._adopt(finding.health, now)
-        counted = isinstance(finding.verdict, Retry) and finding.verdict.counted
-        if counted:
+        if isinstance(finding.verdict, Retry) and finding.verdict.counted:
             waiting.attempts += 1
             self._streak.append(waiting)
-        if unanswered and (counted or (finding.forgiven and isinstance(verdict, Rejected))):
-            _mark(waiting, finding.health.answers)
+            if unanswered:
+                _mark(waiting, finding.health.answers)
         return finding.verdict
 
     def adopt(self, account: Account, now: float) -> None:
@@ -93,7 +92,7 @@ class Standing:
         """The edits of the last failures are ours no more."""
         self._streak.clear()
 
-    def _forgive(self, last: Waiting) -> None:
+    def _forgive(self, last: Waiting, *, used_up: bool) -> None:
         """The API was in trouble, so the last failures were no attempts of these edits.
 
         Where several failed, none is to blame; one that failed all alone may be.
@@ -103,6 +102,8 @@ class Standing:
             waiting.attempts = max(0, waiting.attempts - 1)
             if several:
                 waiting.failed_at_answers = None
+        if used_up and not several:
+            _mark(last, self.health.answers)
         self._streak.clear()
 
     def _compare_clocks(self, waiting: Waiting, reply: Answered) -> None:

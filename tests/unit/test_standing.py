@@ -122,13 +122,13 @@ def test_no_edit_is_used_up_by_an_outage_however_few_there_are(attempts: int, jo
     assert state(lane) is State.RUNNING
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 5])
-def test_a_full_lane_outlives_an_api_that_comes_and_goes(attempts: int) -> None:
-    lane, held = standing(attempts), edits(50)
+@pytest.mark.parametrize(("attempts", "jobs"), [(1, 50), (2, 50), (5, 50), (2, 2), (5, 2), (5, 3)])
+def test_a_lane_outlives_an_api_that_comes_and_goes(attempts: int, jobs: int) -> None:
+    lane, held = standing(attempts), edits(jobs)
     verdicts: list[Verdict] = []
 
     for _ in range(20):
-        verdicts += [call(lane, edit, NOTHING) for edit in held]  # an outage, all of them probed
+        verdicts += [call(lane, held[turn % jobs], NOTHING) for turn in range(50)]
         good = waiting(job=99)
         assert isinstance(call(lane, good, GOOD), Applied)
         assert lane.health.state is State.RUNNING

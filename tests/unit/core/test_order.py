@@ -65,6 +65,16 @@ def test_a_probe_is_the_oldest_edit_of_a_job_not_probed_yet_due_or_not() -> None
     assert second.due == 0.0
 
 
+def test_a_probe_that_is_put_back_is_not_taken_before_it_is_due() -> None:
+    line, (first,) = window(1)
+    line.take_probe(frozenset())
+    line.put_back(first, 5.0)
+
+    assert line.take(4.9) is None
+    assert line.next_due() == 5.0
+    assert line.take(5.0) is first
+
+
 def test_after_a_clear_a_job_under_way_is_busy_until_its_call_is_over() -> None:
     line, (first,) = window(1)
     line.take(0.0)
@@ -134,7 +144,7 @@ class Windows(RuleBasedStateMachine):
         if found is not None:
             self.taken.append(found)
 
-    @rule(probed=st.frozensets(st.integers(1, 3)))
+    @rule(probed=st.frozensets(st.integers(1, 3), max_size=1))
     def take_probe(self, probed: frozenset[int]) -> None:
         fit = [edit for edit in self.may_go() if edit.edit.job not in probed]
         expected = min(fit, key=lambda edit: edit.number, default=None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.builders import account
+from tests.unit.builders import account, properties
+from tests.unit.schemas.builders import body, edit
 from tests.unit.world import GOOD, World
 from worker.core.reply import Answered, Unanswered
 from worker.suspects import Record
@@ -59,6 +60,23 @@ def test_a_suspect_behind_older_edits_gets_its_turn() -> None:
     world.finish(within=60.0)
 
     assert len(world.api.calls) == 4
+
+
+def test_others_make_room_for_a_suspect_also_those_of_another_lane() -> None:
+    world = World()
+    world.api.latency = lambda: 1.0
+    other, others = world.another_lane(account("other", rate="100/s"))
+    world.suspects.notes["m-1"] = SUSPECT
+    busy = [(body(edit(jobId=job)), properties(message_id=f"o-{job}")) for job in range(1, 200)]
+    for content, own in busy:
+        others.publish(content, own)
+    world.run(2.0)
+
+    world.publish(1)
+    world.run(3.0)
+
+    assert other.tally.calls["0"] < 100
+    assert world.lane.tally.calls["0"] == 1
 
 
 def test_several_suspects_run_one_after_the_other() -> None:

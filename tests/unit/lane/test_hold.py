@@ -183,6 +183,21 @@ def test_a_call_whose_turn_comes_when_the_lease_has_run_out_is_not_made_and_not_
     assert next(answers, None) is None
 
 
+def test_no_call_starts_for_a_consumer_that_rabbitmq_has_cancelled() -> None:
+    """Its channel is being closed, and another replica may have the window already."""
+    world = World(account(rate="1000/s", concurrency=1), script=None)
+    world.publish(1)
+    world.publish(2)
+    world.run(1.0)
+    assert world.queue.channel
+
+    world.queue.channel.alive = False
+    world.api.answer(world.api.under_way[0], GOOD)
+    world.run(5.0)
+
+    assert len(world.api.calls) == 1
+
+
 def idle(world: World) -> float:
     return world.loop.now() - world.lane.idle_since
 
