@@ -32,7 +32,6 @@ ACK_EVERY = 1000
 QUIET = 2.0
 """Seconds without an event that mean the end, for whom may not publish a marker."""
 OFFSET = "x-stream-offset"
-NOT_FOUND = 404
 REFUSED = 403
 
 
@@ -66,61 +65,57 @@ class Reading:
         self._hear = hear
         self._ended = ended
         self._is_over = False
-        self._marker = ""
+        self._marker = str(uuid4())
         self._heard_at = 0.0
         self._unacked = 0
 
     def read(self, offset: Offset) -> None:
         """Tell all from `offset` up to now, then end."""
-        marker = str(uuid4())
-
-        def opened(channel: Channel) -> None:
-            channel.add_on_close_callback(self._no_marker(offset))
-            channel.confirm_delivery(marked)
-            properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
-            channel.add_on_return_callback(lambda *_: self._absent())
-            channel.basic_publish("", self._queue, b"", WireProperties(properties), mandatory=True)
-
-        def marked(_: object) -> None:
-            if not self._is_over:
-                self._marker = marker
-                self._begin(offset)
-
-        self._connection.channel(on_open_callback=opened)
+        self._begin(offset, self._mark)
 
     def follow(self, offset: Offset) -> None:
         """Tell all from `offset` on, without end."""
-        self._begin(offset)
+        self._begin(offset, lambda _: None)
 
     def stop(self) -> None:
         """End now."""
         self._finish(End.DONE)
 
-    def _no_marker(self, offset: Offset) -> Callable[[Channel, Exception], None]:
+    def _begin(self, offset: Offset, begun: Callable[[object], None]) -> None:
+        """Consume; RabbitMQ refuses an offset for what is no stream."""
+
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(self._closed)
+            channel.basic_qos(prefetch_count=UNACKED_AT_MOST)
+            channel.basic_consume(
+                self._queue, self._received, arguments={OFFSET: offset}, callback=begun
+            )
+
+        if self._connection.is_open:
+            self._connection.channel(on_open_callback=opened)
+
+    def _mark(self, _: object) -> None:
+        """Publish the marker that ends the reading."""
+
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(self._unmarked)
+            properties = Properties(delivery_mode=PERSISTENT, message_id=self._marker, type=MARKER)
+            channel.basic_publish("", self._queue, b"", WireProperties(properties))
+
+        if self._connection.is_open:
+            self._connection.channel(on_open_callback=opened)
+
+    def _unmarked(self, _: object, error: Exception) -> None:
         """Without the permission to publish, the end is where nothing comes for a while."""
-
-        def closed(_: Channel, error: Exception) -> None:
-            if self._connection.is_open and getattr(error, "reply_code", None) == REFUSED:
-                self._heard_at = self._loop.now()
-                self._begin(offset)
-                self._watch()
-
-        return closed
+        if self._connection.is_open and getattr(error, "reply_code", None) == REFUSED:
+            self._heard_at = self._loop.now()
+            self._watch()
 
     def _watch(self) -> None:
         if self._loop.now() - self._heard_at >= QUIET:
             self._finish(End.DONE)
         elif not self._is_over:
             self._loop.call_later(QUIET / 4, self._watch)
-
-    def _begin(self, offset: Offset) -> None:
-        def opened(channel: Channel) -> None:
-            channel.add_on_close_callback(self._closed)
-            channel.basic_qos(prefetch_count=UNACKED_AT_MOST)
-            channel.basic_consume(self._queue, self._received, arguments={OFFSET: offset})
-
-        if self._connection.is_open and not self._is_over:
-            self._connection.channel(on_open_callback=opened)
 
     def _received(
         self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
@@ -144,17 +139,17 @@ class Reading:
             self._unacked = 0
             channel.basic_ack(method.delivery_tag or 0, multiple=True)
 
-    def _absent(self) -> None:
-        self._finish(End.NO_STREAM, f"there is no queue {self._queue}")
-
     def _closed(self, _: Channel, error: Exception) -> None:
         if not self._connection.is_open:
             return  # whoever holds the connection tells of that
-        if getattr(error, "reply_code", None) == NOT_FOUND:
-            self._absent()
-        else:
-            why = getattr(error, "reply_text", None) or error
-            self._finish(End.FAILED, f"RabbitMQ says: {why}")
+        match getattr(error, "reply_code", None):
+            case 404:
+                self._finish(End.NO_STREAM, f"there is no queue {self._queue}")
+            case 406:
+                self._finish(End.NO_STREAM, f"{self._queue} is no stream")
+            case _:
+                why = getattr(error, "reply_text", None) or error
+                self._finish(End.FAILED, f"RabbitMQ says: {why}")
 
     def _finish(self, end: End, why: str = "") -> None:
         if not self._is_over:

@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "validate": "Check edits in files, without sending them.",
     "publish": "Publish edits, and say what became of them.",
     "doctor": "Whether the worker can run, and what to do if not.",
+    "watch": "Events as they happen.",
+    "history": "What happened to edits, from the journal.",
     "dead": "What failed, why, and how to put it right.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from worker.amqp.history import Offset
     from worker.visits.broker import Broker
 
-_KINDS = {End.NO_STREAM: Kind.NO_STREAM, End.FAILED: Kind.FAILED}
-
 
 def read_journal(
     broker: Broker, offset: Offset, hear: Callable[[str | None, bytes], bool | None]
@@ -31,12 +29,15 @@ def read_journal(
 class Follower:
     """Tells every event as it is published, over as many connections as it takes."""
 
-    def __init__(self, broker: Broker, hear: Callable[[str | None, bytes], None]) -> None:
+    def __init__(
+        self, broker: Broker, offset: Offset, hear: Callable[[str | None, bytes], None]
+    ) -> None:
+        """`offset`: where to begin, ``next`` for what is published from now on."""
         self.was_up = False
         """Whether RabbitMQ has been there at all."""
         self._broker = broker
         self._hear = hear
-        self._offset: Offset = "next"
+        self._offset: Offset = offset
 
     def follow(self) -> Trouble | None:
         """Tell all from where it was left until the connection is lost, or Ctrl-C."""
@@ -89,4 +90,10 @@ class _Reader:
             self._reading.stop()
 
     def _ended(self, end: End, why: str) -> None:
-        self._errand.end(Trouble(_KINDS[end], why) if end in _KINDS else None)
+        match end:
+            case End.DONE:
+                self._errand.end()
+            case End.NO_STREAM:
+                self._errand.end(Trouble(Kind.NO_STREAM, f"there is no journal to read: {why}"))
+            case End.FAILED:
+                self._errand.end(Trouble(Kind.FAILED, why))

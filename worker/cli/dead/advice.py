@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from worker.cli.dead.words import moment, plain
 from worker.letters.past import Fresh, Settled, Superseded
+from worker.letters.words import moment, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ import click
 
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
-from worker.cli.dead.words import counted
 from worker.cli.exits import FAILED
 from worker.cli.files import FILES, content
 from worker.cli.troubled import ended, said, settings_and_broker
 from worker.letters.lines import letter_in, line
+from worker.letters.words import counted
 from worker.visits.bring import bring
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import click
 
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
-from worker.cli.dead.words import counted
 from worker.cli.exits import FAILED
 from worker.cli.troubled import ended, settings_and_broker
 from worker.letters.groups import Groups
+from worker.letters.words import counted
 from worker.visits.broker import Trouble
 from worker.visits.discard import discard
 

@@ -10,8 +10,8 @@ import click
 
 from schemas import Malformed, document
 from worker.cli.dead.checked import problems
-from worker.cli.dead.words import plain
 from worker.cli.exits import FAILED
+from worker.letters.words import plain
 
 if TYPE_CHECKING:
     from schemas import Bounds

@@ -9,9 +9,9 @@ import click
 
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
-from worker.cli.dead.words import age, columns, counted, plain, stamp
 from worker.cli.troubled import settings_and_broker
 from worker.letters.groups import Groups
+from worker.letters.words import age, columns, counted, plain, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from schemas import Malformed, Reason, document
 from worker.cli.dead.advice import advice, commands
-from worker.cli.dead.words import age, moment, plain, stamp
 from worker.letters.lines import fields_of
 from worker.letters.past import Fresh, Settled, Superseded
+from worker.letters.words import age, moment, plain, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

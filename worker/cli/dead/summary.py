@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from worker.cli.dead.words import counted, moment, plain, stamp
+from worker.letters.words import counted, moment, plain, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
