@@ -324,6 +324,17 @@ def test_on_an_expired_timestamp_the_clock_is_set_by_the_replys_date() -> None:
     assert lane.health.state is State.RUNNING
 
 
+def test_the_apis_clock_is_watched_and_not_obeyed_before_it_refuses_ours() -> None:
+    tally = Tally()
+    lane = Standing(account(), tally, 0.0)
+    ahead = datetime.fromtimestamp(time() + 100, UTC)
+
+    call(lane, waiting(), replace(GOOD, date=ahead))
+
+    assert tally.clock_skew == pytest.approx(100, abs=30)
+    assert lane.clock_offset == 0.0
+
+
 def test_a_timestamp_that_expires_again_suspends_the_lane() -> None:
     lane, edit = standing(), waiting()
 
