@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from queue import SimpleQueue
-from threading import Thread
-from time import monotonic, time
+from threading import Lock, Thread
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from worker.core.health import Call
     from worker.core.order import Waiting
+    from worker.core.pacing import Departures
     from worker.core.reply import Reply
 
 
@@ -47,33 +48,72 @@ class Callers:
         self, name: str, caller: Caller, may_call: Callable[[], bool], done: Callable[[Task], None]
     ) -> None:
         self.caller = caller
+        self.departures: Departures | None = None
+        """Holds the calls to the account's limit at the very moment they leave."""
+        self._door = Lock()
         self._name = name
         self._may_call = may_call
         self._done = done
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._tasks: deque[Task] = deque()
+        self._idle: list[Lock] = []
+        """A lock for each thread that waits on it, the one that began last at the end."""
+        self._waking = False
+        """One was woken and has not looked for a task yet; it will wake the next if need be."""
         self._threads = 0
+        self._stopped = False
 
     def begin(self, task: Task, in_flight: int) -> None:
         """Have a task called; `in_flight` counts those under way, this one included."""
-        self._tasks.put(task)
-        if self._threads < in_flight:
+        self._tasks.append(task)
+        if len(self._idle) < len(self._tasks) and self._threads < in_flight:
             self._threads += 1
             name = f"call-{self._name}-{self._threads}"
             Thread(target=self._run, name=name, daemon=True).start()
+        elif not self._waking:
+            self._wake()
 
     def stop(self) -> None:
         """End the threads once what was begun is done."""
-        for _ in range(self._threads):
-            self._tasks.put(None)
-        self._threads = 0
+        self._stopped = True
+        while self._idle:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake the thread that fell idle last: its stack and its connection are warm still."""
+        try:
+            bell = self._idle.pop()
+        except IndexError:
+            return  # all are at work, and look for another task before they rest
+        self._waking = True
+        bell.release()
 
     def _run(self) -> None:
-        tasks, done = self._tasks, self._done
-        while (task := tasks.get()) is not None:
+        bell, tasks = Lock(), self._tasks
+        bell.acquire()
+        while True:
+            try:
+                task = tasks.popleft()
+            except IndexError:
+                if self._stopped:
+                    return
+                self._rest(bell)
+                continue
+            if tasks and not self._waking:
+                self._wake()
             self._make(task)
-            done(task)
+            self._done(task)
+
+    def _rest(self, bell: Lock) -> None:
+        """Wait to be woken, unless a task came in just now and nobody else is on the way to it."""
+        self._idle.append(bell)
+        if (self._tasks and not self._waking) or self._stopped:
+            self._wake()
+        bell.acquire()
+        self._waking = False
 
     def _make(self, task: Task) -> None:
+        if self.departures is not None:
+            self._depart(self.departures)
         begun = monotonic()
         if not self._may_call():
             return
@@ -89,3 +129,13 @@ class Callers:
         if trace is None:
             return call(request, timestamp)
         return trace.call(lambda parent: call(request, timestamp, traceparent=parent))
+
+    def _depart(self, departures: Departures) -> None:
+        """Wait, behind whoever waits already, until one more call may leave."""
+        with self._door:
+            now = monotonic()
+            wait = departures.wait(now)
+            if wait > 0:
+                sleep(wait)
+                now += wait
+            departures.leave(now)

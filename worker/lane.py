@@ -15,7 +15,7 @@ from worker.calls import Callers, Task
 from worker.core.decode import Unfit, decode, unread
 from worker.core.health import State
 from worker.core.order import Waiting, Window
-from worker.core.pacing import Pacer
+from worker.core.pacing import Pacer, departures
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.outcome import Outcomes
@@ -91,6 +91,7 @@ class Lane:
         self._outcomes = Outcomes(shared, self.tally)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
         self._callers = callers(account.name, caller, shared.lease_holds, self._replies.put)
+        self._callers.departures = departures(account.rates)
 
     # Deliveries come in
 
@@ -313,6 +314,7 @@ class Lane:
         now = self._shared.loop.now()
         if account.rates != self.account.rates:
             self._pacer = self._pacer.replaced(account.rates, now=now)
+            self._callers.departures = departures(account.rates)
         self.account = account
         self.standing.adopt(account, now)
         self._callers.caller = caller

@@ -11,9 +11,8 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from worker.amqp import wire
 from worker.amqp.address import parameters, shown
-from worker.amqp.link import TROUBLE
+from worker.amqp.link import TROUBLE, reason
 from worker.amqp.topology import Binding, Exchange, Queue
-from worker.amqp.visit import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +73,7 @@ class Inspection:
                 found.blocked_connection_timeout = BLOCKED_AT_MOST
                 return cls(url, BlockingConnection(found))
             except TROUBLE as error:
-                trouble = f"cannot connect to {shown(url)}: {why(error)}"
+                trouble = f"cannot connect to {shown(url)}: {reason(error)}"
         return Unreachable(trouble)
 
     def __enter__(self) -> Self:
@@ -103,7 +102,7 @@ class Inspection:
         except ChannelClosedByBroker as closed:
             return Refusal(closed.reply_code, closed.reply_text)
         except AMQPError as error:
-            raise LostError(f"lost the connection to {self.address}: {why(error)}") from error
+            raise LostError(f"lost the connection to {self.address}: {reason(error)}") from error
         return answer
 
     def declare(self, item: Object, *, passive: bool = False) -> Refusal | None:

@@ -169,7 +169,12 @@ class Link:
 
 
 def reason(error: BaseException) -> str:
-    """One line that says what went wrong, from pika's nested exceptions, without credentials."""
+    """One line that says what went wrong, from pika's nested exceptions, without credentials.
+
+    What pika's "connection workflow" failed for comes as an argument of the failure.
+    """
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
     while getattr(error, "exceptions", None):
         error = error.exceptions[-1]  # type: ignore[attr-defined]
     inner = getattr(error, "exception", None)

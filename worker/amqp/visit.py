@@ -79,13 +79,13 @@ class Visit:
         if self._urls:
             self._loop.post(self.open)
         else:
-            self._lost(f"cannot connect to {shown(url)}: {why(error)}")
+            self._lost(f"cannot connect to {shown(url)}: {reason(error)}")
 
     def _closed(self, url: str, error: BaseException) -> None:
         if self._left is not None:
             self._left()
         else:
-            self._lost(f"lost the connection to {shown(url)}: {why(error)}")
+            self._lost(f"lost the connection to {shown(url)}: {reason(error)}")
 
     def _block(self, _: object, frame: object) -> None:
         method = getattr(frame, "method", None)
@@ -93,13 +93,3 @@ class Visit:
 
     def _unblock(self, _: object, __: object) -> None:
         self.blocked = None
-
-
-def why(error: BaseException) -> str:
-    """One line that says why there is no connection, without credentials.
-
-    What pika's "connection workflow" failed for comes as an argument of the failure.
-    """
-    while error.args and isinstance(error.args[0], BaseException):
-        error = error.args[0]
-    return reason(error)

@@ -126,7 +126,7 @@ def meaning(status: str, words: str | None = None) -> str:
     code = status.removeprefix("http:")
     text = f"the API answered HTTP {code}" if code != status else f"the API answered {status}"
     text += f" ({known})" if known else ""
-    return f"{text}: {words}" if words else text
+    return f"{text}: {words}" if words and words != known else text
 
 
 def _expired(*, clock_corrected: bool) -> Verdict:

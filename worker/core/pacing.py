@@ -19,6 +19,8 @@ MARGIN = 0.015
 """How much slower than the limit: room for what the network adds to the spacing of calls."""
 LATENESS = MARGIN / 3
 """The share of a window by which a late slot may be caught up: the rest stays for the network."""
+FINEST = 1000
+"""Calls a second up to which it makes sense to look when each one leaves."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LIMIT = re.compile(r"([1-9][0-9]{0,5})/([smhd])")
 
@@ -54,6 +56,36 @@ def rates(text: str) -> tuple[Rate, ...]:
         message = f"{text!r} limits the same window twice"
         raise ValueError(message)
     return tuple(sorted(limits, key=lambda limit: limit.seconds))
+
+
+class Departures:
+    """When calls really left, held to the shortest limit: the pacer's slots, and then the world.
+
+    A thread that was kept from the processor makes its call late, and those behind it are on
+    time: together they can be one too many for a window. Whoever is about to call asks here.
+    """
+
+    __slots__ = ("_left", "_seconds")
+
+    def __init__(self, limit: Rate) -> None:
+        self._left: deque[float] = deque(maxlen=limit.calls)
+        self._seconds = limit.seconds * (1 + LATENESS)
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more may leave; 0 when it may now."""
+        if len(self._left) < (self._left.maxlen or 0):
+            return 0.0
+        return max(0.0, self._left[0] + self._seconds - now)
+
+    def leave(self, now: float) -> None:
+        """One leaves now."""
+        self._left.append(now)
+
+
+def departures(limits: tuple[Rate, ...]) -> Departures | None:
+    """For the shortest of the limits; None if its slots are closer than threads can be held to."""
+    shortest = limits[0]
+    return Departures(shortest) if shortest.calls / shortest.seconds <= FINEST else None
 
 
 class Pacer:

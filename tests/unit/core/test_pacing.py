@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.core.pacing import LATENESS, MARGIN, Pacer, Rate, rates
+from worker.core.pacing import LATENESS, MARGIN, Departures, Pacer, Rate, departures, rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -220,3 +220,35 @@ def test_a_limit_is_shown_as_it_is_written(text: str) -> None:
 def test_what_is_no_limit_is_refused_with_a_sentence(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         rates(text)
+
+
+@given(
+    st.sampled_from((Rate(1, 1.0), Rate(7, 1.0), Rate(40, 1.0), Rate(300, 60.0))),
+    st.lists(st.floats(0, 0.3), min_size=1, max_size=120),
+)
+def test_whatever_keeps_threads_waiting_no_window_sees_one_departure_too_many(
+    limit: Rate, pauses: list[float]
+) -> None:
+    gate, now, left = Departures(limit), 0.0, []
+    for pause in pauses:
+        now += pause
+        now += gate.wait(now)
+        gate.leave(now)
+        left.append(now)
+    for at, one in enumerate(left[limit.calls :]):
+        assert one - left[at] > limit.seconds
+
+
+def test_departures_at_the_pacers_own_spacing_never_wait() -> None:
+    limit = Rate(20, 1.0)
+    gate, pacer, now = Departures(limit), Pacer((limit,), now=0.0), 0.0
+    for _ in range(200):
+        now += pacer.wait(now)
+        pacer.take(now)
+        assert gate.wait(now) == 0
+        gate.leave(now)
+
+
+def test_rates_beyond_what_threads_can_be_held_to_have_no_gate() -> None:
+    assert departures(rates("1000/s")) is not None
+    assert departures(rates("1001/s")) is None
