@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import re
 import subprocess
@@ -76,6 +77,7 @@ def test_the_command_starts_a_worker_and_the_health_check_finds_it_alive(
         "TASKEDIT_AMQP_URL": "amqp://127.0.0.1:1/%2F",
         "TASKEDIT_API_KEY": "key",
         "TASKEDIT_API_SECRET": "secret",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
     }
     health = image.last("HEALTHCHECK")
     worker = run_in(installed, [*image.last("ENTRYPOINT"), *image.last("CMD")], **settings)
@@ -85,7 +87,9 @@ def test_the_command_starts_a_worker_and_the_health_check_finds_it_alive(
         said, _ = worker.communicate(timeout=20)
     finally:
         worker.kill()
-    assert '"event":"ended"' in said.replace(" ", "")
+    events = [json.loads(line)["event"] for line in said.splitlines()]
+    assert "tracing_unavailable" in events, "the image is built without the extra"
+    assert events[-1] == "ended"
     assert checked(installed, health, address) != 0, "nobody is there any more"
 
 
