@@ -110,6 +110,14 @@ class Story:
             self.world.publisher.lose(received=True)
         self.world.killed()
 
+    def restart(self, n: int) -> None:
+        """A graceful end: no more calls, what returns is settled, and another process follows."""
+        self.world.lane.drain()
+        self.answer(n)
+        self.confirm(n)
+        self.world.run(0.2)
+        self.kill(n)
+
     def perform(self, name: str, n: int) -> None:
         getattr(self, name)(n)
         self.world.run()
@@ -204,7 +212,16 @@ WHAT_HAPPENS = st.sampled_from(
     + ("answer",) * 5
     + ("confirm",) * 5
     + ("publish",) * 4
-    + ("lose_channel", "cancelled", "lose_publisher", "reopen", "reopen", "lease", "kill")
+    + (
+        "lose_channel",
+        "cancelled",
+        "lose_publisher",
+        "reopen",
+        "reopen",
+        "lease",
+        "kill",
+        "restart",
+    )
 )
 
 
@@ -228,6 +245,7 @@ def test_edits_of_a_job_neither_overlap_nor_overtake_and_each_ends_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @given(story=STORIES)
 @settings(max_examples=2500)
 def test_nor_do_they_in_very_many_stories(story: list[tuple[str, int]]) -> None:
