@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "validate": "Check edits in files, without sending them.",
     "publish": "Publish edits, and say what became of them.",
     "doctor": "Whether the worker can run, and what to do if not.",
+    "apply": "Send edits to the API straight from files.",
     "watch": "Events as they happen.",
     "history": "What happened to edits, from the journal.",
     "dead": "What failed, why, and how to put it right.",

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
+from worker.apply.failure import edit_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,15 @@ class Draft:
 
 
 def drafts(file: str, content: bytes) -> Iterator[Draft]:
-    """The edits in a file's content, in order; none when there is nothing but white space."""
+    """The edits in a file's content, in order; none when there is nothing but white space.
+
+    Of a line that `taskedit apply` wrote into its failures it is the edit in it.
+    """
+    for draft in _cut(file, content):
+        yield replace(draft, body=edit_in(draft.body))
+
+
+def _cut(file: str, content: bytes) -> Iterator[Draft]:
     content = content.removeprefix(_BYTE_ORDER_MARK)
     if not content.strip():
         return

@@ -1,0 +1,151 @@
+"""`taskedit apply`: edits sent to the API straight from files."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from worker import log
+from worker.apply.applying import Applying, Watcher
+from worker.apply.sheet import sheet
+from worker.cli import configured
+from worker.cli.bar import bar
+from worker.cli.drafts import drafts
+from worker.cli.exits import DONE, FAILED
+from worker.cli.files import FILES, content
+from worker.cli.parsed import parsed
+from worker.cli.troubled import said
+from worker.run import client_of
+from worker.settings import texts
+from worker.visits.broker import interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from worker.account import Account
+    from worker.apply.applying import Ended
+    from worker.apply.sheet import Sheet
+
+_PATIENCE: Final = texts.duration(timedelta(0), timedelta(days=7))
+
+
+@click.command(name="apply")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
+@click.option(
+    "--failures",
+    metavar="FILE",
+    default="failures.jsonl",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where edits go that were not applied, each with why; `publish` and `apply` take it.",
+)
+@click.option(
+    "--give-up-after",
+    "patience",
+    metavar="TIME",
+    callback=parsed(_PATIENCE),
+    help="How long an account may be suspended; without it that is waited for.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context, files: tuple[str, ...], failures: Path, patience: timedelta | None
+) -> None:
+    """Send the edits in files to the API, without a broker: in order, paced, and tried again.
+
+    A FILE holds one edit, a JSON list of edits, or JSON Lines; - is standard input. Accounts are
+    the worker's own, chosen by appId. Each event is a line on standard output.
+
+    Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
+    `unsent`. Ends with 0 when every edit was applied.
+    """
+    settings = configured.settings(accounts_wanted=True)
+    log.configure("error", settings.log_format, no_color=settings.no_color)
+    sheets = _sheets(files)
+    if any(len(account.rates) > 1 for account in settings.accounts):
+        _say("only this command's own calls are counted for limits over a longer time")
+    with _fresh(failures) as file:
+        ended = _applied(settings.accounts, sheets, file, patience)
+    _tell(ended, failures)
+    ctx.exit(DONE if ended.applied == len(sheets) else FAILED)
+
+
+def _sheets(files: Sequence[str]) -> list[Sheet]:
+    """Every edit of the files, in order."""
+    found = [draft for file in files for draft in drafts(file, content(file))]
+    for draft in found:
+        if draft.flaw is not None:
+            click.echo(f"{draft.file}:{draft.line}: {draft.flaw}", err=True)
+    return [
+        sheet(number, draft.file, draft.line, draft.body)
+        for number, draft in enumerate(found, start=1)
+    ]
+
+
+def _applied(
+    accounts: Sequence[Account],
+    sheets: Sequence[Sheet],
+    file: IO[bytes],
+    patience: timedelta | None,
+) -> Ended:
+    stops = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="taskedit-") as folder,
+        bar("Settled", len(sheets)) as look,
+    ):
+        seconds = None if patience is None else patience.total_seconds()
+        applying = Applying(
+            accounts,
+            client_of,
+            sheets,
+            (sys.stdout.buffer, file),
+            Watcher(look, _say, seconds),
+            version=version("task-edit-worker"),
+            folder=Path(folder),
+        )
+
+        def stop() -> None:
+            nonlocal stops
+            stops += 1
+            applying.loop.post(applying.stop if stops == 1 else applying.loop.stop)
+
+        with interrupted(stop):
+            return applying.run()
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, gone again if nothing was written to it."""
+    if path.exists() and path.stat().st_size:
+        raise click.UsageError(f"{path} exists and is not empty: name another with --failures.")
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        with file:
+            yield file
+    finally:
+        if not path.stat().st_size:
+            path.unlink()
+
+
+def _tell(ended: Ended, failures: Path) -> None:
+    parts = [f"{ended.applied} applied"]
+    if ended.rejected:
+        parts.append(f"{ended.rejected} rejected")
+    if ended.unsent:
+        unsure = f", of which {ended.unsure} may have been applied" if ended.unsure else ""
+        parts.append(f"{ended.unsent} left over{unsure}")
+    where = f": see {failures}" if ended.rejected or ended.unsent else ""
+    click.echo(f"{'; '.join(parts)}{where}.", err=True)
+
+
+def _say(what: str) -> None:
+    click.echo(said(what), err=True)
