@@ -13,14 +13,13 @@ import requests
 import yaml
 from pika.exceptions import ChannelClosedByBroker
 
+from ops.rabbitmq import chroot
+from ops.rabbitmq.node import Node
 from ops.simulator.control import Simulator
 from tests.acceptance.kit import connected, edit, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ops.rabbitmq.node import Node
-    from tests.conftest import NewNode
 
 BROKER = Path("ops/broker")
 PASSWORD = "demo-password"
@@ -32,13 +31,17 @@ def services() -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def rabbitmq(new_node: NewNode) -> Node:
+@pytest.fixture(scope="module")
+def rabbitmq(broker_root: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node with the settings and definitions that Compose gives it."""
     config = (BROKER / "rabbitmq.conf").read_text()
-    config = config.replace("/etc/rabbitmq", str(BROKER.resolve()))
     config = config.replace("disk_free_limit.absolute = 2GB", "disk_free_limit.absolute = 50MB")
-    return new_node(config=config, plugins=["rabbitmq_management"])
+    folder = tmp_path_factory.mktemp("rabbitmq")
+    shutil.copy(BROKER / "definitions.json", folder)
+    where = folder if broker_root is None else chroot.INNER
+    config = config.replace("/etc/rabbitmq", str(where))
+    with Node(folder, config=config, root=broker_root) as started:
+        yield started
 
 
 @pytest.fixture
@@ -127,3 +130,25 @@ def _publish(url: str, exchange: str, body: bytes) -> None:
     with connected(url) as channel:
         channel.confirm_delivery()
         channel.basic_publish(exchange, "acme-app", body)
+
+
+@pytest.mark.broker
+def test_the_operators_user_may_do_what_operators_do(
+    rabbitmq: Node, worker: str, installed: Path
+) -> None:
+    until(lambda: is_ready(worker))
+    with connected(address(rabbitmq, "publisher")) as channel:
+        channel.basic_publish("task-edit", "acme-app", b"no edit")
+    held = ("list_queues", "--silent", "name", "messages")
+    until(lambda: "task-edit.dead\t1" in rabbitmq.ctl(*held))
+    for command in ("dead list", "dead redrive", "history --since 1h", "dead export"):
+        done = subprocess.run(
+            (installed / "bin" / "taskedit", *command.split()),
+            env={"TASKEDIT_AMQP_URL": address(rabbitmq, "operator")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
