@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pika
 
-from tests.bench.queues import PLAIN_QUORUM, surroundings
+from tests.bench.queues import PLAIN_QUORUM, Message, surroundings
 from worker.amqp.topology import Binding, Queue, lane_arguments
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ KEY, SECRET = "bDqJFiq9", "7bz1lzh9"
 APP = "LILIN888"
 JOBS = 10_000
 """So many that no two edits of a job are in flight together."""
-
-Message = tuple[bytes, pika.BasicProperties]
 
 
 def edit(number: int, *, jobs: int = JOBS, size: int = 0, app: str = APP) -> dict[str, Any]:
@@ -88,6 +86,25 @@ def dramatiq_message(fields: dict[str, Any], message_id: str, queue: str) -> Mes
 
 
 @dataclass(frozen=True, slots=True)
+class Edits:
+    """Messages that are made when they are asked for; there may be a million."""
+
+    form: Callable[[dict[str, Any], str, str], Message]
+    queue: str
+    numbers: range
+    jobs: int
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Message]:
+        for number in self.numbers:
+            fields = edit(number, jobs=self.jobs, size=self.size)
+            yield self.form(fields, f"00000000-0000-4000-8000-{number:012}", self.queue)
+
+
+@dataclass(frozen=True, slots=True)
 class Contestant:
     """A program that applies edits. `{…}` in its command: venv, and concurrency."""
 
@@ -134,12 +151,9 @@ class Contestant:
 
     def messages(
         self, names: Names, count: int, *, start: int = 0, jobs: int = JOBS, size: int = 0
-    ) -> Iterator[Message]:
-        """Edits in its own form, numbered from `start`."""
-        queue = self.queue(names)
-        for number in range(start, start + count):
-            fields = edit(number, jobs=jobs, size=size)
-            yield self.message(fields, f"00000000-0000-4000-8000-{number:012}", queue)
+    ) -> Edits:
+        """Edits in its own form, numbered from `start`; made when they are asked for."""
+        return Edits(self.message, self.queue(names), range(start, start + count), jobs, size)
 
     def arguments(self, bin_folder: Path, concurrency: int) -> list[str]:
         """Its command."""

@@ -21,6 +21,10 @@ BUILD = ROOT / "build" / "bench"
 VENVS = {"ship": ROOT / "build" / "ship-venv", "peers": ROOT / "build" / "bench-venv"}
 
 
+_IN_EARNEST = 60.0
+"""Seconds: the length that is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How much of it: the defaults make a full run of some 25 minutes."""
@@ -28,11 +32,17 @@ class Options:
     rounds: int = 3
     messages: int = 6000
     """For FastStream with aiohttp; the others get as many more or fewer as they are faster."""
-    seconds: float = 60.0
+    seconds: float = _IN_EARNEST
     """How long each limit is tried, and how long idleness lasts."""
     long: bool = False
     """Whether the backlog goes up to a million."""
     quick: bool = False
+    """Whether a minute has to do."""
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether this is only to see that all works: shorter in every section."""
+        return self.seconds < _IN_EARNEST
 
 
 @dataclass(frozen=True, slots=True)

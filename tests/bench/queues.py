@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pika
 
@@ -18,17 +18,33 @@ if TYPE_CHECKING:
     from schemas import Names
     from worker.amqp.topology import Object
 
+Message = tuple[bytes, pika.BasicProperties]
 PLAIN_QUORUM = {"x-queue-type": "quorum"}
-_ARRIVED_WITHIN = 120.0
+
+
+class Messages(Protocol):
+    """Messages that know how many they are."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Message]: ...
+
+
+_ARRIVED_WITHIN = 180.0
 _LOOK_EVERY = 0.02
+
+
+def parameters(url: str) -> pika.URLParameters:
+    """How to connect, without heartbeats: nothing here would answer them while it sleeps."""
+    found = pika.URLParameters(url)
+    found.heartbeat = 0
+    return found
 
 
 @contextmanager
 def connected(url: str) -> Iterator[BlockingChannel]:
     """A channel on a connection of its own."""
-    parameters = pika.URLParameters(url)
-    parameters.heartbeat = 0  # nothing here answers while it sleeps
-    connection = pika.BlockingConnection(parameters)
+    connection = pika.BlockingConnection(parameters(url))
     try:
         yield connection.channel()
     finally:
@@ -70,16 +86,26 @@ def _declare(channel: BlockingChannel, item: Object) -> None:
             pass
 
 
-def fill(url: str, queue: str, messages: Iterable[tuple[bytes, pika.BasicProperties]]) -> int:
-    """Publish straight to a queue, and wait until all of them are in it; how many there were."""
+@contextmanager
+def poured(url: str, queue: str, messages: Iterable[Message]) -> Iterator[BlockingChannel]:
+    """Publish straight to a queue; within the block they are on their way.
+
+    Unconfirmed, which is ten times as fast: only a channel that stays open gets all of them there.
+    """
     with connected(url) as channel:
-        before = depth(channel, queue)
-        count = 0
         for body, properties in messages:
             channel.basic_publish("", queue, body, properties)
-            count += 1
-        until(lambda: depth(channel, queue) >= before + count, _ARRIVED_WITHIN, f"{queue} is full")
-    return count
+        yield channel
+
+
+def fill(url: str, queue: str, messages: Messages) -> None:
+    """Publish straight to a queue that nobody consumes, and wait until all of them are in it."""
+    with poured(url, queue, messages) as channel:
+        until(
+            lambda: depth(channel, queue) >= len(messages),
+            _ARRIVED_WITHIN,
+            f"{len(messages)} messages in {queue}",
+        )
 
 
 def depth(channel: BlockingChannel, queue: str) -> int:

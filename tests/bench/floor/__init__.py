@@ -1,0 +1,1 @@
+"""What the worker's own parts cost alone: the least that it could cost with these parts."""

@@ -1,0 +1,1 @@
+"""RESULTS.md and its chart, from what the sections have saved."""
