@@ -1,4 +1,4 @@
-"""`taskedit run` with a hook: an edit whose name says so ends the process before any verdict.
+"""`taskedit run` with a hook: edits whose names say so end the process, or meet a bug of ours.
 
 `python -m tests.acceptance.hooked` reads the settings of the worker.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.calls import Caller
     from worker.core.reply import Reply
 
-DEADLY = "deadly"
+DEADLY, BUGGY = "deadly", "buggy"
 
 
 class Mortal:
@@ -29,7 +29,9 @@ class Mortal:
         self._proper = proper
 
     def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
-        """Die of a deadly edit; call the API with any other."""
+        """Die of a deadly edit, fail at a buggy one; call the API with any other."""
+        if BUGGY.encode() in body:
+            raise RuntimeError("a bug")
         if DEADLY.encode() in body:
             os.kill(os.getpid(), signal.SIGKILL)
         return self._proper.call(body, timestamp, traceparent=traceparent)
