@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.builders import NAMES, delivery, event
-from tests.unit.fakes import FakeLoop, FakePublisher, FakeReplies
+from tests.unit.fake_publisher import FakePublisher, FakeReplies
+from tests.unit.fakes import FakeLoop
 from worker.core.delivery import Publication
 from worker.core.settle import Settlement
 from worker.settler import Closing, Fate, Settler

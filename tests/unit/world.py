@@ -6,14 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.builders import NAMES, SIGNED, account, properties
+from tests.unit.fake_publisher import FakePublisher, FakeReplies
 from tests.unit.fake_queue import FakeQueue, Message
 from tests.unit.fakes import (
     FakeApi,
     FakeCall,
     FakeCallers,
     FakeLoop,
-    FakePublisher,
-    FakeReplies,
     FakeSuspects,
 )
 from tests.unit.schemas.builders import body, edit
