@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BROKER = Path("ops/broker")
 PASSWORD = "demo-password"
 
+pytestmark = pytest.mark.xdist_group("deploy")
+"""One installation serves them all."""
+
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:

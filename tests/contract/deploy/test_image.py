@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DOCKERFILE = Path("ops/docker/Dockerfile")
 
+pytestmark = pytest.mark.xdist_group("deploy")
+"""One installation serves them all."""
+
 
 @pytest.fixture(scope="module")
 def stage() -> dict[str, Stage]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNIT = Path("ops/systemd/task-edit-worker.service")
 SECRET = "not-to-be-seen"
 
+pytestmark = pytest.mark.xdist_group("deploy")
+"""One installation serves them all."""
+
 
 @pytest.fixture(scope="module")
 def service() -> dict[str, list[str]]:
