@@ -20,6 +20,8 @@ class Pace:
     """Wait for the outcomes of so many first, then of twice as many, and so on."""
     patience: float = 60.0
     """Seconds to wait for the next outcome."""
+    hold: float = 900.0
+    """Seconds that letters are kept at most before they are given back and taken anew."""
 
 
 @dataclass(slots=True)

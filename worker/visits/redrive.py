@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 UNCONFIRMED_AT_MOST = 100
 HELD_BYTES = 64 * 1024 * 1024
 """Bodies kept in memory at once, about."""
-HOLD = 900.0
-"""Seconds that letters are kept: RabbitMQ closes the channel after 30 minutes."""
 LOOK_EVERY = 0.1
 CONFIRMS_WITHIN = 5.0
 """Seconds that the last confirms are given when it has been told to stop."""
@@ -115,7 +113,7 @@ class Redrive:
             self._taken()
             return
         self._round_end = self._next + first_within(rest, HELD_BYTES)
-        self._round_until = self._loop.now() + HOLD
+        self._round_until = self._loop.now() + self._pace.hold
         keys = frozenset(move.key for move in self._moves[self._next : self._round_end])
         self._hand.take(keys, self._taken)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker import log
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
@@ -60,7 +61,8 @@ def import_(files: tuple[str, ...]) -> None:
 
     If any line is bad, nothing is imported. Ends with 1 then, or if RabbitMQ refused a letter.
     """
-    _, broker = settings_and_broker()
+    settings, broker = settings_and_broker()
+    log.configure("error", settings.log_format, no_color=settings.no_color)
     letters = _read(files, broker.names)
     if not letters:
         click.echo("Nothing to import.", err=True)

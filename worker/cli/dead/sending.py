@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from worker import log
 from worker.cli.bar import bar
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.outlook import Outlook
@@ -95,11 +96,17 @@ def command(  # noqa: PLR0913 - an argument an option
     Ends with 0 when all that were meant are sent, and with --canary applied; with 1 otherwise.
     """
     settings, broker = settings_and_broker()
+    log.configure("error", settings.log_format, no_color=settings.no_color)
     outlook = Outlook.of(broker, settings, wanted.named(ids), edit=edit)
     plan = outlook.plan(most=most, even_if_superseded=even_if_superseded)
     if not as_json:
         _say(outlook_in_words(plan, len(outlook.letters), dry_run=dry_run))
-    pace = Pace(rate or (), Step(canary, stop_at) if canary else None, patience.total_seconds())
+    pace = Pace(
+        rates=rate or (),
+        canary=Step(canary, stop_at) if canary else None,
+        patience=patience.total_seconds(),
+        hold=settings.hold.total_seconds(),
+    )
     if dry_run or not plan.moves:
         if as_json:
             click.echo(in_json(plan, len(outlook.letters), None))
