@@ -182,7 +182,7 @@ UVLOOP = Contestant(
 )
 REQUESTS = Contestant(
     "faststream-requests",
-    "FastStream, requests in threads",
+    "FastStream, requests",
     (*_FASTSTREAM, f"{_PEERS}.faststream_requests:app"),
     environment=_ASYNCIO,
 )

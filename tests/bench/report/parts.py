@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 
 Found = dict[str, Any]
 
+_SIDE_BY_SIDE = (
+    *("", "messages/s", "ratio", "CPU µs a message", "ratio", "peak MiB"),
+    *("RabbitMQ's CPU µs", "events missing"),
+)
+
 
 def throughput(found: Found) -> str:
     """Side by side."""
     parts = [
         (
-            f"Medians of {found['rounds']} rounds, in each of which all ran in turn. A run counts from"
-            " 10% to 90% of its messages: neither start nor end. CPU is user and system time of the"
-            " contestant's processes. Every event was looked for in the journal afterwards."
+            f"Medians of {found['rounds']} rounds, in each of which all ran in turn. A run counts"
+            " from 10% to 90% of its messages: neither start nor end. CPU is user and system time"
+            " of the contestant's processes. Every event was looked for in the journal afterwards."
         )
     ]
     for scene in found["scenes"]:
@@ -39,9 +44,7 @@ def throughput(found: Found) -> str:
             )
             for row in scene["rows"]
         ]
-        head = ("", "messages/s", "ratio", "CPU µs a message", "ratio", "peak MiB")
-        head += ("RabbitMQ's CPU µs", "events missing")
-        parts += [f"### {title}", table(head, rows)]
+        parts += [f"### {title}", table(_SIDE_BY_SIDE, rows)]
         parts += [f"{row['title']}: {row['trouble']}" for row in scene["rows"] if row["trouble"]]
     return "\n\n".join(parts)
 
