@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -24,10 +25,17 @@ def install(folder: Path) -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             "Node.js with npm is absent: apt-get install npm"
         )
-    written_last = folder / "node_modules" / ".package-lock.json"
-    lock = folder / "package-lock.json"
-    if written_last.exists() and written_last.stat().st_mtime >= lock.stat().st_mtime:
-        return
+    wanted = folder / "package-lock.json"
+    with wanted.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another pytest process may be at it
+        written_last = folder / "node_modules" / ".package-lock.json"
+        since = written_last.stat().st_mtime if written_last.exists() else 0
+        if since < wanted.stat().st_mtime:
+            _clean_install(folder)
+            written_last.touch()
+
+
+def _clean_install(folder: Path) -> None:
     done = subprocess.run(
         ["npm", "ci", "--no-progress", "--prefer-offline"],
         cwd=folder,
@@ -37,4 +45,3 @@ def install(folder: Path) -> None:
         timeout=INSTALL_SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    written_last.touch()

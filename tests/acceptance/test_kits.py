@@ -40,7 +40,7 @@ COMMANDS = {
 SHORT = {"--by": "-b", "--timeout": "-t", "--message-id": "-i"}
 APPLIED, REJECTED, MISUSED, ABSENT, LATE = 0, 1, 2, 69, 75
 
-# One pytest process for all: they share a worker, and the folder that npm installs into.
+# One pytest process for all, since they share a worker.
 pytestmark = [pytest.mark.xdist_group("kits"), pytest.mark.timeout(npm.INSTALL_SECONDS + 60)]
 
 

@@ -14,8 +14,7 @@ ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "ops" / "docs"
 CONTRACT = ROOT / "schemas" / "asyncapi.yaml"
 
-# One worker for all: they share the folder that npm installs into.
-pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(npm.INSTALL_SECONDS + 60)]
+pytestmark = pytest.mark.timeout(npm.INSTALL_SECONDS + 60)
 
 
 def node(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
