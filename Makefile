@@ -63,6 +63,9 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 verify: test  ## All that is slow too, on RabbitMQ 3.10 and 4.0 (as root; many minutes)
 	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
 	CI=true TASKEDIT_TEST_RABBITMQ=4.0 $(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance
+	$(MAKE) chaos SECONDS=600
+	$(MAKE) chaos SECONDS=600 CHAOS='--rabbitmq 4.0'
+	$(MAKE) soak
 
 .PHONY: docs
 docs: ops/docs/node_modules/.package-lock.json  ## The contract as a page: build/docs/index.html (needs npm)
@@ -98,6 +101,16 @@ build/%-venv/.installed:
 	for lock in $^; do $(@D)/bin/pip install --quiet --disable-pip-version-check \
 		--require-hashes -r $$lock || exit; done
 	touch $@
+
+##@ Chaos
+SECONDS ?= 600
+.PHONY: chaos
+chaos: install  ## Break everything around the worker: SECONDS=600 CHAOS='--seed 7 --rabbitmq 4.0'
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(CHAOS)
+
+.PHONY: soak
+soak: install  ## 200,000 edits: what grows slowly, into tests/chaos/SOAK.md (some minutes)
+	$(BIN)/python -m tests.chaos.soak --report tests/chaos/SOAK.md $(SOAK)
 
 ##@ Maintenance
 .PHONY: format

@@ -1,0 +1,218 @@
+"""The auditor finds what should not be, and excuses what nobody can help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ops.simulator.control import Call
+from tests.chaos.audit import audit, longest_recovery, too_fast
+from tests.chaos.evidence import APPLIED, Contact, Entry, Event, Evidence, Letter, Strike
+
+INVALID = "invalid"
+
+
+def entry(number: int, *, job: int = 7, expected: str = APPLIED, **changes: Any) -> Entry:  # noqa: ANN401
+    """A message published and confirmed at second `number`."""
+    given = Entry(
+        number, f"m-{number}", job, f"e-{number}", frozenset({expected}), confirmed=float(number)
+    )
+    return replace(given, **changes)
+
+
+def event(number: int, at: float | None = None, outcome: str = APPLIED, **changes: Any) -> Event:  # noqa: ANN401
+    """Its event, half a second later."""
+    given = Event(f"id-{number}", f"m-{number}", outcome, number + 0.5 if at is None else at)
+    return replace(given, **changes)
+
+
+def contact(
+    number: int,
+    arrived: float | None = None,
+    *,
+    replica: str = "one",
+    lasts: float = 0.1,
+    **of: Any,  # noqa: ANN401
+) -> Contact:
+    """Its call, shortly before its event."""
+    begun = number + 0.3 if arrived is None else arrived
+    call = Call(
+        seq=int(begun * 1000),
+        arrived=begun,
+        ended=begun + lasts,
+        connection=1,
+        account="key",
+        app_id="app",
+        job=7,
+        name=f"e-{number}",
+        http=200,
+        status="0",
+        fault=None,
+        digest="",
+        applied=True,
+        throttled=False,
+        overlap=False,
+        trailing=False,
+        abandoned=False,
+    )
+    return Contact(replace(call, **of), replica)
+
+
+def strike(begun: float, mended: float, **changes: Any) -> Strike:  # noqa: ANN401
+    """A fault that froze replica one."""
+    return replace(Strike("freeze", begun, mended, frozenset({"one"}), "process"), **changes)
+
+
+def evidence(**changes: Any) -> Evidence:  # noqa: ANN401
+    """Three edits of one job, all applied in order."""
+    given = Evidence(
+        entries=tuple(entry(number) for number in range(3)),
+        events=tuple(event(number) for number in range(3)),
+        letters=(),
+        contacts=tuple(contact(number) for number in range(3)),
+        sent=(),
+        strikes=(),
+        ended=(),
+        rate=10,
+        concurrency=16,
+    )
+    return replace(given, **changes)
+
+
+def test_where_nothing_is_wrong_nothing_is_found() -> None:
+    report = audit(evidence())
+    assert (report.published, report.applied, report.rejected) == (3, 3, 0)
+    assert not report.broken
+    assert not report.findings
+
+
+ORDERLY = tuple(contact(number) for number in range(3))
+WRONG: dict[str, tuple[str, dict[str, Any]]] = {
+    "confirmed and without an event": ("lost", {"events": (event(0), event(2))}),
+    "told to be applied, and the API knows not": ("lost", {"contacts": ORDERLY[:2]}),
+    "rejected without a dead letter": (
+        "lost",
+        {
+            "entries": (entry(0, expected=INVALID),),
+            "events": (event(0, outcome=INVALID),),
+            "contacts": (),
+        },
+    ),
+    "never published": ("unexpected", {"entries": (entry(0), entry(1))}),
+    "rejected without cause": (
+        "unexpected",
+        {
+            "events": (event(0), event(1, outcome=INVALID), event(2)),
+            "letters": (Letter("m-1", INVALID),),
+        },
+    ),
+    "two outcomes": (
+        "unexpected",
+        {"events": (*evidence().events, event(1, outcome=INVALID, at=9.0))},
+    ),
+    "a dead letter of an applied edit": ("unexpected", {"letters": (Letter("m-1", "poison"),)}),
+    "an older edit called after a newer one": (
+        "order_violations",
+        {
+            "contacts": (*ORDERLY, contact(1, 2.45)),
+            "events": (event(0), event(1, at=2.55), event(2)),
+        },
+    ),
+    "two calls at once": ("overlaps", {"contacts": (contact(0, lasts=1.2), *ORDERLY[1:])}),
+    "called again after its event": (
+        "calls_after_event",
+        {"contacts": (*ORDERLY, contact(2, 2.6))},
+    ),
+    "events with different ids": (
+        "event_ids_changed",
+        {"events": (*evidence().events, event(1, id="another"))},
+    ),
+    "eleven calls in a second": (
+        "rate_violations",
+        {"sent": tuple(number / 11 for number in range(12))},
+    ),
+}
+
+
+@pytest.mark.parametrize(("promise", "changes"), WRONG.values(), ids=WRONG)
+def test_what_should_not_be_is_found(promise: str, changes: dict[str, Any]) -> None:
+    report = audit(evidence(**changes))
+    assert report.broken == (promise,)
+    assert report.findings
+
+
+def test_what_was_never_confirmed_may_be_lost() -> None:
+    entries = (entry(0), entry(1, confirmed=None), entry(2))
+    left = {"events": (event(0), event(2)), "contacts": (contact(0), contact(2))}
+    assert not audit(evidence(entries=entries, **left)).broken
+
+
+def test_a_repeat_may_have_its_event_again_and_no_call() -> None:
+    entries = (*evidence().entries, entry(3, message_id="m-1", name="e-1", again=True))
+    report = audit(evidence(entries=entries, events=(*evidence().events, event(1, at=3.5))))
+    assert not report.broken
+    assert report.repeated_events == 1
+    assert report.published == 3
+
+
+class TestUnavoidable:
+    frozen = contact(0, lasts=1.2)
+    """Under way still when the next of its job is called."""
+
+    def test_another_may_call_while_the_call_of_a_frozen_replica_lasts(self) -> None:
+        taken_over = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
+        report = audit(evidence(contacts=taken_over, strikes=(strike(0.4, 5),)))
+        assert not report.broken
+        assert report.unavoidable == 1
+
+    def test_a_replica_that_lost_the_broker_alone_knows_its_own_calls(self) -> None:
+        cut_off = strike(0.4, 5, link="broker")
+        report = audit(evidence(contacts=(self.frozen, *ORDERLY[1:]), strikes=(cut_off,)))
+        assert report.broken == ("overlaps",)
+
+    def test_a_fault_elsewhere_or_earlier_excuses_nothing(self) -> None:
+        for harmless in (strike(0.4, 5, replicas=frozenset({"three"})), strike(0, 0.2)):
+            contacts = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
+            assert audit(evidence(contacts=contacts, strikes=(harmless,))).broken == ("overlaps",)
+
+    def test_a_call_may_come_late_out_of_a_replica_that_woke_just_now(self) -> None:
+        woken = (*ORDERLY, contact(1, 6.0))
+        report = audit(evidence(contacts=woken, strikes=(strike(1.4, 5.9),)))
+        assert not report.broken
+        assert report.unavoidable == 1
+        too_late = (*ORDERLY, contact(1, 8.0))
+        report = audit(evidence(contacts=too_late, strikes=(strike(1.4, 5.9),)))
+        assert set(report.broken) == {"order_violations", "calls_after_event"}
+
+    def test_a_fault_may_leave_no_more_calls_than_were_in_flight(self) -> None:
+        late = tuple(contact(0, 6 + number / 100, lasts=0.001) for number in range(3))
+        given = {"contacts": (*ORDERLY, *late), "strikes": (strike(1.4, 5.9),)}
+        assert not audit(evidence(**given, concurrency=3)).broken
+        assert audit(evidence(**given, concurrency=2)).broken == ("beyond_unavoidable",)
+
+    def test_a_call_whose_caller_gave_it_up_may_be_under_way_still(self) -> None:
+        calls = (self.frozen, contact(1, trailing=True), contact(2))
+        assert not audit(evidence(contacts=calls)).broken
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ([number / 8 for number in range(50)], 0),
+        ([*(number / 8 for number in range(9)), 1.05], 1),
+        ([0.0] * 8, 0),
+        ([0.0] * 8 + [0.999], 1),
+        ([0.0] * 8 + [1.0], 0),
+    ],
+)
+def test_a_sliding_second_holds_no_more_calls_than_the_rate(sent: list[float], found: int) -> None:
+    assert len(list(too_fast(sent, 8))) == found
+
+
+def test_recovery_is_the_time_without_faults_until_something_is_settled_again() -> None:
+    told = (event(0, at=0.5), event(1, at=7.5), event(2, at=7.6))
+    assert longest_recovery(evidence(events=told, strikes=(strike(0.6, 5),))) == 2.5
+    assert longest_recovery(evidence(events=told, strikes=(strike(0.6, 5), strike(2, 7)))) == 0.5
+    assert longest_recovery(evidence(strikes=(strike(3, 5),))) == 0
