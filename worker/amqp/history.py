@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UNACKED_AT_MOST = 5000
 ACK_EVERY = 1000
-QUIET = 2.0
+QUIET = 3.0
 """Seconds without an event that mean the end, for whom may not publish a marker."""
 OFFSET = "x-stream-offset"
 REFUSED = 403

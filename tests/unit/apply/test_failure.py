@@ -12,7 +12,8 @@ from worker.apply.sheet import Sheet, sheet
 WHY = Why("api_rejected", 'a "detail"', "-33")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
 )
 
 
@@ -20,7 +21,7 @@ def line_of(body: bytes) -> bytes:
     return failure_line(Sheet(1, "a.jsonl", 7, body, None, None), WHY)
 
 
-@given(st.dictionaries(st.text(), JSON), st.sampled_from([None, 2]))
+@given(st.dictionaries(st.text(), JSON, max_size=3), st.sampled_from([None, 2]))
 def test_an_edit_that_was_written_down_is_read_again(
     document: dict[str, object], indent: int | None
 ) -> None:

@@ -1,0 +1,1 @@
+"""Dead letters in a real RabbitMQ: taken, held and given back."""
