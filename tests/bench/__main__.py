@@ -17,7 +17,7 @@ from tests.bench.ground import Ground, Options, ground, say
 from tests.bench.report import page
 from tests.bench.report.goals import goals
 
-QUICK = Options(rounds=1, messages=1500, seconds=5.0, quick=True)
+QUICK = Options(rounds=1, messages=1000, seconds=5.0, quick=True)
 QUICK_SECTIONS = ("throughput", "floor")
 
 

@@ -114,6 +114,9 @@ class Contestant:
     venv: str = "peers"
     pace: int = 600
     """Messages a second that it is about good for: rounds are made about equally long by it."""
+    threads_at_once: int = 0
+    """Threads with which it does best when the API answers at once: more of them only fight for
+    the interpreter's lock. 0: as many as calls in flight are asked for."""
     one_by_one: bool = False
     """It makes one call at a time, so that an API with latency shows nothing but that."""
     message: Callable[[dict[str, Any], str, str], Message] = plain_message
@@ -195,6 +198,7 @@ CELERY = Contestant(
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ),
     message=celery_message,
+    threads_at_once=8,
 )
 DRAMATIQ = Contestant(
     "dramatiq",
@@ -204,6 +208,7 @@ DRAMATIQ = Contestant(
         *("--threads", "{concurrency}"),
     ),
     message=dramatiq_message,
+    threads_at_once=8,  # its own default
     also_declares=(".DQ", ".XQ"),
 )
 PLAIN = Contestant(

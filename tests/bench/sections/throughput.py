@@ -58,4 +58,6 @@ def _course(ground: Ground, each: Contestant, latency: float, concurrency: int) 
     """As many messages as make all runs about equally long."""
     pace = min(each.pace, concurrency / latency) if latency else each.pace
     count = ground.options.messages * pace / AIOHTTP.pace
+    if not latency and each.threads_at_once:
+        concurrency = each.threads_at_once
     return Course(max(200, int(count)), latency, concurrency, within=WITHIN)
