@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pika
 
 from worker.amqp.topology import Binding, Exchange, Queue, journal, shared_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pika.adapters.blocking_connection import BlockingChannel
 
@@ -113,10 +113,12 @@ def depth(channel: BlockingChannel, queue: str) -> int:
     return channel.queue_declare(queue, passive=True).method.message_count or 0
 
 
-def until(condition: Any, within: float, what: str) -> None:  # noqa: ANN401 (any truth)
+def until(
+    condition: Callable[[], object], within: float, what: str, every: float = _LOOK_EVERY
+) -> None:
     """Wait until the condition is true; `TimeoutError` after `within` seconds."""
     deadline = monotonic() + within
     while not condition():
         if monotonic() > deadline:
             raise TimeoutError(f"not within {within:.0f} s: {what}")
-        sleep(_LOOK_EVERY)
+        sleep(every)

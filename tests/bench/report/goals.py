@@ -75,7 +75,10 @@ def _throughput(found: Found) -> Iterator[Goal]:
 
 
 def _floor(found: Found) -> Iterator[Goal]:
-    yield _most("CPU ÷ floor of our own parts", found["worker"]["cpu"] / found["floor"], 1.6)
+    parts = found["parts"]
+    for name, worker in found["workers"].items():
+        ratio = worker["cpu"] / (parts[f"own_{name}"] + parts["relay"])
+        yield _most(f"CPU ÷ floor of our own parts, {name} ms", ratio, 1.6)
 
 
 def _limit(found: Found) -> Iterator[Goal]:

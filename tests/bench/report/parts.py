@@ -52,20 +52,29 @@ def throughput(found: Found) -> str:
 
 def floor(found: Found) -> str:
     """The parts alone."""
-    worker, parts = found["worker"]["cpu"], found["parts"]
-    rows = [
-        ("our client's call alone, one thread", number(parts["own_1"])),
-        ("the same from 16 threads", number(parts["own_16"])),
-        ("the stock adapter's call alone, one thread", number(parts["stock_1"])),
-        ("the same from 16 threads", number(parts["stock_16"])),
-        ("consume → publish with confirm → ack alone", number(parts["relay"])),
-        ("**floor**: the cheaper of our calls, and relaying", number(found["floor"])),
-        ("floor with the stock adapter", number(found["stock_floor"])),
-        ("**the worker, everything switched on**", number(worker)),
-        ("the worker ÷ floor", times(worker / found["floor"])),
-        ("the worker ÷ floor with the stock adapter", times(worker / found["stock_floor"])),
+    parts, workers = found["parts"], found["workers"]
+    rows: list[tuple[str, ...]] = [
+        _floor_row("our client's call alone", lambda name: parts[f"own_{name}"], workers),
+        _floor_row("the stock adapter's call alone", lambda name: parts[f"stock_{name}"], workers),
+        _floor_row("consume → publish with confirm → ack alone", lambda _: parts["relay"], workers),
+        _floor_row("**the worker, everything on**", lambda name: workers[name]["cpu"], workers),
     ]
-    return table(("at 0 ms", "CPU µs a message"), rows)
+    for title, which in (("our call", "own"), ("the stock adapter's", "stock")):
+        ratios = (
+            times(of["cpu"] / (parts[f"{which}_{name}"] + parts["relay"]))
+            for name, of in workers.items()
+        )
+        rows.append((f"the worker ÷ ({title} + relaying)", *ratios))
+    head = ("CPU µs a message", *(f"API at {name} ms" for name in workers))
+    words = f"{found['at_once']} calls in flight in each case."
+    if "own_one" in parts:
+        words += f" From a single thread, at 0 ms, our call takes {number(parts['own_one'])} µs and"
+        words += f" the stock adapter's {number(parts['stock_one'])} µs."
+    return f"{words}\n\n{table(head, rows)}"
+
+
+def _floor_row(title: str, of: Callable[[str], float], workers: Found) -> tuple[str, ...]:
+    return (title, *(number(of(name)) for name in workers))
 
 
 def limit(found: Found) -> str:

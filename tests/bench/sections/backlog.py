@@ -7,7 +7,6 @@ holds its replies back until all are there.
 from __future__ import annotations
 
 from statistics import median
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from schemas import Names
@@ -20,8 +19,6 @@ from tests.bench.race import FIRST, LAST
 from worker.amqp.subscription import PREFETCH
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.bench.api import Api
     from tests.bench.ground import Ground
 
@@ -61,7 +58,7 @@ def _row(ground: Ground, backlog: int) -> dict[str, Any]:
             rates, cpus = [], []
             _emptied(ground, names, api, WARM)
             for _ in range(times):
-                rate, cpu = _timed(ground, names, api, process, backlog)
+                rate, cpu = _timed(ground, names, api, process.pid, backlog)
                 rates.append(rate)
                 cpus.append(cpu)
             return {
@@ -78,12 +75,17 @@ def _emptied(ground: Ground, names: Names, api: Api, count: int) -> None:
     goal = api.board.calls + count
     messages = OURS.messages(names, count, start=api.board.calls)
     with queues.poured(ground.node.amqp_url, OURS.queue(names), messages):
-        queues.until(lambda: api.board.calls >= goal, 30 + count / _SPEED, f"{count} applied")
+        _until_applied(api, goal, count)
 
 
-def _timed(
-    ground: Ground, names: Names, api: Api, process: subprocess.Popen[bytes], count: int
-) -> tuple[float, float]:
+def _until_applied(api: Api, goal: float, count: int) -> None:
+    """Wait until so many calls were made; how long at most depends on the `count` on the way."""
+    queues.until(
+        lambda: api.board.calls >= goal, 30 + count / _SPEED, f"{goal:.0f} calls", _LOOK_EVERY
+    )
+
+
+def _timed(ground: Ground, names: Names, api: Api, pid: int, count: int) -> tuple[float, float]:
     """Messages a second, and microseconds of CPU a message, from 10% to 90%."""
     start = api.board.calls
     api.board.held = True
@@ -91,9 +93,8 @@ def _timed(
     api.board.held = False
     marks = []
     for share in (FIRST, LAST, 1.0):
-        while api.board.calls - start < count * share and process.poll() is None:
-            sleep(_LOOK_EVERY)
-        marks.append(usage.mark(process.pid, api.board.calls, None))
+        _until_applied(api, start + count * share, count)
+        marks.append(usage.mark(pid, api.board.calls, None))
     first, last, _ = marks
     done = last.done - first.done
     return done / (last.at - first.at), (last.cpu - first.cpu) / done * 1e6

@@ -18,50 +18,47 @@ from tests.bench.race import Course, lap, row, typical
 if TYPE_CHECKING:
     from tests.bench.ground import Ground
 
-THREADS = (1, 16)
-"""The floor is where a call is cheapest: one thread fights nobody for the interpreter's lock, many
-of them find the next reply there already."""
+AT_ONCE = 64
+"""Calls in flight, of the worker and of the call alone: many threads cost more than one."""
+SCENES = (("0", 0.0, AT_ONCE), ("50", 0.05, AT_ONCE), ("one", 0.0, 1))
+"""Name, the API's latency, threads; the last one for comparison only."""
 _WITHIN = 120.0
 
 
 def measure(ground: Ground) -> dict[str, Any]:
-    """Medians over the rounds: each part, and the worker, in turn."""
+    """Medians over the rounds: each part and the worker, in turn."""
     messages = ground.options.messages
-    laps, found = [], []
+    laps: dict[str, list[Any]] = {"0": [], "50": []}
+    found: list[dict[str, float]] = []
+    scenes = SCENES[:1] if ground.options.quick else SCENES
     for number in range(ground.options.rounds):
-        parts: dict[str, float] = {}
-        with serving() as api:
-            for threads in THREADS:
-                called = _said("calls", api.url, str(messages), str(threads))
-                parts |= {f"{name}_{threads}": cost for name, cost in called.items()}
-        parts |= _relay(ground, messages * 2)
+        parts = {"relay": _relay(ground, messages * 2)}
+        for name, latency, threads in scenes:
+            parts |= _calls(name, latency, threads, messages)
+            if name in laps:
+                count = messages if latency else messages * 3
+                laps[name].append(lap(ground, OURS, Course(count, latency, AT_ONCE)))
         found.append(parts)
-        laps.append(lap(ground, OURS, Course(messages * 3)))
-        say(f"floor, round {number + 1}: {parts} worker {laps[-1].cpu:.0f} µs")
+        say(f"floor, round {number + 1}: {parts}")
     parts = {name: median(each[name] for each in found) for name in found[0]}
-    own, stock = (min(parts[f"{name}_{threads}"] for threads in THREADS) for name in _CALLS)
-    worker = typical(laps)
-    return {
-        "parts": parts,
-        "own": own,
-        "stock": stock,
-        "relay": parts["relay"],
-        "floor": own + parts["relay"],
-        "stock_floor": stock + parts["relay"],
-        "worker": row(worker),
-    }
+    workers = {name: row(typical(of)) for name, of in laps.items() if of}
+    return {"parts": parts, "workers": workers, "at_once": AT_ONCE}
 
 
-_CALLS = ("own", "stock")
+def _calls(name: str, latency: float, threads: int, messages: int) -> dict[str, float]:
+    """Microseconds of CPU a call, by our client and by the stock adapter."""
+    with serving(latency) as api:
+        called = _said("calls", api.url, str(messages), str(threads))
+    return {f"{which}_{name}": cost for which, cost in called.items()}
 
 
-def _relay(ground: Ground, count: int) -> dict[str, float]:
+def _relay(ground: Ground, count: int) -> float:
     namespace, _ = ground.fresh("relay")
     names, url = Names(namespace), ground.node.amqp_url
     queue = OURS.queue(names)
     with queues.declared(url, OURS.objects(names)):
         queues.fill(url, queue, OURS.messages(names, count))
-        return _said("relay", url, queue, names.events, str(count))
+        return _said("relay", url, queue, names.events, str(count))["relay"]
 
 
 def _said(part: str, *arguments: str) -> dict[str, float]:
