@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tests.chaos.evidence import APPLIED
+from tests.chaos.excuse import CLOCKS, late, parted
 from tests.chaos.report import Report
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
     from tests.chaos.evidence import Contact, Entry, Event, Evidence, Strike
 
-AFTERWARDS = 2.0
-"""Seconds after a fault in which a call begun before it may still come out of its replica."""
-CLOCKS = 0.002
-"""Seconds by which moments noted by two processes may differ: events have milliseconds."""
+NOTICED = 0.025
+"""Seconds within which we note a call that has left, on a machine with more to do than it can."""
 TOLD = 5
 """Findings of each kind that are told in words."""
 _SECOND = 1.0
@@ -37,7 +36,12 @@ def audit(evidence: Evidence) -> Report:
     order = _Order(evidence, entries)
     after_event = list(_after_event(evidence, entries, events))
     ids = [one for one, found in events.items() if len({event.id for event in found}) > 1]
-    fast = list(too_fast(evidence.sent, evidence.rate))
+    hasty = list(haste(evidence.sent, evidence.rate))
+    fast = [
+        f"the call sent at {moment:.3f} was {1000 * early:.1f} ms early for {evidence.rate}/s"
+        for moment, early in hasty
+        if early > NOTICED
+    ]
     letters = Counter(letter.message_id for letter in evidence.letters)
     outcomes = Counter(found[0].outcome == APPLIED for found in events.values())
     return Report(
@@ -51,6 +55,7 @@ def audit(evidence: Evidence) -> Report:
         calls_after_event=len(after_event),
         event_ids_changed=len(ids),
         rate_violations=len(fast),
+        greatest_haste=1000 * max((early for _, early in hasty), default=0.0),
         unavoidable=sum(order.unavoidable.values()),
         beyond_unavoidable=sum(
             count > evidence.concurrency for count in order.unavoidable.values()
@@ -76,13 +81,12 @@ def audit(evidence: Evidence) -> Report:
     )
 
 
-def too_fast(sent: Iterable[float], rate: int) -> Iterator[str]:
-    """Calls that came less than a second after the one `rate` calls before them, in words."""
+def haste(sent: Iterable[float], rate: int) -> Iterator[tuple[float, float]]:
+    """Calls less than a second after the one `rate` calls before them: when, and how much less."""
     last: deque[float] = deque(maxlen=rate)
     for moment in sorted(sent):
         if len(last) == rate and moment - last[0] < _SECOND:
-            early = 1000 * (_SECOND - moment + last[0])
-            yield f"the call sent at {moment:.3f} was {early:.1f} ms early for {rate}/s"
+            yield moment, _SECOND - (moment - last[0])
         last.append(moment)
 
 
@@ -165,7 +169,7 @@ def _after_event(
     for contact in evidence.contacts:
         call = contact.call
         at = out.get(call.name or "")
-        if at is not None and call.arrived > at and not woken(evidence.strikes, contact):
+        if at is not None and call.arrived > at and not late(evidence.strikes, contact):
             yield f"{call.name} was called again {call.arrived - at:.3f} s after its event"
 
 
@@ -213,9 +217,7 @@ class _Order:
 
     def _overlapped(self, earlier: Contact, later: Contact) -> None:
         since, until = earlier.call.arrived, later.call.arrived
-        excuse = woken(self._strikes, later) or next(
-            (one for one in self._strikes if _parted(one, earlier, later)), None
-        )
+        excuse = late(self._strikes, later) or parted(self._strikes, earlier, later)
         if excuse is not None:
             self.unavoidable[excuse] += 1
         elif not later.call.trailing:  # else its caller had left, after the time for a call
@@ -225,7 +227,7 @@ class _Order:
             )
 
     def _overtaken(self, contact: Contact) -> None:
-        excuse = woken(self._strikes, contact)
+        excuse = late(self._strikes, contact)
         if excuse is not None:
             self.unavoidable[excuse] += 1
             return
@@ -233,27 +235,6 @@ class _Order:
             f"job {contact.call.job}: {contact.call.name} ({contact.replica}) was called at"
             f" {contact.call.arrived:.3f}, after a later edit of the job"
         )
-
-
-def woken(strikes: Iterable[Strike], contact: Contact) -> Strike | None:
-    """The fault that this call may have been begun before, and came out only at its end."""
-    arrived = contact.call.arrived
-    for strike in strikes:
-        just_now = strike.mended - CLOCKS <= arrived <= strike.mended + AFTERWARDS
-        if contact.replica in strike.replicas and just_now:
-            return strike
-    return None
-
-
-def _parted(strike: Strike, earlier: Contact, later: Contact) -> bool:
-    """Whether the earlier call's replica was ended or cut off before the later call came.
-
-    One that lost only the broker knows what itself has under way.
-    """
-    since, until = earlier.call.arrived, later.call.arrived
-    knows = strike.link == "broker" and earlier.replica == later.replica
-    struck = earlier.replica in strike.replicas and not knows
-    return struck and strike.begun <= until and strike.mended >= since
 
 
 def _ended(contact: Contact) -> float:

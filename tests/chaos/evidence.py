@@ -58,14 +58,26 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """What a fault keeps apart: these replicas from running, from the broker, or from the API."""
+
+    link: Link
+    replicas: frozenset[str]
+    holds_back: bool = False
+    """Calls that were begun before may come out at its end."""
+    blind: float = 0.0
+    """Seconds for which the replicas cannot know, though RabbitMQ has given them up at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that was carried out, and which replicas it ended, froze or cut off, from what."""
+    """A fault that was carried out: between `begun` and `struck` it took hold."""
 
     fault: str
     begun: float
+    struck: float
     mended: float
-    replicas: frozenset[str]
-    link: Link
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Report:
     """Messages whose repeated events do not all have one id."""
     rate_violations: int
     """Calls beyond the rate in some sliding second, where they are sent."""
+    greatest_haste: float
+    """Milliseconds by which a call was early, at most: it is noted by another process."""
     unavoidable: int
     """Overlaps with, and late arrivals of, calls begun before their caller was cut off."""
     beyond_unavoidable: int

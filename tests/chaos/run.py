@@ -86,14 +86,14 @@ def _track(
 
 
 def _carry_out(stage: Stage, step: Step, over: Event) -> Strike:
-    begun = time.time()
+    begun = struck = time.time()
     try:
         step.fault.strike(stage)
+        struck = time.time()
         over.wait(step.lasts)
     finally:
         step.fault.mend(stage)
-    names = step.fault.replicas(stage)
-    return Strike(str(step.fault), begun, time.time(), names, step.fault.link or "api")
+    return Strike(str(step.fault), begun, struck, time.time(), step.fault.cut(stage))
 
 
 def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:

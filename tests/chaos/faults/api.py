@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _OfTheApi:
-    link: None = None
-
-    def replicas(self, _: Stage) -> frozenset[str]:
-        """None of them: the API is at fault."""
-        return frozenset()
+    def cut(self, _: Stage) -> None:
+        """Nothing: whoever calls is answered, or knows that it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pika
 
 from ops.rabbitmq.node import NodeError
+from tests.chaos.evidence import Cut
 from tests.chaos.ledger import TROUBLE
 from tests.chaos.names import ACCOUNT, NAMESPACE
 
@@ -22,11 +23,9 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _OfAll:
-    link: Literal["broker"] = "broker"
-
-    def replicas(self, stage: Stage) -> frozenset[str]:
-        """Every replica's name."""
-        return frozenset(replica.name for replica in stage.replicas)
+    def cut(self, stage: Stage) -> Cut | None:
+        """Everyone from the broker."""
+        return Cut("broker", frozenset(replica.name for replica in stage.replicas))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,9 @@ class FreezeBroker(_OfAll):
 @dataclass(frozen=True, slots=True)
 class Alarm(_OfAll):
     """The memory alarm: RabbitMQ blocks whoever publishes."""
+
+    def cut(self, _: Stage) -> None:
+        """Nobody: acks pass."""
 
     def strike(self, stage: Stage) -> None:
         """Set a limit that is passed already."""

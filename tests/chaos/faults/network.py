@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tests.chaos.evidence import Cut
 from tests.chaos.proxy import CLEAR, Weather
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ class _OfSome:
     numbers: tuple[int, ...]
     """The replicas' places among all."""
 
-    def replicas(self, stage: Stage) -> frozenset[str]:
+    def cut(self, stage: Stage) -> Cut | None:
+        """Them from the link's other end."""
+        return Cut(self.link, self.names(stage))
+
+    def names(self, stage: Stage) -> frozenset[str]:
         """Their names."""
         return frozenset(stage.replicas[number].name for number in self.numbers)
 
@@ -45,6 +50,11 @@ class HalfOpen(_OfSome):
     """Connections end, and only one side is told; `believes` goes on alone."""
 
     believes: Side
+
+    def cut(self, stage: Stage) -> Cut:
+        """Them from the other end, which may give them up before they can know."""
+        blind = stage.scene.beat if self.believes == "client" else 0.0
+        return Cut(self.link, self.names(stage), blind=blind)
 
     def strike(self, stage: Stage) -> None:
         """Cut one side."""
@@ -79,6 +89,12 @@ class Turn(_OfSome):
 
     weather: Weather
     lossy: bool = False
+
+    def cut(self, stage: Stage) -> Cut | None:
+        """Them from the other end; slowness cuts nobody off."""
+        if self.weather.delay:
+            return None
+        return Cut(self.link, self.names(stage), holds_back=not self.lossy)
 
     def strike(self, stage: Stage) -> None:
         """Have this weather."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from tests.chaos.evidence import Cut
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Replica, Stage
@@ -16,15 +18,14 @@ _ENDS_WITHIN = 60.0
 class _OfOne:
     number: int
     """The replica's place among all."""
-    link: Literal["process"] = "process"
 
     def one(self, stage: Stage) -> Replica:
         """The replica that is struck."""
         return stage.replicas[self.number]
 
-    def replicas(self, stage: Stage) -> frozenset[str]:
-        """Its name."""
-        return frozenset({self.one(stage).name})
+    def cut(self, stage: Stage) -> Cut:
+        """Itself from running."""
+        return Cut("process", frozenset({self.one(stage).name}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class Kill(_OfOne):
 @dataclass(frozen=True, slots=True)
 class Freeze(_OfOne):
     """SIGSTOP, SIGCONT; longer than RabbitMQ's patience it makes a zombie."""
+
+    def cut(self, stage: Stage) -> Cut:
+        """Itself from running; a call may have been about to leave."""
+        return Cut("process", frozenset({self.one(stage).name}), holds_back=True)
 
     def strike(self, stage: Stage) -> None:
         """Freeze."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ops.simulator.control import Call
-from tests.chaos.audit import audit, longest_recovery, too_fast
-from tests.chaos.evidence import APPLIED, Contact, Entry, Event, Evidence, Letter, Strike
+from tests.chaos.audit import audit, haste, longest_recovery
+from tests.chaos.evidence import APPLIED, Contact, Cut, Entry, Event, Evidence, Letter, Strike
 
 INVALID = "invalid"
 
@@ -62,7 +62,8 @@ def contact(
 
 def strike(begun: float, mended: float, **changes: Any) -> Strike:  # noqa: ANN401
     """A fault that froze replica one."""
-    return replace(Strike("freeze", begun, mended, frozenset({"one"}), "process"), **changes)
+    frozen = Cut("process", frozenset({"one"}), holds_back=True)
+    return Strike("freeze", begun, begun, mended, replace(frozen, **changes))
 
 
 def evidence(**changes: Any) -> Evidence:  # noqa: ANN401
@@ -177,6 +178,16 @@ class TestUnavoidable:
             contacts = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
             assert audit(evidence(contacts=contacts, strikes=(harmless,))).broken == ("overlaps",)
 
+    def test_a_call_begun_after_the_fault_is_not_excused(self) -> None:
+        contacts = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
+        cut_off = strike(0.2, 5, link="broker")
+        assert audit(evidence(contacts=contacts, strikes=(cut_off,))).broken == ("overlaps",)
+
+    def test_unless_rabbitmq_gave_the_replica_up_before_it_could_know(self) -> None:
+        contacts = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
+        half_open = strike(0.2, 5, link="broker", blind=1.0)
+        assert not audit(evidence(contacts=contacts, strikes=(half_open,))).broken
+
     def test_a_call_may_come_late_out_of_a_replica_that_woke_just_now(self) -> None:
         woken = (*ORDERLY, contact(1, 6.0))
         report = audit(evidence(contacts=woken, strikes=(strike(1.4, 5.9),)))
@@ -208,7 +219,7 @@ class TestUnavoidable:
     ],
 )
 def test_a_sliding_second_holds_no_more_calls_than_the_rate(sent: list[float], found: int) -> None:
-    assert len(list(too_fast(sent, 8))) == found
+    assert len(list(haste(sent, 8))) == found
 
 
 def test_recovery_is_the_time_without_faults_until_something_is_settled_again() -> None:
