@@ -32,7 +32,8 @@ class DeadQueue:
     channel: BlockingChannel
 
     def put(self, numbers: Sequence[int], account: str = "acme", redrives: int = 0) -> None:
-        """Letters of jobs 1, 2 …, whose message ids are those numbers."""
+        """Letters of jobs 1, 2 …, whose message ids are those numbers; there when it returns."""
+        wanted = self.ready() + len(numbers)
         for number in numbers:
             self.channel.basic_publish(
                 self.names.dead,
@@ -49,6 +50,14 @@ class DeadQueue:
                     },
                 ),
             )
+
+        while self.ready() < wanted:
+            self.channel.connection.sleep(0.01)
+
+    def ready(self) -> int:
+        """How many letters wait in the queue."""
+        declared = self.channel.queue_declare(self.names.dead, passive=True).method
+        return int(declared.message_count)
 
     def lane(self, account: str = "acme", **arguments: object) -> str:
         """A queue as an account's lane; its name."""
@@ -84,7 +93,6 @@ def dead(amqp_url: str, namespace: str) -> Iterator[DeadQueue]:
     names = Names(namespace)
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         channel = connection.channel()
-        channel.confirm_delivery()
         channel.exchange_declare(names.dead, "fanout", durable=True)
         channel.exchange_declare(names.events, "topic", durable=True)
         for item in shared_objects(names):

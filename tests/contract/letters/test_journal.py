@@ -36,6 +36,7 @@ def told(dead: DeadQueue, namespace: str) -> list[str]:
     names = Names(namespace)
     [queue] = [item for item in journal(names) if isinstance(item, Queue)]
     dead.channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
+    dead.channel.confirm_delivery()
     for number in range(COUNT):
         body = event(event_id=f"e-{number}")
         of = BasicProperties(message_id=f"e-{number}", type="task-edit.applied.v1")

@@ -46,7 +46,8 @@ def test_any_number_of_letters_is_seen_and_left_in_order(
     everything = [str(number) for number in range(count)]
     assert seen(visited) == everything
     assert seen(visited) == everything
-    assert dead.drained()[:1000] == everything[:1000]
+    left = [dead.taken() for _ in range(100)]
+    assert [one and one[0].message_id for one in left] == everything[:100]
 
 
 def test_what_comes_in_during_a_look_is_not_seen_and_stays_behind(
