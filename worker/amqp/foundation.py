@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AGAIN_IN = 5.0
+AGAIN_IN = 1.0
+WAIT_FOR_OPTIONAL = 60.0
+FOR_GOOD = frozenset((402, 403, 406, 540))
+"""Content too large, access refused, precondition failed, not implemented (AMQP 0-9-1)."""
 
 
 class Foundation:
@@ -48,11 +51,13 @@ class Foundation:
         self._laid = laid
         self._todo: list[Object] = []
         self._doing: Object | None = None
+        self._begun = 0.0
 
     def start(self, connection: Connection) -> None:
         """Declare everything on a fresh connection."""
         self.mismatches, self.optional_trouble = (), None
         self._todo = list(self._all)
+        self._begun = self._loop.now()
         self._proceed(connection)
 
     def _proceed(self, connection: Connection) -> None:
@@ -88,7 +93,7 @@ class Foundation:
         if item is None or not connection.is_open:
             return
         why = refused(item, error)
-        if id(item) in self._optional:
+        if id(item) in self._optional and self._is_for_good(error):
             self._do_without(why)
         elif getattr(error, "reply_code", None) == MISMATCH:
             self.mismatches += (why,)
@@ -99,6 +104,17 @@ class Foundation:
             return
         self._proceed(connection)
 
+    def _is_for_good(self, error: Exception) -> bool:
+        """Whether the journal is not to be had here, rather than not up yet after a restart.
+
+        RabbitMQ 4.0 answers 404 for a moment then ("home node … is down or inaccessible"). To go
+        without would be to forget what was settled, so that is waited for, though not for ever.
+        """
+        if self._loop.now() - self._begun > WAIT_FOR_OPTIONAL:
+            return True
+        absent = self._passive and "no queue" in str(getattr(error, "reply_text", ""))
+        return absent or getattr(error, "reply_code", None) in FOR_GOOD
+
     def _do_without(self, why: str) -> None:
         self.optional_trouble = why
         self._todo = []
@@ -108,4 +124,4 @@ class Foundation:
         if why != self.trouble:
             log.error("declaration_refused", why=why)
         self.trouble = why
-        self._loop.call_later(AGAIN_IN, lambda: self.start(connection))
+        self._loop.call_later(AGAIN_IN, lambda: self._proceed(connection))

@@ -34,8 +34,10 @@ MARKER = "task-edit.marker"
 UNACKED_AT_MOST = 2000
 ACK_EVERY = 500
 READ_WITHIN = 20.0
-"""Seconds for one reading; then it is tried again, and in the end done without."""
-TRIES = 3
+"""Seconds for one reading; then it is tried again."""
+AGAIN_IN = 1.0
+GIVE_UP_AFTER = 60.0
+"""Seconds in all; then the lanes go on without what could not be read."""
 
 
 class Journal:
@@ -61,7 +63,7 @@ class Journal:
         self._reading: list[Callable[[], None]] = []
         self._marker = ""
         self._next_offset = 0
-        self._tries = 0
+        self._begun = 0.0
         self._unacked = 0
         self._from_the_end = False
 
@@ -85,7 +87,7 @@ class Journal:
 
     def _begin(self) -> None:
         self._reading, self._askers = self._askers, []
-        self._tries = 0
+        self._begun = self._loop.now()
         self._mark()
 
     def _mark(self) -> None:
@@ -99,7 +101,9 @@ class Journal:
         def sure(fate: Fate) -> None:
             if marker != self._marker:
                 return
-            if fate is Fate.UNROUTABLE:
+            if fate is Fate.REFUSED:
+                self._again(marker, "the stream refused the marker")
+            elif fate is Fate.UNROUTABLE:
                 self.missing = f"there is no queue {self._queue}"
                 self._finish()
             elif fate is Fate.CONFIRMED:
@@ -173,15 +177,19 @@ class Journal:
         """Try once more with a marker of its own, or go on without what could not be read."""
         if marker != self._marker or not self._reading:
             return
-        self._tries += 1
         if self._channel is not None and self._channel.is_open:
             self._leave(self._channel)
-        log.warning("journal_not_read", queue=self._queue, why=why, tries=self._tries)
-        if self._tries < TRIES:
-            self._mark()
+        log.warning("journal_not_read", queue=self._queue, why=why)
+        if self._loop.now() - self._begun < GIVE_UP_AFTER:
+            self._marker = waiting = str(uuid4())
+            self._loop.call_later(AGAIN_IN, lambda: self._mark_again(waiting))
         else:
             self.missing = f"{self._queue} cannot be read: {why}"
             self._finish()
+
+    def _mark_again(self, waiting: str) -> None:
+        if waiting == self._marker and self._reading:
+            self._mark()
 
     def _finish(self) -> None:
         done, self._reading = self._reading, []
