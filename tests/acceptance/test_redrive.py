@@ -146,6 +146,7 @@ def test_a_letter_that_a_newer_edit_has_overtaken_is_left_unless_told_otherwise(
     del dead
 
 
+@pytest.mark.slow
 def test_an_older_edit_that_was_sent_again_does_not_overtake_a_newer_letter(
     amqp_url: str,
     namespace: str,
@@ -197,22 +198,6 @@ def test_a_letter_is_mended_in_the_editor_checked_and_sent(
     assert (call.job, call.applied) == (4, True)
     assert "seven-3" not in ids_in(console)
     del dead
-
-
-def test_what_no_queue_takes_stays_where_it_is(
-    amqp_url: str, namespace: str, dead: WorkerProcess, console: Console, tmp_path: Path
-) -> None:
-    lines = console.run("dead", "export", "--reason", "api_rejected").stdout.splitlines()
-    letter = json.loads(lines[0])
-    letter["headers"]["taskedit-account"] = "gone"
-    letter["properties"]["message_id"] = "of-nobody"
-    (tmp_path / "one.jsonl").write_text(json.dumps(letter))
-    console.run("dead", "import", "one.jsonl")
-    before = ids_in(console)
-    told = json.loads(console.run("dead", "redrive", "of-nobody", "--json", code=1).stdout)
-    assert (told["sent"], told["unroutable"]) == (0, 1)
-    assert ids_in(console) == before
-    del amqp_url, namespace, dead
 
 
 def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
