@@ -49,9 +49,7 @@ def new_worker(
                 "LOG_FORMAT": "json",
             }
             environment |= settings
-            made.append(
-                WorkerProcess(folder, {f"TASKEDIT_{k}": v for k, v in environment.items()})
-            )
+            made.append(WorkerProcess(folder, {f"TASKEDIT_{k}": v for k, v in environment.items()}))
             worker = stack.enter_context(made[-1])
             if ready:
                 worker.ready()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import requests
 from ops.rabbitmq.ports import free_port
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -148,7 +148,7 @@ def publish(
     key: str = "acme-app",
     **properties: Any,  # noqa: ANN401 (what BasicProperties takes)
 ) -> list[str]:
-    """Publish edits with confirms; their message ids, ``m-0``, ``m-1`` …"""
+    """Publish edits with confirms; gives their message ids: ``m-0``, ``m-1`` and so on."""
     with connected(url) as channel:
         channel.confirm_delivery()
         for number, fields in enumerate(edits):
@@ -175,7 +175,7 @@ class Subscriber:
         """All events so far."""
         while True:
             method, _, body = self._channel.basic_get(self._queue, auto_ack=True)
-            if method is None:
+            if method is None or body is None:
                 return self.events
             self.events.append(json.loads(body))
 
@@ -190,10 +190,10 @@ class Subscriber:
 
 def letters(url: str, namespace: str) -> list[tuple[dict[str, Any], bytes]]:
     """Headers and bodies of all dead letters, which are taken out of the queue."""
-    found = []
+    found: list[tuple[dict[str, Any], bytes]] = []
     with connected(url) as channel:
         while True:
             method, properties, body = channel.basic_get(f"{namespace}.dead", auto_ack=True)
-            if method is None:
+            if method is None or properties is None or body is None:
                 return found
-            found.append((properties.headers, body))
+            found.append((dict(properties.headers or {}), body))

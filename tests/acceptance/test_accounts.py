@@ -40,7 +40,7 @@ def accounts_file(tmp_path: Path, simulator: Simulator) -> Path:
 def two_accounts(new_worker: NewWorker, accounts_file: Path) -> dict[str, str]:
     """Settings of a worker for both, the objects in RabbitMQ declared."""
     settings = {"API_KEY": "", "API_SECRET": "", "ACCOUNTS_FILE": str(accounts_file)}
-    assert new_worker(**settings).stop() == 0
+    assert new_worker(ready=True, **settings).stop() == 0
     return settings
 
 
@@ -53,7 +53,7 @@ def test_a_suspended_account_keeps_its_200_edits_and_leaves_the_other_alone(
 ) -> None:
     simulator.answer("-3", account="key-of-acme", seconds=20)
     subscriber = Subscriber(amqp_url, namespace)
-    worker = new_worker(**two_accounts)
+    worker = new_worker(ready=True, **two_accounts)
     acme = publish(amqp_url, namespace, [edit(1 + n) for n in range(200)], ids="acme")
     until(lambda: worker.lane("acme")["state"] == "suspended")
     zeta_edits = [edit(1 + n, appId="zeta-app") for n in range(200)]

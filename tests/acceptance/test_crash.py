@@ -34,7 +34,7 @@ def test_a_worker_killed_in_the_middle_of_500_edits_loses_none_and_keeps_order(
     assert settled == dict.fromkeys(ids, "applied")
     by_job = defaultdict(list)
     for call in simulator.calls():
-        by_job[call.job].append(call.name)
+        by_job[call.job].append(str(call.name))
     for names in by_job.values():
         once = list(dict.fromkeys(names))
         assert once == sorted(once), "a later edit of the job overtook an earlier one"

@@ -159,9 +159,12 @@ def upgrade(
         edits = [edit(1 + n % 15, name=f"{turn:03}-{n:03}") for n in range(200)]
         ids += publish(amqp_url, namespace, edits, ids=f"t{turn}")
         leaving = active(replicas)
-        until(lambda: len(events.take()) > len(ids) - 180)
+        until(lambda: len(events.take()) > len(ids) - 180)  # noqa: B023 (now)
         leaving.signal(signal.SIGTERM)
-        until(lambda: len(events.take()) > len(ids) - 50, what="no other has taken over")
+        until(
+            lambda: len(events.take()) > len(ids) - 50,  # noqa: B023 (now)
+            what="no other has taken over",
+        )
         assert leaving.process is not None
         assert leaving.process.wait(10) == 0
         leaving.start()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import click
 
-from worker.cli.dead import carrying, discarding, listing, sending, showing
+from worker.cli.dead.carrying import export, import_
+from worker.cli.dead.discarding import command as discard
+from worker.cli.dead.listing import command as listing
+from worker.cli.dead.sending import command as redrive
+from worker.cli.dead.showing import command as show
 
 
 @click.group(name="dead")
@@ -15,9 +19,9 @@ def command() -> None:
     """
 
 
-command.add_command(listing.command)
-command.add_command(showing.command)
-command.add_command(sending.command)
-command.add_command(carrying.export)
-command.add_command(carrying.import_)
-command.add_command(discarding.command)
+command.add_command(listing)
+command.add_command(show)
+command.add_command(redrive)
+command.add_command(export)
+command.add_command(import_)
+command.add_command(discard)
