@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.cli.history_sought import Sought
+
+MEMORY_AT_MOST: Final = 32 * 1024 * 1024
+"""Bytes of what is found; beyond that it waits in a file. Nothing is printed before all is read:
+a pager that nobody scrolls would block the connection until RabbitMQ closes it."""
 
 
 @click.command(name="history")
@@ -40,15 +44,19 @@ def command(sought: Sought, until: datetime | None, *, as_json: bool) -> None:
         if event is None:
             return True
         if sought.wants(event):
-            if not (found or as_json):
-                click.echo(HEADING)
             found += 1
-            click.echo(body if as_json else row(event))
+            spool.write(body if as_json else row(event).encode())
+            spool.write(b"\n")
         return not sought.is_over(event)
 
     since = "first" if sought.since is None else sought.since - MARGIN
-    trouble = read_journal(broker, since, hear)
-    sys.stdout.flush()
+    with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
+        trouble = read_journal(broker, since, hear)
+        spool.seek(0)
+        if found and not as_json:
+            click.echo(HEADING)
+        for line in spool:
+            click.echo(line if as_json else line.decode(), nl=False)
     if trouble is not None:
         raise ended(trouble)
     click.echo(f"{counted(found, 'event')}.", err=True)

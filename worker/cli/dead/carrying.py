@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from worker.letters.letter import Letter
     from worker.letters.wanted import Wanted
 
+MEMORY_AT_MOST: Final = 32 * 1024 * 1024
+"""Bytes of exported letters; beyond that they wait in a file."""
+
 
 @click.command(name="export")
 @wanted_options
@@ -42,15 +47,19 @@ def export(wanted: Wanted, output: str) -> None:
     """
     _, broker = settings_and_broker()
     at, number = now(), 0
-    with click.open_file(output, "w", encoding="utf-8") as file:
 
-        def see(letter: Letter, delivery: Delivery) -> None:
-            nonlocal number
-            if wanted.takes(letter, at):
-                number += 1
-                file.write(line(delivery) + "\n")
+    def see(letter: Letter, delivery: Delivery) -> None:
+        nonlocal number
+        if wanted.takes(letter, at):
+            number += 1
+            spool.write(line(delivery).encode() + b"\n")
 
+    # Nothing is printed while letters are held: a pager would block the connection.
+    with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
         looked(broker, "export", see)
+        spool.seek(0)
+        with click.open_file(output, "wb") as file:
+            copyfileobj(spool, file)
     click.echo(f"{counted(number)} exported.", err=True)
 
 
