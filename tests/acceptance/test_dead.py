@@ -127,6 +127,8 @@ def test_what_is_exported_discarded_and_imported_is_the_same_byte_for_byte(
             )
     before = console.run("dead", "export", "-o", "letters.jsonl")
     assert "4 dead letters exported" in before.stderr
+    said = console.run("dead", "export", "-o", "no/such/folder", code=1).stderr
+    assert said == "no/such/folder cannot be written: No such file or directory.\n"
     file = tmp_path / "letters.jsonl"
     refused = console.run("dead", "discard", code=2)
     assert "--yes" in refused.stderr

@@ -58,8 +58,14 @@ def export(wanted: Wanted, output: str) -> None:
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
         looked(broker, "export", see)
         spool.seek(0)
-        with click.open_file(output, "wb") as file:
-            copyfileobj(spool, file)
+        try:
+            with click.open_file(output, "wb") as file:
+                copyfileobj(spool, file)
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough, and click knows that
+        except OSError as error:
+            click.echo(f"{output} cannot be written: {error.strerror}.", err=True)
+            raise click.exceptions.Exit(FAILED) from None
     click.echo(f"{counted(number)} exported.", err=True)
 
 
