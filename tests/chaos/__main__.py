@@ -47,7 +47,7 @@ def main(
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     root = chroot.debian() if rabbitmq == "4.0" else None
     install.ensure()
-    scene = Scene(replicas=replicas, load=load)
+    scene = drawn(seed, replicas, load)
     if control:
         scene = replace(scene, command=EARLY_ACK)
     begun = time.monotonic()
@@ -64,13 +64,20 @@ def main(
         folder = keep or Path(temporary)
         (folder / "rabbit").mkdir(parents=True)
         with Node(folder / "rabbit", root=root) as node, Stage(node, folder, scene, seed) as stage:
-            tell(f"RabbitMQ {node.version}")
+            tell(f"RabbitMQ {node.version}, {scene}")
             patience = IMPATIENCE if control else PATIENCE
             report = run(stage, planned, seconds, tell=tell, patience=patience)
     click.echo(report)
     failed = not report.lost if control else bool(report.broken)
     click.echo(f"seed {seed}: {', '.join(report.broken) or 'every promise was kept'}")
     sys.exit(int(failed))
+
+
+def drawn(seed: int, replicas: int, load: float) -> Scene:
+    """A scene whose jobs are few or many, and whose API is quick or slow."""
+    chance = random.Random(f"scene {seed}")
+    jobs, latency = chance.choice((6, 40, 400)), chance.choice((0.005, 0.04, 0.15))
+    return Scene(replicas=replicas, load=load, jobs=jobs, latency=latency)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ class Scene:
     rate: int = 150
     concurrency: int = 16
     jobs: int = 40
+    latency: float = 0.04
+    """Seconds that the API takes, on the average."""
     beat: float = 2.0
     """The heartbeat, in seconds."""
     command: Sequence[str] = ("-m", "worker", "run")
@@ -140,7 +142,7 @@ class Stage:
         """Have the API do nothing but what it always does in a run."""
         self.simulator.clear()
         self.simulator.account(KEY, SECRET, rate=f"{self.scene.rate}/s", retry_after="1")
-        self.simulator.latency("5ms", "40ms", shape="exponential", account=KEY)
+        self.simulator.latency("5ms", self.scene.latency, shape="exponential", account=KEY)
         self.simulator.answer("-33", name=f"{draft.REFUSED}*", account=KEY)
         self.simulator.answer("-5", name=f"{draft.FLAKY}*", account=KEY, share=0.5)
 
