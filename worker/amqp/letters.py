@@ -13,8 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pika.exceptions import ChannelWrongStateError
-
+from worker.amqp.window import Window
 from worker.amqp.wire import received
 
 if TYPE_CHECKING:
@@ -37,36 +36,6 @@ QUIET = 10.0
 """Seconds without a letter after which those still missing are not waited for."""
 BACK_WITHIN = 15.0
 NOT_FOUND = 404
-
-
-class Window:
-    """Letters of one channel, all unacked until they are settled."""
-
-    def __init__(self, channel: Channel, wanted: int) -> None:
-        self.alive = True
-        self.channel = channel
-        self.wanted = wanted
-        self.count = 0
-        self.unacked = 0
-
-    def ack(self, tag: int) -> None:
-        """Take one letter out of the queue for good."""
-        if self.alive and self.channel.is_open:
-            self.unacked -= 1
-            self.channel.basic_ack(tag)
-
-    def give_back(self) -> None:
-        """Close without a cancel: everything unacked goes back in order."""
-
-        def keep_consuming(*_: object, **__: object) -> None:
-            """Stand in for `basic_cancel`, which pika's `close` calls for every consumer."""
-
-        self.alive = False
-        self.channel.basic_cancel = keep_consuming  # type: ignore[method-assign]
-        try:
-            self.channel.close()
-        except ChannelWrongStateError:
-            return  # closing or closed already
 
 
 class WholeQueue:

@@ -11,8 +11,9 @@ from worker.letters.letter import read
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from worker.amqp.letters import WholeQueue, Window
+    from worker.amqp.letters import WholeQueue
     from worker.amqp.loop import PikaLoop
+    from worker.amqp.window import Window
     from worker.core.delivery import Delivery
     from worker.letters.letter import Letter
 

@@ -21,7 +21,7 @@ from worker.visits.look import lock
 if TYPE_CHECKING:
     from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
 
-    from worker.amqp.letters import Window
+    from worker.amqp.window import Window
     from worker.core.delivery import Delivery
     from worker.visits.broker import Broker
 

@@ -6,7 +6,7 @@ both, and then the copy in the queue is sent again as a repeat of the other.
 
 from __future__ import annotations
 
-from math import inf
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.amqp.letters import WholeQueue
@@ -16,11 +16,10 @@ from worker.core.pacing import Pacer
 from worker.letters.again import again
 from worker.letters.canary import Canary
 from worker.letters.done import Done
-from worker.letters.plan import first_within
 from worker.settler import Fate
 from worker.visits.broker import Errand, Kind, Trouble
-from worker.visits.hand import Hand
 from worker.visits.look import lock
+from worker.visits.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from worker.visits.hand import Held
 
 UNCONFIRMED_AT_MOST = 100
-HELD_BYTES = 64 * 1024 * 1024
-"""Bodies kept in memory at once, about."""
 LOOK_EVERY = 0.1
 CONFIRMS_WITHIN = 5.0
 """Seconds that the last confirms are given when it has been told to stop."""
@@ -51,12 +48,11 @@ class Redrive:
         self._moves = moves
         self._pace = pace
         self._canary = Canary(pace.canary.of(len(moves))) if pace.canary else None
-        self._next = self._round_end = 0
-        self._round_until = 0.0
-        self._is_open = self._is_leaving = self._is_woken = False
+        self._next = 0
+        self._rounds: Rounds | None = None
+        self._is_woken = False
         self._stopping_at: float | None = None
         self._look: Callable[[Done], None] = lambda _: None
-        self._hand: Hand | None = None
         self._errand = Errand(broker, self._begin, lambda: self._stop("stopped"))
         self._loop = self._errand.loop
         self._pacer = Pacer(pace.rates, now=self._loop.now(), taken=()) if pace.rates else None
@@ -73,17 +69,15 @@ class Redrive:
         look(self.done)
         return trouble
 
-    # Rounds
-
     def _begin(self, connection: SelectConnection) -> None:
-        queue = WholeQueue(
-            self._loop, connection, self._broker.names.dead, failed=self._fail(Kind.ABSENT)
-        )
-        self._hand = Hand(self._loop, queue)
+        dead = self._broker.names.dead
+        queue = WholeQueue(self._loop, connection, dead, failed=self._fail(Kind.ABSENT))
+        rounds = self._rounds = Rounds(self._loop, queue, self._moves, self._pace.hold)
         self._publisher.start(connection)
 
         def ready() -> None:
-            lock(self._errand, connection, self._broker, self._doing, self._round)
+            begin = partial(rounds.begin, 0, self._pump)
+            lock(self._errand, connection, self._broker, self._doing, begin)
 
         def closed(_: object, error: Exception) -> None:
             if connection.is_open:
@@ -92,45 +86,12 @@ class Redrive:
         if self._canary is None:
             ready()
         else:
-            listen(
-                connection,
-                self._broker.names.events,
-                heard=self._heard,
-                ready=ready,
-                closed=closed,
-            )
+            events = self._broker.names.events
+            listen(connection, events, heard=self._heard, ready=ready, closed=closed)
         self._tick()
 
     def _fail(self, kind: Kind) -> Callable[[str], None]:
         return lambda why: self._errand.end(Trouble(kind, why))
-
-    def _round(self) -> None:
-        """Take the queue anew, with the bodies of as many letters as may be held."""
-        assert self._hand is not None  # noqa: S101 (told to the type checker, not to users)
-        rest = self._moves[self._next :]
-        if not rest:  # outcomes may still be waited for, but nothing need be held for that
-            self._round_end, self._round_until = len(self._moves) + 1, inf
-            self._taken()
-            return
-        self._round_end = self._next + first_within(rest, HELD_BYTES)
-        self._round_until = self._loop.now() + self._pace.hold
-        keys = frozenset(move.key for move in self._moves[self._next : self._round_end])
-        self._hand.take(keys, self._taken)
-
-    def _taken(self) -> None:
-        self._is_open = True
-        self._pump()
-
-    def _leave(self, then: Callable[[], None]) -> None:
-        """Give back what is held, then go on with `then`, or end if told so meanwhile."""
-        assert self._hand is not None  # noqa: S101 (as above)
-        self._is_open, self._is_leaving = False, True
-
-        def left() -> None:
-            self._is_leaving = False
-            (then if self._stopping_at is None else self._errand.end)()
-
-        self._hand.give_back(left)
 
     # Letters go out
 
@@ -150,10 +111,9 @@ class Redrive:
 
     def _may_send(self) -> bool:
         return (
-            self._is_open
+            self._rounds is not None
+            and self._rounds.has(self._next)
             and self._stopping_at is None
-            and self._next < min(self._round_end, len(self._moves))
-            and self._loop.now() < self._round_until
             and self._publisher.outstanding < UNCONFIRMED_AT_MOST
             and self._publisher.is_open
             and self._errand.blocked is None
@@ -170,7 +130,7 @@ class Redrive:
             self._loop.call_later(wait, wake)
 
     def _send(self, move: Move) -> None:
-        held = self._hand.pick(move.key) if self._hand else None
+        held = self._rounds.pick(move) if self._rounds else None
         if held is None:
             self.done.gone += 1
         elif move.redrives is None:
@@ -215,24 +175,29 @@ class Redrive:
 
     def _settle(self) -> None:
         """Go on to the next step or round when this one is over, or end."""
-        if not self._is_open or self._publisher.outstanding:
+        rounds = self._rounds
+        if rounds is None or not rounds.is_open or self._publisher.outstanding:
             return
         all_sent = self._next >= len(self._moves)
-        if self._stopping_at is not None:
-            self._leave(self._errand.end)
+        if self._stopping_at is not None or (self._canary is None and all_sent):
+            rounds.leave(self._errand.end)
         elif self._canary is not None and self._canary.is_over(all_sent=all_sent):
-            self._end_step(self._canary)
-        elif self._canary is None and all_sent:
-            self._leave(self._errand.end)
-        elif self._next >= self._round_end or self._loop.now() >= self._round_until:
-            self._leave(self._round)
+            self._end_step(self._canary, rounds)
+        elif rounds.is_over(self._next):
+            rounds.leave(self._next_round)
 
-    def _end_step(self, canary: Canary) -> None:
+    def _next_round(self) -> None:
+        if self._stopping_at is not None:
+            self._errand.end()
+        elif self._rounds is not None:
+            self._rounds.begin(self._next, self._pump)
+
+    def _end_step(self, canary: Canary, rounds: Rounds) -> None:
         left = len(self._moves) - self._next
         if canary.step.is_bad:
             self._stop(f"{canary.step.failed} of {canary.step.size} were not applied")
         elif left == 0:
-            self._leave(self._errand.end)
+            rounds.leave(self._errand.end)
         else:
             canary.go_on(left)
             self._loop.call_later(0, self._pump)
@@ -243,19 +208,19 @@ class Redrive:
             return
         self._stopping_at = self._loop.now()
         self.done.stopped = why
-        if self._hand is None:
+        if self._rounds is None:
             self._errand.end()
-        elif self._is_open:
+        elif self._rounds.is_open:
             self._settle()
-        elif not self._is_leaving:
-            self._leave(self._errand.end)
+        elif not self._rounds.is_leaving:
+            self._rounds.leave(self._errand.end)
 
     def _tick(self) -> None:
         now = self._loop.now()
         self._look(self.done)
         if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
-            if self._is_open:
-                self._leave(self._errand.end)
+            if self._rounds is not None and self._rounds.is_open:
+                self._rounds.leave(self._errand.end)
         elif self._canary is not None and self._canary.is_overdue(now, self._pace.patience):
             missing = len(self._canary.awaited)
             self._stop(f"{missing} outcomes did not come: are the worker and its lane running?")

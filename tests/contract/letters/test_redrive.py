@@ -11,7 +11,7 @@ from worker.letters.letter import read
 from worker.letters.past import Past
 from worker.letters.plan import planned
 from worker.letters.steps import Step
-from worker.visits import redrive
+from worker.visits import rounds
 from worker.visits.broker import Kind
 from worker.visits.look import look
 from worker.visits.redrive import Redrive
@@ -68,7 +68,7 @@ def test_letters_are_given_back_and_taken_anew_when_they_have_been_held_for_long
     assert len(dead.drained(lane)) == 54
     assert dead.drained() == [str(number) for number in range(0, 60, 10)]
     dead.put(range(60))
-    monkeypatch.setattr(redrive, "HELD_BYTES", plan[0].size * 7)
+    monkeypatch.setattr(rounds, "HELD_BYTES", plan[0].size * 7)
     assert carried_out(visited, moves(visited)) == Done(sent=60)
     assert dead.drained(lane) == [str(number) for number in range(60)]
 
