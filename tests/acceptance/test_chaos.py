@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.__main__ import EARLY_ACK, IMPATIENCE
+from tests.chaos.broker import One
 from tests.chaos.plan import cuts, plan
 from tests.chaos.run import run
 from tests.chaos.stage import Scene, Stage
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.timeout(240)
 def test_no_promise_is_broken_whatever_breaks(new_node: NewNode, tmp_path: Path) -> None:
     scene = Scene(replicas=2)
     planned = plan(SEED, SECONDS, replicas=2, heartbeat=scene.beat, disasters=True)
-    with Stage(new_node(), tmp_path, scene, SEED) as stage:
+    with Stage(One(new_node()), tmp_path, scene, SEED) as stage:
         report = run(stage, planned, SECONDS, tell=print)
     assert not report.broken, f"seed {SEED}\n{report}"
     assert report.published > 500, "there was too little to lose: the run proves nothing"
@@ -36,6 +37,6 @@ def test_a_worker_that_acks_before_the_confirm_is_seen_to_lose_edits(
     new_node: NewNode, tmp_path: Path
 ) -> None:
     scene = Scene(replicas=1, load=80, command=EARLY_ACK)
-    with Stage(new_node(), tmp_path, scene, SEED) as stage:
+    with Stage(One(new_node()), tmp_path, scene, SEED) as stage:
         report = run(stage, cuts(6, replicas=1), 6, tell=print, patience=IMPATIENCE)
     assert report.lost, f"nothing was lost, so a loss would not be seen\n{report}"

@@ -6,16 +6,26 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ops.rabbitmq import chroot, install
+from ops.rabbitmq.cluster import Cluster
 from ops.rabbitmq.node import Node
+from tests.chaos.broker import One, Three
 from tests.chaos.plan import cuts, plan
 from tests.chaos.run import PATIENCE, run
 from tests.chaos.stage import Scene, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.broker import Broker
+    from tests.chaos.report import Report
 
 EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
 IMPATIENCE = 5.0
@@ -26,6 +36,7 @@ IMPATIENCE = 5.0
 @click.option("--seconds", default=60.0, help="How long there are faults.")
 @click.option("--seed", type=int, help="Of a run to be replayed; else one is drawn and printed.")
 @click.option("--rabbitmq", type=click.Choice(["3.10", "4.0"]), default="3.10", show_default=True)
+@click.option("--cluster", is_flag=True, help="Three nodes instead of one.")
 @click.option("--load", default=50.0, help="Edits a second.", show_default=True)
 @click.option("--replicas", default=3, show_default=True)
 @click.option("--control", is_flag=True, help="With a worker that acks too early: must lose edits.")
@@ -35,6 +46,7 @@ def main(
     seconds: float,
     seed: int | None,
     rabbitmq: str,
+    cluster: bool,
     load: float,
     replicas: int,
     control: bool,
@@ -50,27 +62,15 @@ def main(
     scene = drawn(seed, replicas, load)
     if control:
         scene = replace(scene, command=EARLY_ACK)
-    begun = time.monotonic()
-
-    def tell(text: str) -> None:
-        click.echo(f"{time.monotonic() - begun:6.1f} {text}", err=True)
-
-    if control:
-        planned = cuts(seconds, replicas=replicas)
-    else:
-        planned = plan(seed, seconds, replicas=replicas, heartbeat=scene.beat, disasters=True)
     click.echo(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = keep or Path(temporary)
         (folder / "rabbit").mkdir(parents=True)
-        with Node(folder / "rabbit", root=root) as node, Stage(node, folder, scene, seed) as stage:
-            tell(f"RabbitMQ {node.version}, {scene}")
-            patience = IMPATIENCE if control else PATIENCE
-            report = run(stage, planned, seconds, tell=tell, patience=patience)
+        with started(folder / "rabbit", root, cluster=cluster) as broker:
+            report = reported(broker, folder, scene, seed, seconds, control=control)
     click.echo(report)
-    failed = not report.lost if control else bool(report.broken)
     click.echo(f"seed {seed}: {', '.join(report.broken) or 'every promise was kept'}")
-    sys.exit(int(failed))
+    sys.exit(int(not report.lost if control else bool(report.broken)))
 
 
 def drawn(seed: int, replicas: int, load: float) -> Scene:
@@ -78,6 +78,36 @@ def drawn(seed: int, replicas: int, load: float) -> Scene:
     chance = random.Random(f"scene {seed}")
     jobs, latency = chance.choice((6, 40, 400)), chance.choice((0.005, 0.04, 0.15))
     return Scene(replicas=replicas, load=load, jobs=jobs, latency=latency)
+
+
+@contextmanager
+def started(folder: Path, root: Path | None, *, cluster: bool) -> Iterator[Broker]:
+    """RabbitMQ, running."""
+    if cluster:
+        with Cluster(folder, root=root) as three:
+            yield Three(three)
+    else:
+        with Node(folder, root=root) as node:
+            yield One(node)
+
+
+def reported(
+    broker: Broker, folder: Path, scene: Scene, seed: int, seconds: float, *, control: bool
+) -> Report:
+    """Carry the run out, and say meanwhile what is going on."""
+    begun = time.monotonic()
+
+    def tell(text: str) -> None:
+        click.echo(f"{time.monotonic() - begun:6.1f} {text}", err=True)
+
+    if control:
+        planned = cuts(seconds, replicas=scene.replicas)
+    else:
+        planned = plan(seed, seconds, replicas=scene.replicas, heartbeat=scene.beat, disasters=True)
+    tell(f"RabbitMQ {broker.nodes[0].version}, {len(broker.nodes)} nodes, {scene}")
+    with Stage(broker, folder, scene, seed) as stage:
+        patience = IMPATIENCE if control else PATIENCE
+        return run(stage, planned, seconds, tell=tell, patience=patience)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ def audit(evidence: Evidence) -> Report:
         ended_by_themselves=len(evidence.ended),
         unconfirmed=sum(entry.confirmed is None for entry in entries.values()),
         longest_recovery=longest_recovery(evidence),
+        excused=tuple(
+            f"{count} by {strike.fault}, {strike.mended - strike.begun:.1f} s"
+            for strike, count in order.unavoidable.items()
+        ),
         findings=tuple(
             chain(
                 lost[:TOLD],

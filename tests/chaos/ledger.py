@@ -8,22 +8,23 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pika
-from pika.exceptions import AMQPError
 
+from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.draft import APP, draft
 from tests.chaos.evidence import Entry
+from tests.chaos.names import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pika.adapters.blocking_connection import BlockingChannel
 
+    from tests.chaos.broker import Broker
     from tests.chaos.draft import Draft
 
 _AGAIN_ONE_IN = 50
 """How often a message of before is published a second time, as publishers do after trouble."""
 _RECONNECT_IN = 0.3
-TROUBLE = (AMQPError, OSError)
 
 
 class Ledger:
@@ -35,8 +36,7 @@ class Ledger:
 
     def __init__(
         self,
-        url: str,
-        exchange: str,
+        broker: Broker,
         *,
         seed: int,
         rate: float,
@@ -45,8 +45,7 @@ class Ledger:
     ) -> None:
         """`rate`: messages a second; `room`: whether to go on, asked before each."""
         self.entries: list[Entry] = []
-        self._url = url
-        self._exchange = exchange
+        self._broker = broker
         self._chance = Random(f"ledger {seed}")
         self._interval = 1 / rate
         self._jobs = jobs
@@ -67,15 +66,15 @@ class Ledger:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                connection = pika.BlockingConnection(pika.URLParameters(self._url))
+                joined = connection(self._broker)
             except TROUBLE:
                 self._over.wait(_RECONNECT_IN)
                 continue
             try:
-                channel = connection.channel()
+                channel = joined.channel()
                 channel.confirm_delivery()
                 self._publish_on(channel)
-                connection.close()
+                joined.close()
             except TROUBLE:
                 self._over.wait(_RECONNECT_IN)
 
@@ -96,7 +95,7 @@ class Ledger:
         confirmed = None
         try:
             channel.basic_publish(
-                self._exchange,
+                NAMESPACE,
                 APP,
                 one.body,
                 pika.BasicProperties(message_id=message_id, delivery_mode=2),

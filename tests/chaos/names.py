@@ -4,3 +4,9 @@ from __future__ import annotations
 
 NAMESPACE = "chaos"
 ACCOUNT = "default"
+LANE = f"{NAMESPACE}.lane.{ACCOUNT}"
+STRAYS = f"{NAMESPACE}.strays"
+DEAD = f"{NAMESPACE}.dead"
+JOURNAL = f"{NAMESPACE}.journal"
+EVENTS = f"{NAMESPACE}.events"
+WITNESS = f"{NAMESPACE}.witness"

@@ -50,6 +50,8 @@ class Report:
     """Seconds without trouble, but without an outcome either, while edits waited."""
     findings: tuple[str, ...] = ()
     """The first of each kind that should not be, in words."""
+    excused: tuple[str, ...] = ()
+    """How many unavoidable ones each fault has left behind."""
 
     @property
     def broken(self) -> tuple[str, ...]:
@@ -60,6 +62,7 @@ class Report:
         lines = [
             f"{field.name.replace('_', ' '):<20} {getattr(self, field.name):>9.6g}"
             for field in fields(self)
-            if field.name != "findings"
+            if field.type == "int" or field.type == "float"
         ]
+        lines += [f"~ {excuse}" for excuse in self.excused]
         return "\n".join((*lines, *(f"! {finding}" for finding in self.findings)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING
 
 from tests.chaos import witness
 from tests.chaos.audit import audit
 from tests.chaos.evidence import Contact, Evidence, Strike
-from tests.chaos.names import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ def run(
     tell: Callable[[str], None],
     patience: float = PATIENCE,
 ) -> Report:
-    """Carry a plan out on a stage, and report what came of it.
+    """Carry a plan out on a stage, and report what came of it (evidence.json has all of it).
 
     `patience`: how many seconds after the last fault may pass without an outcome, while edits
     wait, before the rest is taken for lost.
@@ -56,7 +57,9 @@ def run(
     stage.ledger.stop()
     tell(f"calm: {len(stage.unsettled())} of {len(stage.ledger.entries)} are to be settled")
     calm(stage, patience)
-    return audit(_evidence(stage, strikes))
+    evidence = _evidence(stage, strikes)
+    (stage.folder / "evidence.json").write_text(json.dumps(asdict(evidence), default=sorted))
+    return audit(evidence)
 
 
 def calm(stage: Stage, patience: float) -> None:
@@ -97,7 +100,7 @@ def _carry_out(stage: Stage, step: Step, over: Event) -> Strike:
 
 
 def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
-    url, names = stage.node.amqp_url, {replica.name for replica in stage.replicas}
+    names = {replica.name for replica in stage.replicas}
     callers: dict[int, str] = {}
     contacts = []
     for call in stage.simulator.calls():
@@ -107,10 +110,10 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
             contacts.append(Contact(call, callers.get(call.connection, "unknown")))
     return Evidence(
         entries=tuple(stage.ledger.entries),
-        events=witness.journal(url, NAMESPACE),
-        letters=witness.letters(url, NAMESPACE),
+        events=tuple(witness.journal(stage.broker)),
+        letters=tuple(witness.letters(stage.broker)),
         contacts=tuple(contacts),
-        sent=tuple(moment for replica in stage.replicas for moment in replica.api.sent),
+        sent=tuple(at for replica in stage.replicas for proxy in replica.api for at in proxy.sent),
         strikes=tuple(strikes),
         ended=tuple(stage.ended),
         rate=stage.scene.rate,

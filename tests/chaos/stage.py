@@ -6,14 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-import pika
-
 from ops.simulator.control import Simulator
 from tests.acceptance.kit import KEY, SECRET, WorkerProcess, until
 from tests.chaos import draft
+from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.greeting import greeting
-from tests.chaos.ledger import TROUBLE, Ledger
-from tests.chaos.names import ACCOUNT, NAMESPACE
+from tests.chaos.ledger import Ledger
+from tests.chaos.names import DEAD, LANE, NAMESPACE, STRAYS
 from tests.chaos.proxy import Network
 from tests.chaos.witness import Witness
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ops.rabbitmq.node import Node
+    from tests.chaos.broker import Broker
     from tests.chaos.proxy import Proxy
 
 _WRITTEN_DOWN = 15.0
@@ -51,15 +50,16 @@ class Replica:
 
     name: str
     worker: WorkerProcess
-    broker: Proxy
-    api: Proxy
+    broker: list[Proxy]
+    """One to each node."""
+    api: list[Proxy]
 
 
 @dataclass(slots=True)
 class Stage:
     """A running system under test, as a context manager."""
 
-    node: Node
+    broker: Broker
     folder: Path
     scene: Scene
     seed: int
@@ -101,12 +101,11 @@ class Stage:
         for replica in self.replicas:
             replica.worker.ready(60)
         self._await_durability()
-        self.witness = Witness(self.node.amqp_url, NAMESPACE)
+        self.witness = Witness(self.broker)
         self.witness.start()
         self._stack.callback(self.witness.stop)
         self.ledger = Ledger(
-            self.node.amqp_url,
-            NAMESPACE,
+            self.broker,
             seed=self.seed,
             rate=scene.load,
             jobs=scene.jobs,
@@ -116,12 +115,13 @@ class Stage:
 
     def _replica(self, name: str) -> Replica:
         api_port = int(self.simulator.url.rsplit(":", 1)[1].partition("/")[0])
-        broker = self.network.proxy(self.node.port)
+        brokers = [self.network.proxy(node.port) for node in self.broker.nodes]
+        urls = [f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F" for proxy in brokers]
         api = self.network.proxy(api_port, greeting=greeting(name))
         folder = self.folder / name
         folder.mkdir()
         settings = {
-            "AMQP_URL": f"amqp://guest:guest@127.0.0.1:{broker.port}/%2F",
+            "AMQP_URL": ",".join(urls),
             "NAMESPACE": NAMESPACE,
             "HEARTBEAT": f"{self.scene.beat}s",
             "API_URL": f"http://127.0.0.1:{api.port}/aivoice",
@@ -136,7 +136,7 @@ class Stage:
         }
         environment = {f"TASKEDIT_{key}": value for key, value in settings.items()}
         worker = WorkerProcess(folder, environment, arguments=self.scene.command)
-        return Replica(name, worker, broker, api)
+        return Replica(name, worker, brokers, [api])
 
     def usual_api(self) -> None:
         """Have the API do nothing but what it always does in a run."""
@@ -148,9 +148,12 @@ class Stage:
 
     def _await_durability(self) -> None:
         """RabbitMQ writes new queues down a little late; killed before, it forgets them."""
-        queues = [f"{NAMESPACE}.{queue}" for queue in (f"lane.{ACCOUNT}", "strays", "dead")]
         until(
-            lambda: all(map(self.node.remembers, queues)),
+            lambda: all(
+                node.remembers(queue)
+                for node in self.broker.nodes
+                for queue in (LANE, STRAYS, DEAD)
+            ),
             _WRITTEN_DOWN,
             "RabbitMQ has not written its queues down",
         )
@@ -178,10 +181,10 @@ class Stage:
         if self.unsettled():
             return False
         try:
-            with pika.BlockingConnection(pika.URLParameters(self.node.amqp_url)) as connection:
-                channel = connection.channel()
-                for queue in (f"lane.{ACCOUNT}", "strays"):
-                    found = channel.queue_declare(f"{NAMESPACE}.{queue}", passive=True)
+            with connection(self.broker) as joined:
+                channel = joined.channel()
+                for queue in (LANE, STRAYS):
+                    found = channel.queue_declare(queue, passive=True)
                     if found.method.message_count:
                         return False
         except TROUBLE:

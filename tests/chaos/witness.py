@@ -12,12 +12,15 @@ from uuid import uuid4
 
 import pika
 
+from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.evidence import APPLIED, Event, Letter
-from tests.chaos.ledger import TROUBLE
+from tests.chaos.names import DEAD, EVENTS, JOURNAL, WITNESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from tests.chaos.broker import Broker
 
 _PREFETCH = 500
 _TURN = 0.2
@@ -27,20 +30,18 @@ _PATIENCE = 60.0
 class Witness:
     """A subscriber on a thread of its own: which messages have an outcome so far."""
 
-    def __init__(self, url: str, namespace: str) -> None:
+    def __init__(self, broker: Broker) -> None:
         self.settled: set[str] = set()
-        self._url = url
-        self._namespace = namespace
-        self._queue = f"{namespace}.witness"
+        self._broker = broker
         self._over = Flag()
         self._thread = Thread(target=self._run, name="witness", daemon=True)
 
     def start(self) -> None:
         """Bind a queue to the events, and follow it."""
-        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
-            channel = connection.channel()
-            channel.queue_declare(self._queue, durable=True, arguments={"x-queue-type": "quorum"})
-            channel.queue_bind(self._queue, f"{self._namespace}.events", "#")
+        with connection(self._broker) as joined:
+            channel = joined.channel()
+            channel.queue_declare(WITNESS, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(WITNESS, EVENTS, "#")
         self._thread.start()
 
     def stop(self) -> None:
@@ -51,42 +52,38 @@ class Witness:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
-                    self._follow(connection)
+                with connection(self._broker) as joined:
+                    self._follow(joined)
             except TROUBLE:
                 self._over.wait(_TURN)
 
-    def _follow(self, connection: pika.BlockingConnection) -> None:
-        channel = connection.channel()
+    def _follow(self, joined: pika.BlockingConnection) -> None:
+        channel = joined.channel()
         channel.basic_qos(prefetch_count=_PREFETCH)
-        channel.basic_consume(self._queue, self._received)
+        channel.basic_consume(WITNESS, self._received)
         while not self._over.is_set() and channel.is_open:
-            connection.process_data_events(_TURN)
+            joined.process_data_events(_TURN)
 
     def _received(self, channel: Any, method: Any, _: object, body: bytes) -> None:  # noqa: ANN401
         self.settled.add(json.loads(body)["data"]["messageId"])
         channel.basic_ack(method.delivery_tag)
 
 
-def journal(url: str, namespace: str) -> tuple[Event, ...]:
+def journal(broker: Broker) -> Iterator[Event]:
     """Every event in the journal, in its order."""
-    return tuple(_events(url, f"{namespace}.journal"))
-
-
-def _events(url: str, stream: str) -> Iterator[Event]:
     marker = str(uuid4())
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        channel = connection.channel()
+    with connection(broker) as joined:
+        channel = joined.channel()
         channel.confirm_delivery()
-        channel.basic_publish("", stream, b"", pika.BasicProperties(message_id=marker))
+        channel.basic_publish("", JOURNAL, b"", pika.BasicProperties(message_id=marker))
         channel.basic_qos(prefetch_count=_PREFETCH)
         deadline = time.monotonic() + _PATIENCE
         for method, properties, body in channel.consume(
-            stream, arguments={"x-stream-offset": "first"}, inactivity_timeout=1.0
+            JOURNAL, arguments={"x-stream-offset": "first"}, inactivity_timeout=1.0
         ):
             if method is None or properties is None or body is None:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{stream} cannot be read to its end")
+                    raise TimeoutError(f"{JOURNAL} cannot be read to its end")
                 continue
             channel.basic_ack(method.delivery_tag or 0)
             if properties.message_id == marker:
@@ -105,14 +102,13 @@ def _event(event: dict[str, Any]) -> Event:
     )
 
 
-def letters(url: str, namespace: str) -> tuple[Letter, ...]:
+def letters(broker: Broker) -> Iterator[Letter]:
     """Every dead letter; they are taken out of the queue."""
-    found: list[Letter] = []
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        channel = connection.channel()
+    with connection(broker) as joined:
+        channel = joined.channel()
         while True:
-            method, properties, _ = channel.basic_get(f"{namespace}.dead", auto_ack=True)
+            method, properties, _ = channel.basic_get(DEAD, auto_ack=True)
             if method is None or properties is None:
-                return tuple(found)
+                return
             reason = (properties.headers or {}).get("taskedit-reason")
-            found.append(Letter(properties.message_id or "", str(reason)))
+            yield Letter(properties.message_id or "", str(reason))

@@ -7,12 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pika
-
 from ops.rabbitmq.node import NodeError
+from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.evidence import Cut
-from tests.chaos.ledger import TROUBLE
-from tests.chaos.names import ACCOUNT, NAMESPACE
+from tests.chaos.names import LANE
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -30,41 +28,44 @@ class _OfAll:
 
 @dataclass(frozen=True, slots=True)
 class KillBroker(_OfAll):
-    """SIGKILL, and start it again."""
+    """SIGKILL to a node (of a cluster, the lane's leader), and start it again."""
 
     def strike(self, stage: Stage) -> None:
         """Kill."""
-        stage.node.kill()
+        stage.broker.victim().kill()
 
     def mend(self, stage: Stage) -> None:
         """Start."""
-        stage.node.start()
+        for node in stage.broker.nodes:
+            node.start()
 
 
 @dataclass(frozen=True, slots=True)
 class StopBroker(_OfAll):
-    """An orderly stop, and start it again."""
+    """An orderly stop of a node, and start it again."""
 
     def strike(self, stage: Stage) -> None:
         """Stop."""
-        stage.node.stop()
+        stage.broker.victim().stop()
 
     def mend(self, stage: Stage) -> None:
         """Start."""
-        stage.node.start()
+        for node in stage.broker.nodes:
+            node.start()
 
 
 @dataclass(frozen=True, slots=True)
 class FreezeBroker(_OfAll):
-    """SIGSTOP, SIGCONT."""
+    """SIGSTOP to a node, SIGCONT."""
 
     def strike(self, stage: Stage) -> None:
         """Freeze."""
-        stage.node.freeze()
+        stage.broker.victim().freeze()
 
     def mend(self, stage: Stage) -> None:
         """Wake it."""
-        stage.node.thaw()
+        for node in stage.broker.nodes:
+            node.thaw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,11 @@ class Alarm(_OfAll):
 
     def strike(self, stage: Stage) -> None:
         """Set a limit that is passed already."""
-        stage.node.ctl("set_vm_memory_high_watermark", "0.00001")
+        stage.broker.ctl("set_vm_memory_high_watermark", "0.00001")
 
     def mend(self, stage: Stage) -> None:
         """Set the one of before."""
-        stage.node.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+        stage.broker.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class CloseConnections(_OfAll):
     def strike(self, stage: Stage) -> None:
         """Close them."""
         with suppress(NodeError):  # it gives up when one closes by itself meanwhile
-            stage.node.ctl("close_all_connections", "chaos")
+            stage.broker.ctl("close_all_connections", "chaos")
 
     def mend(self, stage: Stage) -> None:
         """Nothing is left to mend."""
@@ -106,8 +107,8 @@ class DeleteLane(_OfAll):
         deadline = time.monotonic() + _IDLE_WITHIN
         while time.monotonic() < deadline:
             if stage.is_idle():
-                with pika.BlockingConnection(pika.URLParameters(stage.node.amqp_url)) as connection:
-                    connection.channel().queue_delete(_LANE)
+                with connection(stage.broker) as joined:
+                    joined.channel().queue_delete(LANE)
                 return
             time.sleep(_LOOK)
 
@@ -121,14 +122,11 @@ class DeleteLane(_OfAll):
         stage.paused = False
 
 
-_LANE = f"{NAMESPACE}.lane.{ACCOUNT}"
-
-
 def _served(stage: Stage) -> bool:
     """A consumer comes after queue and bindings, so it shows that all are there."""
     try:
-        with pika.BlockingConnection(pika.URLParameters(stage.node.amqp_url)) as connection:
-            found = connection.channel().queue_declare(_LANE, passive=True)
+        with connection(stage.broker) as joined:
+            found = joined.channel().queue_declare(LANE, passive=True)
     except TROUBLE:
         return False
     return bool(found.method.consumer_count)

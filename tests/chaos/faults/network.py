@@ -29,7 +29,8 @@ class _OfSome:
 
     def proxies(self, stage: Stage) -> list[Proxy]:
         """Their ways to the link's other end."""
-        return [getattr(stage.replicas[number], self.link) for number in self.numbers]
+        ways = (getattr(stage.replicas[number], self.link) for number in self.numbers)
+        return [proxy for way in ways for proxy in way]
 
 
 @dataclass(frozen=True, slots=True)
