@@ -62,7 +62,7 @@ class Report:
         lines = [
             f"{field.name.replace('_', ' '):<20} {getattr(self, field.name):>9.6g}"
             for field in fields(self)
-            if field.type == "int" or field.type == "float"
+            if field.type in {"int", "float"}
         ]
         lines += [f"~ {excuse}" for excuse in self.excused]
         return "\n".join((*lines, *(f"! {finding}" for finding in self.findings)))
