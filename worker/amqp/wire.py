@@ -11,7 +11,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from pika import spec
+from pika import data, spec
 
 from worker.core.delivery import Delivery, Properties
 from worker.core.headers import NO_HEADERS, Headers
@@ -80,6 +80,20 @@ class WireProperties(spec.BasicProperties):
     def __init__(self, properties: Properties = Properties()) -> None:  # noqa: B008 (frozen)
         """Wrap `properties` for publishing; without, to be filled by `decode`."""
         self.core = properties
+
+    def __getattr__(self, name: str) -> object:
+        """What pika's own properties would have, for whoever else uses pika in this process.
+
+        Only then are headers decoded pika's way, which raises for those that it cannot read.
+        """
+        if name == "headers":
+            table = self.core.headers.table
+            return data.decode_table(_table_out(self.core.headers), 0)[0] if table else None
+        if name == "cluster_id":
+            return None
+        if name in Properties.__dataclass_fields__:
+            return getattr(self.core, name)
+        raise AttributeError(name)
 
     def decode(self, encoded: bytes, offset: int = 0) -> WireProperties:
         """Fill from a content header frame; header tables are kept as bytes."""

@@ -10,6 +10,8 @@ from ops.simulator.sign import refusal, signature
 from tests.contract.simulator.caller import KEY, body, call, signed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ops.simulator.control import Simulator
 
 NOW = 1630468800.0
@@ -54,18 +56,18 @@ def test_headers_earn_their_status(changes: dict[str, str], now: float, status: 
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        (signed(KEY, "another secret"), "-1"),
-        ({"Sign": ""}, "-57"),
-        ({"Timestamp": ""}, "-58"),
-        ({"Api-Key": ""}, "-59"),
-        (signed(ahead=-300), "-4"),
-        (signed(ahead=300), "-4"),
+        (lambda: signed(KEY, "another secret"), "-1"),
+        (lambda: {"Sign": ""}, "-57"),
+        (lambda: {"Timestamp": ""}, "-58"),
+        (lambda: {"Api-Key": ""}, "-59"),
+        (lambda: signed(ahead=-300), "-4"),
+        (lambda: signed(ahead=300), "-4"),
     ],
 )
 def test_a_bad_signature_is_told_before_anything_of_the_body(
-    simulator: Simulator, headers: dict[str, str], status: str
+    simulator: Simulator, headers: Callable[[], dict[str, str]], status: str
 ) -> None:
-    assert call(simulator.url, b"no json", headers).status == status
+    assert call(simulator.url, b"no json", headers()).status == status
 
 
 def test_a_caller_can_mend_its_clock_by_the_date_header(simulator: Simulator) -> None:
