@@ -28,7 +28,7 @@ def test_a_thousand_edits_use_97_percent_of_the_limit_and_none_is_refused(
     new_worker(RATE=f"{RATE}/s")
     file = tmp_path / "edits.jsonl"
     file.write_text("".join(json.dumps(edit(1 + n)) + "\n" for n in range(EDITS)))
-    shares = []
+    shares: list[float] = []
     while len(shares) < TRIES and max(shares, default=0.0) < 0.97:
         shares.append(share(file, amqp_url, namespace, simulator))
     assert max(shares) >= 0.97, shares

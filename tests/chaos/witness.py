@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event as Flag
 from threading import Thread
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pika
+from pika.exceptions import AMQPError
 
 from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.evidence import APPLIED, Event, Letter
@@ -72,7 +74,7 @@ class Witness:
 def journal(broker: Broker) -> Iterator[Event]:
     """Every event in the journal, in its order."""
     marker = str(uuid4())
-    with connection(broker) as joined:
+    with ended(connection(broker)) as joined:
         channel = joined.channel()
         channel.confirm_delivery()
         channel.basic_publish("", JOURNAL, b"", pika.BasicProperties(message_id=marker))
@@ -90,6 +92,19 @@ def journal(broker: Broker) -> Iterator[Event]:
                 return
             if body:
                 yield _event(json.loads(body))
+
+
+@contextmanager
+def ended(joined: pika.BlockingConnection) -> Iterator[pika.BlockingConnection]:
+    """The connection, closed at the end whatever RabbitMQ thinks of it.
+
+    pika nacks what it has read ahead of us, and a stream answers that with 540.
+    """
+    try:
+        yield joined
+    finally:
+        with suppress(AMQPError):
+            joined.close()
 
 
 def _event(event: dict[str, Any]) -> Event:
