@@ -56,9 +56,9 @@ def audit(evidence: Evidence) -> Report:
         event_ids_changed=len(ids),
         rate_violations=len(fast),
         greatest_haste=1000 * max((early for _, early in hasty), default=0.0),
-        unavoidable=sum(order.unavoidable.values()),
+        unavoidable=sum(map(len, order.unavoidable.values())),
         beyond_unavoidable=sum(
-            count > evidence.concurrency for count in order.unavoidable.values()
+            len(calls) > evidence.concurrency for calls in order.unavoidable.values()
         ),
         repeated_calls=_repeated_calls(evidence),
         repeated_events=sum(len(found) - 1 for found in events.values()),
@@ -67,8 +67,8 @@ def audit(evidence: Evidence) -> Report:
         unconfirmed=sum(entry.confirmed is None for entry in entries.values()),
         longest_recovery=longest_recovery(evidence),
         excused=tuple(
-            f"{count} by {strike.fault}, {strike.mended - strike.begun:.1f} s"
-            for strike, count in order.unavoidable.items()
+            f"{len(calls)} by {strike.fault}, {strike.mended - strike.begun:.1f} s"
+            for strike, calls in order.unavoidable.items()
         ),
         findings=tuple(
             chain(
@@ -194,7 +194,8 @@ class _Order:
     def __init__(self, evidence: Evidence, entries: dict[str, Entry]) -> None:
         self.overtakings: list[str] = []
         self.overlaps: list[str] = []
-        self.unavoidable: Counter[Strike] = Counter()
+        self.unavoidable: defaultdict[Strike, set[int]] = defaultdict(set)
+        """By fault, the calls that were begun before it, or could not be known to come late."""
         self._strikes = evidence.strikes
         self._numbers = {
             entry.name: entry.number for entry in entries.values() if entry.confirmed is not None
@@ -221,9 +222,12 @@ class _Order:
 
     def _overlapped(self, earlier: Contact, later: Contact) -> None:
         since, until = earlier.call.arrived, later.call.arrived
-        excuse = late(self._strikes, later) or parted(self._strikes, earlier, later)
-        if excuse is not None:
-            self.unavoidable[excuse] += 1
+        belated = late(self._strikes, later)
+        left_behind = parted(self._strikes, earlier, later)
+        if belated is not None:
+            self.unavoidable[belated].add(later.call.seq)
+        elif left_behind is not None:
+            self.unavoidable[left_behind].add(earlier.call.seq)
         elif not later.call.trailing:  # else its caller had left, after the time for a call
             self.overlaps.append(
                 f"job {later.call.job}: {later.call.name} ({later.replica}) was called while"
@@ -233,7 +237,7 @@ class _Order:
     def _overtaken(self, contact: Contact) -> None:
         excuse = late(self._strikes, contact)
         if excuse is not None:
-            self.unavoidable[excuse] += 1
+            self.unavoidable[excuse].add(contact.call.seq)
             return
         self.overtakings.append(
             f"job {contact.call.job}: {contact.call.name} ({contact.replica}) was called at"
