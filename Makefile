@@ -35,7 +35,9 @@ demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits
 test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (under five minutes)
 	$(BIN)/python -m ops.rabbitmq.install
 	$(BIN)/python -m ops.programs prometheus
-	CI=true $(BIN)/pytest -n 2 --dist loadgroup --durations 10 --durations-min 5 tests/unit tests/contract tests/acceptance
+	CI=true $(BIN)/pytest -n 2 --durations 10 --durations-min 5 -m "not slow and not alone" \
+		tests/unit tests/contract tests/acceptance
+	CI=true $(BIN)/pytest -m "alone and not slow" tests/acceptance
 
 .PHONY: lint
 lint: install  ## Ruff (rules and format) and mypy, all strict

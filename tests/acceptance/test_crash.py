@@ -23,7 +23,7 @@ def test_a_worker_killed_in_the_middle_of_500_edits_loses_none_and_keeps_order(
     events: Subscriber,
 ) -> None:
     simulator.latency("20ms")
-    worker = new_worker(RATE="400/s")
+    worker = new_worker(RATE="120/s")
     edits = [edit(1 + n % JOBS, name=f"{n:04}") for n in range(EDITS)]
     ids = publish(amqp_url, namespace, edits)
     until(lambda: len(events.take()) > EDITS // 4)

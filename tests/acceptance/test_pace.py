@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.kit import KEY, SECRET, edit
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ TRIES = 3
 """No call may ever be refused; the share used is the best of these, for the machine may be busy."""
 
 
+@pytest.mark.alone
 def test_a_thousand_edits_use_97_percent_of_the_limit_and_none_is_refused(
     amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, tmp_path: Path
 ) -> None:

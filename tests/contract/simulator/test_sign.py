@@ -63,6 +63,7 @@ def test_headers_earn_their_status(changes: dict[str, str], now: float, status: 
         (lambda: signed(ahead=-300), "-4"),
         (lambda: signed(ahead=300), "-4"),
     ],
+    ids=("wrong secret", "no sign", "no timestamp", "no key", "late", "early"),
 )
 def test_a_bad_signature_is_told_before_anything_of_the_body(
     simulator: Simulator, headers: Callable[[], dict[str, str]], status: str
