@@ -21,6 +21,10 @@ BUILD = ROOT / "build" / "bench"
 VENVS = {"ship": ROOT / "build" / "ship-venv", "peers": ROOT / "build" / "bench-venv"}
 
 
+_MUCH_MEMORY = "vm_memory_high_watermark.absolute = {}".format(
+    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+)
+"""Of RabbitMQ: a million waiting messages take about a gigabyte of its memory."""
 _IN_EARNEST = 60.0
 """Seconds: the length that is asked for."""
 
@@ -72,7 +76,7 @@ def ground(options: Options) -> Iterator[Ground]:
         folder = Path(name)
         broker = folder / "broker"
         broker.mkdir()
-        with Node(broker) as node:
+        with Node(broker, config=_MUCH_MEMORY) as node:
             yield Ground(node, folder, options)
 
 
