@@ -69,7 +69,7 @@ class Departures:
 
     def __init__(self, limit: Rate) -> None:
         self._left: deque[float] = deque(maxlen=limit.calls)
-        self._seconds = limit.seconds * (1 + LATENESS)
+        self._seconds = limit.seconds * (1 + MARGIN - LATENESS)
 
     def wait(self, now: float) -> float:
         """Seconds until one more may leave; 0 when it may now."""
