@@ -33,6 +33,7 @@ def test_no_promise_is_broken_whatever_breaks(new_node: NewNode, tmp_path: Path)
     assert report.published > 500, "there was too little to lose: the run proves nothing"
 
 
+@pytest.mark.slow
 def test_a_worker_that_acks_before_the_confirm_is_seen_to_lose_edits(
     new_node: NewNode, tmp_path: Path
 ) -> None:

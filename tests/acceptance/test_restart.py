@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.kit import Subscriber, edit, publish, until
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from tests.conftest import NewNode
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_broker_the_journal_is_waited_for_and_repeats_are_known(
     new_node: NewNode, namespace: str, simulator: Simulator, new_worker: NewWorker
 ) -> None:
