@@ -80,7 +80,7 @@ ops/docs/node_modules/.package-lock.json: ops/docs/package-lock.json
 
 ##@ Bench
 .PHONY: bench
-bench: bench-venvs  ## Measure it beside its peers, into tests/bench/RESULTS.md (25 minutes)
+bench: bench-venvs  ## Measure it beside its peers (25 minutes): BENCH='--only floor,start --rounds 5'
 	$(BIN)/python -m tests.bench $(BENCH)
 
 .PHONY: bench-quick
