@@ -74,7 +74,12 @@ def test_a_frozen_replica_is_replaced_and_does_nothing_when_it_wakes(
     events: Subscriber,
     replicas: list[WorkerProcess],
 ) -> None:
+    """A call may have been signed and on its way out: its timestamp tells it from one begun later.
+
+    No worker can take it back; a provider that looks at timestamps refuses it.
+    """
     simulator.latency("300ms")
+    simulator.settings(timestamp_window="2s")
     edits = [edit(1 + n % 20, name=f"{n:03}") for n in range(100)]
     ids = publish(amqp_url, namespace, edits)
     until(lambda: len(events.take()) > 20)
@@ -87,9 +92,10 @@ def test_a_frozen_replica_is_replaced_and_does_nothing_when_it_wakes(
     zombie.signal(signal.SIGCONT)
     until(lambda: len(zombie.lines("connection_lost")) >= 2, what="the zombie has not woken")
     zombie.ready()
-    assert len(simulator.calls()) == calls, "the zombie has begun a call"
+    late = simulator.calls()[calls:]
+    assert {call.status for call in late} <= {"-4"}, "the zombie has signed and begun a call"
     assert len(events.take()) == told, "the zombie has published"
-    in_order(simulator.calls())
+    in_order(simulator.calls()[:calls])
 
 
 def test_a_replica_cut_off_from_the_broker_begins_no_call_and_publishes_nothing(
