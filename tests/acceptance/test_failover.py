@@ -98,6 +98,7 @@ def test_a_frozen_replica_is_replaced_and_does_nothing_when_it_wakes(
     in_order(simulator.calls()[:calls])
 
 
+@pytest.mark.slow
 def test_a_replica_cut_off_from_the_broker_begins_no_call_and_publishes_nothing(
     broker: Node,
     namespace: str,

@@ -150,7 +150,7 @@ def test_whatever_comes_over_the_wire_is_settled_once(
     worker = new_worker()
     taken = 0
 
-    @settings(max_examples=20, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, suppress_health_check=list(HealthCheck))
     @given(st.lists(MESSAGES, min_size=5, max_size=30))
     def each(messages: list[tuple[bytes, pika.BasicProperties]]) -> None:
         nonlocal taken

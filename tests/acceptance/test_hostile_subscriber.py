@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pika
+import pytest
 
 from tests.acceptance.kit import connected, edit, letters, publish, until
 
@@ -18,6 +19,7 @@ GONE = "amq.rabbitmq.reply-to.g1h2AA.gone"
 """Of a client that has left: RabbitMQ closes the connection of whoever publishes to it."""
 
 
+@pytest.mark.slow
 def test_a_full_queue_that_refuses_events_stops_nothing_and_the_journal_has_them(
     amqp_url: str, namespace: str, new_worker: NewWorker, events: Subscriber
 ) -> None:

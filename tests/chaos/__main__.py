@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.chaos.report import Report
 
 EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
-IMPATIENCE = 5.0
+IMPATIENCE = 3.0
 """Seconds without an outcome that show a loss, when only the connections were cut."""
 
 
