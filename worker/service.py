@@ -44,7 +44,11 @@ class Desk(Protocol):
 
 
 class Service:
-    """Joins a desk to its queue. A first delivery means that the queue is ours to work on."""
+    """Joins a desk to its queue. A first delivery means that the queue is ours to work on.
+
+    If it was delivered before, to somebody else, who may not know yet that it is no longer theirs:
+    their lease has to end first. Only then is the journal read, which tells what they did.
+    """
 
     def __init__(  # noqa: PLR0913 (the two ends, and what lies between them)
         self,
@@ -56,9 +60,13 @@ class Service:
         *,
         passive: bool,
         when_sent: Callable[[Callable[[], None]], None],
+        lease_term: float,
         taken: Callable[[], list[float] | None] = lambda: None,
     ) -> None:
-        """`taken` tells when calls were made before, once the journal has been read."""
+        """`taken` tells when calls were made before, once the journal has been read.
+
+        `lease_term`: for how many seconds a former holder may believe in its lease.
+        """
         self.desk = desk
         self.consumer = Consumer(
             loop,
@@ -69,7 +77,9 @@ class Service:
             lost=self._lost,
             when_sent=when_sent,
         )
+        self._loop = loop
         self._journal = journal
+        self._lease_term = lease_term
         self._taken = taken
         self._recalling: object | None = None
 
@@ -82,6 +92,11 @@ class Service:
         self.desk.deliver(delivery, source)
         if not self.desk.is_open and self._recalling is None:
             recalling = self._recalling = object()
+            wait = self._lease_term if delivery.redelivered else 0.0
+            self._loop.call_later(wait, lambda: self._recall(recalling))
+
+    def _recall(self, recalling: object) -> None:
+        if recalling is self._recalling:
             self._journal.read(lambda: self._recalled(recalling))
 
     def _recalled(self, recalling: object) -> None:

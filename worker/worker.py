@@ -163,6 +163,7 @@ class Worker:
             objects,
             passive=not self.settings.declare,
             when_sent=self.consuming.services.when_sent,
+            lease_term=self.lease.term,
             taken=taken,
         )
 

@@ -1,8 +1,10 @@
 """Proof that RabbitMQ still counts us as alive, so that the lanes we serve are ours.
 
 A replica that was frozen, or cut off, can wake after its lanes went to another. Bytes that lay in
-the socket prove nothing then, so the lease counts from when a question was *asked*: RabbitMQ gives
-a client up no sooner than a heartbeat after it last heard from it.
+the socket prove nothing then, so the lease counts from when a question was *asked*. RabbitMQ gives
+a silent client up no sooner than a heartbeat after it last heard from it; one whose connection ends
+on RabbitMQ's side only, at once. So whoever takes a lane over waits for the term before it calls
+(see `worker.service`), which is why the term is short.
 """
 
 from __future__ import annotations
@@ -18,25 +20,28 @@ if TYPE_CHECKING:
 
     from worker.amqp.loop import PikaLoop
 
-QUESTIONS_A_HEARTBEAT = 5
+LONGEST_TERM = 1.0
+"""Seconds; at most a heartbeat, and short enough for a lane to change hands in two seconds."""
+QUESTIONS_A_TERM = 5
 
 
 class Lease:
-    """Asks RabbitMQ for an answer several times a heartbeat, on the connection that consumes."""
+    """Asks RabbitMQ for an answer several times a term, on the connection that consumes."""
 
     def __init__(
         self, loop: PikaLoop, heartbeat: timedelta, *, regained: Callable[[], None]
     ) -> None:
         """`regained` is called when the lease holds again after it had run out."""
         self._loop = loop
-        self._term = heartbeat.total_seconds()
+        self.term = min(heartbeat.total_seconds(), LONGEST_TERM)
+        """For how many seconds an answer holds, from its question."""
         self._regained = regained
         self._channel: Channel | None = None
         self._until = 0.0
         self._asked = False
 
     def holds(self) -> bool:
-        """Whether RabbitMQ was heard from within the heartbeat; callable from any thread."""
+        """Whether RabbitMQ was heard from within the term; callable from any thread."""
         return monotonic() < self._until
 
     def start(self, channel: Channel) -> None:
@@ -60,7 +65,7 @@ class Lease:
             channel.basic_qos(
                 prefetch_count=1, callback=lambda _: self._answered(channel, asked_at)
             )
-        self._loop.call_later(self._term / QUESTIONS_A_HEARTBEAT, lambda: self._ask_on(channel))
+        self._loop.call_later(self.term / QUESTIONS_A_TERM, lambda: self._ask_on(channel))
 
     def _ask_on(self, channel: Channel) -> None:
         if channel is self._channel:
@@ -71,6 +76,6 @@ class Lease:
             return
         self._asked = False
         held = self.holds()
-        self._until = asked_at + self._term
+        self._until = asked_at + self.term
         if not held and self.holds():
             self._regained()
