@@ -98,6 +98,28 @@ def test_a_frozen_replica_is_replaced_and_does_nothing_when_it_wakes(
     in_order(simulator.calls()[:calls])
 
 
+def test_a_connection_that_ends_on_the_brokers_side_only_costs_no_order(
+    broker: Node,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    """RabbitMQ gives the lane to another at once, while its holder believes in its connection."""
+    with Network() as network:
+        proxy = network.proxy(broker.port)
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F"
+        edits = [edit(1 + n % 5, name=f"{n:03}") for n in range(400)]
+        unaware = new_worker(RATE="200/s", AMQP_URL=url)
+        ids = publish(broker.amqp_url, namespace, edits)
+        until(lambda: len(events.take()) > 20)
+        new_worker(RATE="200/s")
+        proxy.half_open("client", only=b"worker consume")
+        until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+        assert unaware.lane()["open"], "it knows: the test proves nothing"
+    in_order(simulator.calls())
+
+
 @pytest.mark.slow
 def test_a_replica_cut_off_from_the_broker_begins_no_call_and_publishes_nothing(
     broker: Node,

@@ -66,7 +66,7 @@ class Cut:
     holds_back: bool = False
     """Calls that were begun before may come out at its end."""
     blind: float = 0.0
-    """Seconds for which the replicas cannot know, though RabbitMQ has given them up at once."""
+    """Seconds for which the replicas cannot know of it: their lease, at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,14 @@ CLOCKS = 0.002
 
 
 def late(strikes: Iterable[Strike], contact: Contact) -> Strike | None:
-    """The fault for which this call came when another replica may have had its lane.
-
-    It held the call back until its end, or its replica could not know of it yet.
-    """
+    """The fault that held this call back until its end, when another replica had its lane."""
     arrived = contact.call.arrived
     for strike in strikes:
         cut = strike.cut
         if cut is None or contact.replica not in cut.replicas:
             continue
         came_out = strike.mended - CLOCKS <= arrived <= strike.mended + AFTERWARDS
-        unaware = strike.begun <= arrived <= strike.struck + cut.blind
-        if (cut.holds_back and came_out) or (cut.blind and unaware):
+        if cut.holds_back and came_out:
             return strike
     return None
 

@@ -98,21 +98,38 @@ def _of_networks(replicas: int, heartbeat: float) -> list[Draw]:
     def some(chance: Random) -> tuple[int, ...]:
         return tuple(sorted(chance.sample(range(replicas), chance.randint(1, replicas))))
 
+    def which(chance: Random, link: Link) -> bytes:
+        """Both connections to RabbitMQ alike, or one alone."""
+        return (
+            chance.choice((b"", b"worker consume", b"worker publish")) if link == "broker" else b""
+        )
+
     def around(link: Link) -> list[Draw]:
         assert link != "process"
-        still, slow = Weather(still=True), Weather(delay=0.2)
+        slow = Weather(delay=0.2)
         return [
-            lambda chance: (network.Reset(link, some(chance)), 0.1),
+            lambda chance: (network.Reset(link, some(chance), which(chance, link)), 0.1),
             lambda chance: (
-                network.HalfOpen(link, some(chance), chance.choice(("client", "server"))),
+                network.HalfOpen(
+                    link, some(chance), chance.choice(("client", "server")), which(chance, link)
+                ),
                 heartbeat * chance.uniform(1, 3),
             ),
             lambda chance: (
-                network.Turn(link, some(chance), still, lossy=chance.random() < 0.5),
+                network.Turn(
+                    link,
+                    some(chance),
+                    Weather(still=True, only=which(chance, link)),
+                    lossy=chance.random() < 0.5,
+                ),
                 heartbeat * chance.uniform(0.2, 4),
             ),
             lambda chance: (
-                network.Turn(link, some(chance), Weather(deaf=chance.choice(("client", "server")))),
+                network.Turn(
+                    link,
+                    some(chance),
+                    Weather(deaf=chance.choice(("client", "server")), only=which(chance, link)),
+                ),
                 heartbeat * chance.uniform(0.2, 3),
             ),
             lambda chance: (network.Turn(link, some(chance), slow), chance.uniform(1, 4)),

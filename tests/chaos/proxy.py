@@ -21,6 +21,7 @@ Side = Literal["client", "server"]
 Result = TypeVar("Result")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: close sends RST
 _A_LITTLE = 1e-5
+_BEGINNING = 2000
 _PATIENCE = 10.0
 
 
@@ -33,6 +34,8 @@ class Weather:
     """Nothing passes; both sides believe in the connection. What was sent arrives afterwards."""
     deaf: Side | None = None
     """What this side should hear is thrown away, so its connections are of no use afterwards."""
+    only: bytes = b""
+    """Only for connections whose client has said these words at the beginning."""
 
 
 CLEAR = Weather()
@@ -113,13 +116,13 @@ class Proxy:
         """Have this weather from now on, for the connections that there are as well."""
         self._network.run(self._turn(weather))
 
-    def reset(self) -> None:
-        """Cut every connection at once, by RST to both sides."""
-        self._network.run(self._cut("client", "server"))
+    def reset(self, only: bytes = b"") -> None:
+        """Cut every connection at once, by RST to both sides; with `only` as in `Weather`."""
+        self._network.run(self._cut("client", "server", only=only))
 
-    def half_open(self, believes: Side) -> None:
+    def half_open(self, believes: Side, only: bytes = b"") -> None:
         """End every connection, and let only the other side know: `believes` goes on alone."""
-        self._network.run(self._cut("server" if believes == "client" else "client"))
+        self._network.run(self._cut("server" if believes == "client" else "client", only=only))
 
     def refuse(self) -> None:
         """Refuse connections until `accept`; those that are open go on."""
@@ -132,14 +135,14 @@ class Proxy:
     async def _turn(self, weather: Weather) -> None:
         before, self.weather = self.weather, weather
         if before.deaf is not None:
-            await self._cut("client", "server")
-        (self.moving.clear if weather.still else self.moving.set)()
+            await self._cut("client", "server", only=before.only)
+        (self.moving.clear if weather.still and not weather.only else self.moving.set)()
         for pair in list(self.pairs):
             pair.release()
 
-    async def _cut(self, *sides: Side) -> None:
+    async def _cut(self, *sides: Side, only: bytes = b"") -> None:
         for pair in list(self.pairs):
-            for side in sides:
+            for side in sides if pair.said(only) else ():
                 pair.cut(side)
 
     async def _refuse(self) -> None:
@@ -157,6 +160,7 @@ class Pair:
         self._greeting = Greeting(proxy.greeting)
         self.connecting = proxy.loop.create_task(self._connect())
         self._joined = False
+        self._begun = b""
         self._held: list[tuple[Side, bytes]] = []
         self._left: list[Side] = []
         self._due = 0.0
@@ -171,9 +175,19 @@ class Pair:
             transport.write(self.proxy.greeting)
             self.release()
 
+    def said(self, words: bytes) -> bool:
+        """Whether the client has said these words at the beginning; true of no words."""
+        return words in self._begun
+
+    @property
+    def weather(self) -> Weather:
+        """The proxy's, where it is meant for this connection."""
+        weather = self.proxy.weather
+        return weather if self.said(weather.only) else CLEAR
+
     def release(self) -> None:
         """Hand on what was held back, and end what was ended meanwhile."""
-        if not self._joined or self.proxy.weather.still:
+        if not self._joined or self.weather.still:
             return
         held, self._held = self._held, []
         for side, data in held:
@@ -186,9 +200,11 @@ class Pair:
         """Bytes came from one end: hand them to the other, as the weather lets."""
         if side == "client" and data.startswith(b"POST "):
             self.proxy.sent.append(time.time())
+        if side == "client" and len(self._begun) < _BEGINNING:
+            self._begun += data
         if side == "server" and not self._greeting.answered:
             data = self._greeting.rest(data)
-        if not self._joined or self.proxy.weather.still:
+        if not self._joined or self.weather.still:
             self._held.append((side, data))
         else:
             self._hand_on(side, data)
@@ -197,7 +213,7 @@ class Pair:
         """One end has closed: so does the other, once it has what was on its way."""
         if self.ends.pop(side, None) is None:
             return  # we have cut it ourselves
-        if self._joined and not self.proxy.weather.still:
+        if self._joined and not self.weather.still:
             self._end_other(side)
         else:
             self._left.append(side)
@@ -214,7 +230,7 @@ class Pair:
 
     def _hand_on(self, side: Side, data: bytes) -> None:
         other: Side = "server" if side == "client" else "client"
-        loop, weather = self.proxy.loop, self.proxy.weather
+        loop, weather = self.proxy.loop, self.weather
         if weather.deaf == other or not data:
             return
         if weather.delay or self._due > loop.time():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tests.chaos.evidence import Cut
 from tests.chaos.proxy import CLEAR, Weather
+from worker.amqp.lease import LONGEST_TERM
 
 if TYPE_CHECKING:
     from tests.chaos.proxy import Proxy, Side
@@ -37,10 +38,12 @@ class _OfSome:
 class Reset(_OfSome):
     """RST to both sides of every connection."""
 
+    only: bytes = b""
+
     def strike(self, stage: Stage) -> None:
         """Cut."""
         for proxy in self.proxies(stage):
-            proxy.reset()
+            proxy.reset(self.only)
 
     def mend(self, stage: Stage) -> None:
         """Nothing is left to mend."""
@@ -51,21 +54,21 @@ class HalfOpen(_OfSome):
     """Connections end, and only one side is told; `believes` goes on alone."""
 
     believes: Side
+    only: bytes = b""
 
     def cut(self, stage: Stage) -> Cut:
         """Them from the other end, which may give them up before they can know."""
-        blind = stage.scene.beat if self.believes == "client" else 0.0
-        return Cut(self.link, self.names(stage), blind=blind)
+        return Cut(self.link, self.names(stage), blind=LONGEST_TERM)
 
     def strike(self, stage: Stage) -> None:
         """Cut one side."""
         for proxy in self.proxies(stage):
-            proxy.half_open(self.believes)
+            proxy.half_open(self.believes, self.only)
 
     def mend(self, stage: Stage) -> None:
         """End what the believing side still believes in."""
         for proxy in self.proxies(stage):
-            proxy.reset()
+            proxy.reset(self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Turn(_OfSome):
         """Them from the other end; slowness cuts nobody off."""
         if self.weather.delay:
             return None
-        return Cut(self.link, self.names(stage), holds_back=not self.lossy)
+        return Cut(self.link, self.names(stage), holds_back=not self.lossy, blind=LONGEST_TERM)
 
     def strike(self, stage: Stage) -> None:
         """Have this weather."""
@@ -106,5 +109,5 @@ class Turn(_OfSome):
         """Have it clear."""
         for proxy in self.proxies(stage):
             if self.lossy:
-                proxy.reset()
+                proxy.reset(self.weather.only)
             proxy.turn(CLEAR)

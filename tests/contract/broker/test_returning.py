@@ -55,6 +55,7 @@ def test_a_close_without_a_cancel_returns_the_window_before_what_is_newer(
         leave(leaving)
         assert standing_by.takes(WINDOW)[:5] == [1, 3, 4, 6, 7]
         assert standing_by.got == sorted(standing_by.got)
+        assert standing_by.redelivered[:5] == [1, 3, 4, 6, 7], "a takeover is not to be seen"
 
 
 def test_a_connection_that_is_cut_returns_the_window_before_what_is_newer(
@@ -63,14 +64,16 @@ def test_a_connection_that_is_cut_returns_the_window_before_what_is_newer(
     chance = random.Random(7)
     proxy = network.proxy(broker.port)
     url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F"
-    left = set(range(ALL))
+    left, had = set(range(ALL)), set[int]()
     for _ in range(8):
         with queue.consumer(WINDOW, url) as consumer:
             expected = sorted(left)[:WINDOW]
             assert consumer.takes(len(expected)) == expected
+            assert had.intersection(expected) <= set(consumer.redelivered), "returned unmarked"
             acked = chance.sample(expected, min(2, len(expected)))
             consumer.acks(*acked, settling=ACK_SETTLES_IN)
             left -= set(acked)
+            had |= set(consumer.got)
             proxy.reset()
 
 

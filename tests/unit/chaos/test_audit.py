@@ -183,7 +183,7 @@ class TestUnavoidable:
         cut_off = strike(0.2, 5, link="broker")
         assert audit(evidence(contacts=contacts, strikes=(cut_off,))).broken == ("overlaps",)
 
-    def test_unless_rabbitmq_gave_the_replica_up_before_it_could_know(self) -> None:
+    def test_unless_its_replica_could_not_know_yet(self) -> None:
         contacts = (self.frozen, contact(1, replica="two"), contact(2, replica="two"))
         half_open = strike(0.2, 5, link="broker", blind=1.0)
         assert not audit(evidence(contacts=contacts, strikes=(half_open,))).broken
