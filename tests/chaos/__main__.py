@@ -77,7 +77,8 @@ def drawn(seed: int, replicas: int, load: float) -> Scene:
     """A scene whose jobs are few or many, and whose API is quick or slow."""
     chance = random.Random(f"scene {seed}")
     jobs, latency = chance.choice((6, 40, 400)), chance.choice((0.005, 0.04, 0.15))
-    return Scene(replicas=replicas, load=load, jobs=jobs, latency=latency)
+    minute = chance.choice((None, None, round(90 * load)))
+    return Scene(replicas=replicas, load=load, jobs=jobs, latency=latency, minute=minute)
 
 
 @contextmanager

@@ -13,13 +13,12 @@ from tests.chaos.report import Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Strike
+    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Limit, Strike
 
 NOTICED = 0.025
 """Seconds within which we note a call that has left, on a machine with more to do than it can."""
 TOLD = 5
 """Findings of each kind that are told in words."""
-_SECOND = 1.0
 
 
 def audit(evidence: Evidence) -> Report:
@@ -36,10 +35,14 @@ def audit(evidence: Evidence) -> Report:
     order = _Order(evidence, entries)
     after_event = list(_after_event(evidence, entries, events))
     ids = [one for one, found in events.items() if len({event.id for event in found}) > 1]
-    hasty = list(haste(evidence.sent, evidence.rate))
+    hasty = [
+        (moment, early, limit)
+        for limit in evidence.limits
+        for moment, early in haste(evidence.sent, limit)
+    ]
     fast = [
-        f"the call sent at {moment:.3f} was {1000 * early:.1f} ms early for {evidence.rate}/s"
-        for moment, early in hasty
+        f"the call sent at {moment:.3f} was {early:.3f} s early for {limit}"
+        for moment, early, limit in hasty
         if early > NOTICED
     ]
     letters = Counter(letter.message_id for letter in evidence.letters)
@@ -55,7 +58,7 @@ def audit(evidence: Evidence) -> Report:
         calls_after_event=len(after_event),
         event_ids_changed=len(ids),
         rate_violations=len(fast),
-        greatest_haste=1000 * max((early for _, early in hasty), default=0.0),
+        greatest_haste=1000 * max((early for _, early, _ in hasty), default=0.0),
         unavoidable=sum(map(len, order.unavoidable.values())),
         beyond_unavoidable=sum(
             len(calls) > evidence.concurrency for calls in order.unavoidable.values()
@@ -85,12 +88,12 @@ def audit(evidence: Evidence) -> Report:
     )
 
 
-def haste(sent: Iterable[float], rate: int) -> Iterator[tuple[float, float]]:
-    """Calls less than a second after the one `rate` calls before them: when, and how much less."""
-    last: deque[float] = deque(maxlen=rate)
+def haste(sent: Iterable[float], limit: Limit) -> Iterator[tuple[float, float]]:
+    """Calls that share a window with as many before them as it holds: when, how early (s)."""
+    last: deque[float] = deque(maxlen=limit.calls)
     for moment in sorted(sent):
-        if len(last) == rate and moment - last[0] < _SECOND:
-            yield moment, _SECOND - (moment - last[0])
+        if len(last) == limit.calls and moment - last[0] < limit.seconds:
+            yield moment, limit.seconds - (moment - last[0])
         last.append(moment)
 
 

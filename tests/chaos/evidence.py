@@ -81,6 +81,14 @@ class Strike:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many calls in any window of so many seconds."""
+
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that the auditor looks at."""
 
@@ -93,7 +101,7 @@ class Evidence:
     strikes: tuple[Strike, ...]
     ended: tuple[str, ...]
     """Replicas that ended by themselves, in words."""
-    rate: int
-    """Calls a second that the account allows."""
+    limits: tuple[Limit, ...]
+    """What the account allows."""
     concurrency: int
     """Calls in flight that one replica may have."""

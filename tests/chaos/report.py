@@ -32,7 +32,7 @@ class Report:
     event_ids_changed: int
     """Messages whose repeated events do not all have one id."""
     rate_violations: int
-    """Calls beyond the rate in some sliding second, where they are sent."""
+    """Calls beyond a limit in some sliding window, where they are sent."""
     greatest_haste: float
     """Milliseconds by which a call was early, at most: it is noted by another process."""
     unavoidable: int

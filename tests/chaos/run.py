@@ -116,6 +116,6 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
         sent=tuple(at for replica in stage.replicas for proxy in replica.api for at in proxy.sent),
         strikes=tuple(strikes),
         ended=tuple(stage.ended),
-        rate=stage.scene.rate,
+        limits=stage.scene.limits,
         concurrency=stage.scene.concurrency,
     )

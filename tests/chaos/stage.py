@@ -10,6 +10,7 @@ from ops.simulator.control import Simulator
 from tests.acceptance.kit import KEY, SECRET, WorkerProcess, until
 from tests.chaos import draft
 from tests.chaos.broker import TROUBLE, connection
+from tests.chaos.evidence import Limit
 from tests.chaos.greeting import greeting
 from tests.chaos.ledger import Ledger
 from tests.chaos.names import DEAD, LANE, NAMESPACE, STRAYS
@@ -34,6 +35,8 @@ class Scene:
     replicas: int = 3
     load: float = 50.0
     rate: int = 150
+    minute: int | None = None
+    """Calls a minute, if they are limited too."""
     concurrency: int = 16
     jobs: int = 40
     latency: float = 0.04
@@ -42,6 +45,17 @@ class Scene:
     """The heartbeat, in seconds."""
     command: Sequence[str] = ("-m", "worker", "run")
     """What Python runs as the worker."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What the account allows."""
+        second = Limit(self.rate, 1.0)
+        return (second,) if self.minute is None else (second, Limit(self.minute, 60.0))
+
+    @property
+    def rates(self) -> str:
+        """The same as worker and simulator read it."""
+        return f"{self.rate}/s" + (f",{self.minute}/m" if self.minute is not None else "")
 
 
 @dataclass(slots=True)
@@ -127,7 +141,7 @@ class Stage:
             "API_URL": f"http://127.0.0.1:{api.port}/aivoice",
             "API_KEY": KEY,
             "API_SECRET": SECRET,
-            "RATE": f"{self.scene.rate}/s",
+            "RATE": self.scene.rates,
             "CONCURRENCY": str(self.scene.concurrency),
             "CONNECT_TIMEOUT": "2s",
             "CALL_TIMEOUT": "4s",
@@ -141,7 +155,7 @@ class Stage:
     def usual_api(self) -> None:
         """Have the API do nothing but what it always does in a run."""
         self.simulator.clear()
-        self.simulator.account(KEY, SECRET, rate=f"{self.scene.rate}/s", retry_after="1")
+        self.simulator.account(KEY, SECRET, rate=self.scene.rates, retry_after="1")
         self.simulator.latency("5ms", self.scene.latency, shape="exponential", account=KEY)
         self.simulator.answer("-33", name=f"{draft.REFUSED}*", account=KEY)
         self.simulator.answer("-5", name=f"{draft.FLAKY}*", account=KEY, share=0.5)

@@ -80,8 +80,7 @@ class Throttle(_OfTheApi):
 
     def mend(self, stage: Stage) -> None:
         """Allow what was agreed."""
-        rate = f"{stage.scene.rate}/s"
-        stage.simulator.account(KEY, SECRET, rate=rate, retry_after="1")
+        stage.simulator.account(KEY, SECRET, rate=stage.scene.rates, retry_after="1")
 
 
 @dataclass(frozen=True, slots=True)

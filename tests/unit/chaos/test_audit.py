@@ -9,7 +9,17 @@ import pytest
 
 from ops.simulator.control import Call
 from tests.chaos.audit import audit, haste, longest_recovery
-from tests.chaos.evidence import APPLIED, Contact, Cut, Entry, Event, Evidence, Letter, Strike
+from tests.chaos.evidence import (
+    APPLIED,
+    Contact,
+    Cut,
+    Entry,
+    Event,
+    Evidence,
+    Letter,
+    Limit,
+    Strike,
+)
 
 INVALID = "invalid"
 
@@ -76,7 +86,7 @@ def evidence(**changes: Any) -> Evidence:  # noqa: ANN401
         sent=(),
         strikes=(),
         ended=(),
-        rate=10,
+        limits=(Limit(10, 1.0),),
         concurrency=16,
     )
     return replace(given, **changes)
@@ -219,7 +229,7 @@ class TestUnavoidable:
     ],
 )
 def test_a_sliding_second_holds_no_more_calls_than_the_rate(sent: list[float], found: int) -> None:
-    assert len(list(haste(sent, 8))) == found
+    assert len(list(haste(sent, Limit(8, 1.0)))) == found
 
 
 def test_recovery_is_the_time_without_faults_until_something_is_settled_again() -> None:
