@@ -85,6 +85,7 @@ class Lane:
         self._number = 0
         self._probed: frozenset[int] = frozenset()
         self._probing = False
+        self._pumping = False
         self._past: dict[object, _Past] = {}
         self._timer: tuple[float, object] | None = None
         self._pacer = Pacer(account.rates, now=now, taken=())
@@ -104,7 +105,7 @@ class Lane:
             return  # unacked, it goes back with the rest when the channel is closed
         if self.is_open:
             self._read(delivery, source)
-            self.pump()
+            self._pump_soon()
         else:
             self._unread.append((delivery, source))
 
@@ -172,6 +173,16 @@ class Lane:
                 self._look_later(now, SOLO_LOOKS_EVERY)
                 if state is State.SUSPENDED:
                     return  # the next look probes the next job
+
+    def _pump_soon(self) -> None:
+        """Pump once for all that happens in this turn of the loop."""
+        if not self._pumping:
+            self._pumping = True
+            self._shared.loop.soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumping = False
+        self.pump()
 
     def _may_start(self, state: State) -> bool:
         most = self.account.concurrency
@@ -298,7 +309,7 @@ class Lane:
         self._moved()
 
     def _moved(self) -> None:
-        self.pump()
+        self._pump_soon()
         if self.returning and self.is_quiet:
             self._shared.loop.call_later(ACK_SETTLES_IN, self._give_back)
 

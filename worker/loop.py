@@ -28,6 +28,9 @@ class Loop(Protocol):
     def cancel(self, timer: object) -> None:
         """Forget a timer; one that has fired already is no error."""
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back at the end of this turn, before the loop waits for anything again."""
+
     def post(self, callback: Callable[[], None]) -> None:
         """Call back soon on the loop's thread; the only method for other threads."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from importlib.metadata import version
 from threading import Thread
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 DISTRIBUTION = "task-edit-worker"
 DONE, FAILED, BAD_SETTINGS = 0, 1, 78
 LOOK_EVERY = 0.5
+COLLECT_AT = (10_000, 20, 20)
+"""Objects made and not freed, and collections of each younger generation: see `gc`."""
 
 
 def client_of(account: Account) -> Caller:
@@ -154,6 +157,7 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
         address = "{}:{}".format(*settings.ops_address)
         log.critical("ops_address_unusable", address=address, why=str(error))
         return BAD_SETTINGS
+    _spare_the_collector()
     with Notifier(settings.supervision.notify_socket) as notifier:
         process.start()
         try:
@@ -162,6 +166,17 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
             server.close()
             if spans is not None:
                 spans.close()
+
+
+def _spare_the_collector() -> None:
+    """Leave what stays for good out of Python's garbage collections, and have fewer of them.
+
+    What an edit leaves behind is freed by reference counts. With Python's defaults, looking for
+    cycles among the thousands of objects that stay took a tenth of all processor time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AT)
 
 
 def _spans(settings: Settings) -> Spans | None:

@@ -55,6 +55,9 @@ class FakeLoop:
     def post(self, callback: Callable[[], None]) -> None:
         self._posted.append(callback)
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        self._posted.append(callback)
+
     def run(self, seconds: float = 0.0, *, until: Callable[[], bool] = lambda: False) -> None:
         """Let time go by, or stop before as soon as `until` holds."""
         end = self.time + seconds

@@ -31,6 +31,10 @@ class Bench:
     def cancel(self, timer: object) -> None:
         self.loop.cancel(timer)
 
+    def soon(self, callback: object) -> None:
+        assert callable(callback)
+        self.loop.soon(callback)
+
     def post(self, callback: object) -> None:
         assert callable(callback)
         self.wakes += 1

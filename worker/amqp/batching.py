@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pika.adapters.utils.nbio_interface import AbstractStreamProtocol
 
+    from worker.amqp.loop import PikaLoop
+
     Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
 
 
@@ -28,11 +30,18 @@ SENT_LOOKS_EVERY = 0.0005
 
 
 class BatchingTransport(AbstractStreamTransport):
-    """Passes on in one piece, at the end of the turn, what was written during it."""
+    """Passes on in one piece, at the end of the turn, what was written during it.
 
-    def __init__(self, transport: AbstractStreamTransport, later: Callable[..., object]) -> None:
+    With a socket to send to, what the kernel takes at once is sent there and then: pika's own
+    transport asks it first whether it would take anything, and sends a turn later.
+    """
+
+    def __init__(
+        self, transport: AbstractStreamTransport, loop: PikaLoop, sock: socket | None
+    ) -> None:
         self._transport = transport
-        self._later = later
+        self._loop = loop
+        self._sock = sock
         self._written: list[bytes] = []
         self._told: list[Callable[[], None]] = []
         self._over = False
@@ -57,23 +66,34 @@ class BatchingTransport(AbstractStreamTransport):
     def write(self, data: bytes) -> None:
         """Send `data` at the end of this turn of the loop."""
         if not self._written:
-            self._later(0, self._flush)
+            self._loop.soon(self._flush)
         self._written.append(data)
 
     def when_sent(self, callback: Callable[[], None]) -> None:
         """Call back once all that was written up to now is with the kernel, or lost."""
         if not self._told:
-            self._later(0, self._look_whether_sent)
+            self._loop.soon(self._look_whether_sent)
         self._told.append(callback)
 
     def _flush(self) -> None:
         data, self._written = b"".join(self._written), []
         if not self._over:
-            self._transport.write(data)
+            sent = self._send(data)
+            if sent < len(data):
+                self._transport.write(data[sent:] if sent else data)
+
+    def _send(self, data: bytes) -> int:
+        """How many bytes the kernel has taken; what it has against the rest, pika finds out."""
+        if self._sock is None or self._transport.get_write_buffer_size():
+            return 0
+        try:
+            return self._sock.send(data)
+        except OSError:
+            return 0
 
     def _look_whether_sent(self) -> None:
         if not self._over and self.get_write_buffer_size() > 0:
-            self._later(SENT_LOOKS_EVERY, self._look_whether_sent)
+            self._loop.call_later(SENT_LOOKS_EVERY, self._look_whether_sent)
             return
         told, self._told = self._told, []
         for callback in told:
@@ -98,10 +118,14 @@ class BatchingServices(SelectorIOServicesAdapter):
     transport: BatchingTransport | None = None
     """Of the connection made last."""
 
+    def __init__(self, loop: PikaLoop) -> None:
+        super().__init__(loop.ioloop)  # type: ignore[arg-type]
+        self._turns = loop
+
     def when_sent(self, callback: Callable[[], None]) -> None:
         """Call back, later, once all that was written up to now has left the process."""
         if self.transport is None:
-            self.call_later(0, callback)
+            self._turns.soon(callback)
         else:
             self.transport.when_sent(callback)
 
@@ -125,7 +149,8 @@ class BatchingServices(SelectorIOServicesAdapter):
             own: list[BatchingTransport] = []
 
             def connection_made(transport: AbstractStreamTransport) -> None:
-                self.transport = BatchingTransport(transport, self.call_later)
+                plain = sock if ssl_context is None else None
+                self.transport = BatchingTransport(transport, self._turns, plain)
                 own.append(self.transport)
                 made(self.transport)
 

@@ -124,7 +124,7 @@ class Consumer:
             deliver=self._deliver,
             lost=self._gone,
             begun=self._begun,
-            later=self._loop.call_later,
+            soon=self._loop.soon,
             when_sent=self._when_sent,
         )
 

@@ -55,7 +55,7 @@ class Link:
         self.trouble: str | None = "not connected yet"
         """Why there is no connection; None when there is one."""
         self.reconnects = 0
-        self.services = BatchingServices(loop.ioloop)  # type: ignore[arg-type]
+        self.services = BatchingServices(loop)
         self._loop = loop
         self._urls = tuple(urls)
         self._next_url = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class TurningLoop(IOLoop):
+    """pika's loop, with something to be done at the end of each turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ending: deque[Callable[[], None]] = deque()
+
+    def process_timeouts(self) -> None:
+        """The last thing that pika does in a turn; afterwards it waits for the next."""
+        super().process_timeouts()
+        ending = self.ending
+        while ending:
+            ending.popleft()()
+
+
 class PikaLoop:
     """One loop for all connections: everything of theirs happens on the thread that runs it."""
 
     def __init__(self) -> None:
-        self.ioloop = IOLoop()
+        self.ioloop = TurningLoop()
         self.turned_at = monotonic()
         """When the loop was last seen turning, in monotonic seconds: see `beat`."""
 
@@ -30,6 +46,10 @@ class PikaLoop:
     def cancel(self, timer: object) -> None:
         """Forget a timer."""
         self.ioloop.remove_timeout(timer)  # type: ignore[arg-type]
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back at the end of this turn; what is asked for then, still in the same turn."""
+        self.ioloop.ending.append(callback)
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call back soon on the loop's thread; callable from any thread."""

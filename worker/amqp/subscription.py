@@ -41,12 +41,12 @@ class Subscription:
         deliver: Callable[[Delivery, Source], None],
         lost: Callable[[str], None],
         begun: Callable[[], None],
-        later: Callable[[float, Callable[[], None]], object],
+        soon: Callable[[Callable[[], None]], None],
         when_sent: Callable[[Callable[[], None]], None],
     ) -> None:
         """Consume on a fresh channel; `lost` is called once, when the channel is gone.
 
-        `later` is the loop's timer; `when_sent` calls back once what was written has left us.
+        `soon` calls back at the end of the loop's turn; `when_sent` once what was written has left.
         """
         self.alive = True
         self._first_unacked = 1
@@ -60,7 +60,7 @@ class Subscription:
         self._deliver = deliver
         self._lost = lost
         self._begun = begun
-        self._later = later
+        self._soon = soon
         self._when_sent = when_sent
         channel.add_on_close_callback(self._closed)
         channel.add_on_cancel_callback(self._cancelled)
@@ -69,7 +69,7 @@ class Subscription:
     def ack(self, tag: int, written: Callable[[], None]) -> None:
         """Ack one delivery; dropped if the channel is gone, for the tag died with it."""
         if not (self._acked or self._written):
-            self._later(0, self._write_acks)
+            self._soon(self._write_acks)
         self._acked.add(tag)
         self._written.append(written)
 

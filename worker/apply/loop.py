@@ -47,6 +47,10 @@ class PlainLoop:
         if isinstance(timer, Timer):
             timer.callback = None
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back soon."""
+        self.post(callback)
+
     def post(self, callback: Callable[[], None]) -> None:
         """Call back soon; callable from any thread, and from a signal handler."""
         self._posted.put(callback)

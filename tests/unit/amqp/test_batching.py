@@ -6,9 +6,9 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from pika.adapters.select_connection import IOLoop
 
 from worker.amqp.batching import BatchingServices, BatchingTransport
+from worker.amqp.loop import PikaLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,13 +42,13 @@ class Protocol:
 
 
 @pytest.fixture
-def loop() -> Iterator[IOLoop]:
-    turning = IOLoop()
+def loop() -> Iterator[PikaLoop]:
+    turning = PikaLoop()
     yield turning
-    turning.close()
+    turning.ioloop.close()
 
 
-def turn(loop: IOLoop, until: Callable[[], object]) -> None:
+def turn(loop: PikaLoop, until: Callable[[], object]) -> None:
     """Run the loop until the condition holds; two seconds are a failure."""
 
     def look() -> None:
@@ -59,23 +59,23 @@ def turn(loop: IOLoop, until: Callable[[], object]) -> None:
 
     late = loop.call_later(2, loop.stop)
     look()
-    loop.start()
-    loop.remove_timeout(late)
+    loop.ioloop.start()
+    loop.cancel(late)
     assert until()
 
 
-def connected(loop: IOLoop) -> tuple[BatchingServices, Protocol, socket.socket]:
+def connected(loop: PikaLoop) -> tuple[BatchingServices, Protocol, socket.socket]:
     """Services with one connection, its protocol, and the peer's end."""
     ours, peers = socket.socketpair()
     ours.setblocking(False)
-    services, protocol = BatchingServices(loop), Protocol()  # type: ignore[arg-type]
+    services, protocol = BatchingServices(loop), Protocol()
     done: list[object] = []
     services.create_streaming_connection(lambda: protocol, ours, done.append)  # type: ignore[arg-type, return-value]
     turn(loop, lambda: done and protocol.transport is not None)
     return services, protocol, peers
 
 
-def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: IOLoop) -> None:
+def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: PikaLoop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -90,7 +90,7 @@ def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: IOLoop) -> None:
     peers.close()
 
 
-def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: IOLoop) -> None:
+def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: PikaLoop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -115,7 +115,7 @@ def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: IOLoop) -> No
     peers.close()
 
 
-def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: IOLoop) -> None:
+def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: PikaLoop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -129,9 +129,9 @@ def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: 
 
 
 def test_a_socket_that_is_no_longer_connected_is_a_failure_told_and_none_raised(
-    loop: IOLoop,
+    loop: PikaLoop,
 ) -> None:
-    services = BatchingServices(loop)  # type: ignore[arg-type]
+    services = BatchingServices(loop)
     told: list[object] = []
     with socket.socket() as unconnected:
         services.create_streaming_connection(Protocol, unconnected, told.append)  # type: ignore[arg-type]
