@@ -20,8 +20,7 @@ def broken(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
     """Yield every rule between fields, or of the account, that the edit breaks."""
     yield from app_of_account(fields, bounds)
     yield from automatic_start(fields)
-    yield from moments_in_range(fields, bounds)
-    yield from start_before_end(fields, bounds)
+    yield from moments(fields, bounds)
     yield from daily_window(fields, bounds)
     yield from inactive_times(fields)
     yield from inactive_dates(fields)
@@ -47,23 +46,24 @@ def automatic_start(fields: Mapping[str, Any]) -> Iterator[FieldProblem]:
         )
 
 
-def moments_in_range(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
-    """A date-time with an offset still has a year of four digits in the account's zone."""
+def moments(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
+    """The job starts before it ends, as the provider will read the two.
+
+    With an offset, each still has a year of four digits in the account's zone.
+    """
+    read: list[str] = []
     for name in ("startDateTime", "endDateTime"):
         moment = fields.get(name)
-        if isinstance(moment, str) and bounds.local(moment) is None:
-            yield FieldProblem(
-                name, "must lie in the years 0001 to 9999 in the account's time zone"
-            )
-
-
-def start_before_end(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
-    """The job starts before it ends, as the provider will read the two."""
-    start, end = fields.get("startDateTime"), fields.get("endDateTime")
-    if isinstance(start, str) and isinstance(end, str):
-        first, last = bounds.local(start), bounds.local(end)
-        if first is not None and last is not None and first >= last:
-            yield FieldProblem("endDateTime", "must be later than startDateTime")
+        if isinstance(moment, str):
+            local = bounds.local(moment)
+            if local is None:
+                yield FieldProblem(
+                    name, "must lie in the years 0001 to 9999 in the account's time zone"
+                )
+            else:
+                read.append(local)
+    if len(read) == 2 and read[0] >= read[1]:  # noqa: PLR2004 (start and end)
+        yield FieldProblem("endDateTime", "must be later than startDateTime")
 
 
 def daily_window(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -72,8 +73,9 @@ class Outcomes:
             if closing.out:
                 self._tell(closing, head, verdict, attempts, trace)
             done()
-            for settle_repeat in self._closing.pop(head.identity, ()) if head.identity else ():
-                settle_repeat()
+            if self._closing and head.identity:
+                for settle_repeat in self._closing.pop(head.identity, ()):
+                    settle_repeat()
 
         self._shared.settler.carry_out(settlement, delivery, source, closed)
 
@@ -111,16 +113,15 @@ class Outcomes:
         trace: Trace | None,
     ) -> None:
         self._remember(head, closing.settlement.event)
-        now = datetime.now(UTC)
+        now = time()
         reason = verdict.reason.value if isinstance(verdict, Rejected) else ""
         outcome = "applied" if isinstance(verdict, Applied) else "rejected"
         self._tally.outcomes[outcome, reason] += 1
         if outcome == "applied":
-            self._tally.last_success = now.timestamp()
+            self._tally.last_success = now
         since = closing.delivery.properties.timestamp
-        published = since if since and since < now.timestamp() else None
-        begun = published or closing.delivery.received_at.timestamp()
-        seconds = now.timestamp() - begun
+        published = since if since and since < now else None
+        seconds = now - (published or closing.delivery.received_at.timestamp())
         self._tally.outcome_seconds.add(seconds)
         extra: dict[str, object] = {"attempts": attempts, "seconds": round(seconds, 3)}
         if isinstance(verdict, Rejected):
