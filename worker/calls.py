@@ -20,8 +20,19 @@ if TYPE_CHECKING:
 class Caller(Protocol):
     """Calls the API once; thread-safe. Trouble with the API is a reply; a raise is a bug."""
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
-        """Sign and send `body` now; returns within the account's call timeout."""
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool],
+    ) -> Reply | None:
+        """Sign and send `body`; returns within the account's connect and call timeouts.
+
+        `leave` is asked when there is a connection, right before the request goes out on it. If
+        it says no, nothing is sent, and there is no reply.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -40,8 +51,9 @@ class Task:
 class Callers:
     """Threads that make a lane's calls, as many as were ever needed at once.
 
-    `may_call` is asked right before each call; `done` gets each task back, on the caller's
-    thread. A lane has its own, so one that is slow takes no thread from another.
+    `may_call` is asked before each call, and again right before it leaves, for a connection may
+    take seconds to make; `done` gets each task back, on the caller's thread. A lane has its own,
+    so one that is slow takes no thread from another.
     """
 
     def __init__(
@@ -112,8 +124,6 @@ class Callers:
         self._waking = False
 
     def _make(self, task: Task) -> None:
-        if self.departures is not None:
-            self._depart(self.departures)
         begun = monotonic()
         if not self._may_call():
             return
@@ -124,18 +134,24 @@ class Callers:
             task.bug = bug
         task.seconds = monotonic() - begun
 
-    def _called(self, waiting: Waiting, timestamp: int) -> Reply:
+    def _called(self, waiting: Waiting, timestamp: int) -> Reply | None:
         call, request, trace = self.caller.call, waiting.edit.request, waiting.trace
         if trace is None:
-            return call(request, timestamp)
-        return trace.call(lambda parent: call(request, timestamp, traceparent=parent))
+            return call(request, timestamp, leave=self._leave)
+        return trace.call(
+            lambda parent: call(request, timestamp, traceparent=parent, leave=self._leave)
+        )
 
-    def _depart(self, departures: Departures) -> None:
-        """Wait, behind whoever waits already, until one more call may leave."""
+    def _leave(self) -> bool:
+        """Wait, behind whoever waits already, until one more call may leave, if it may at all."""
+        departures = self.departures
+        if departures is None:
+            return self._may_call()
         with self._door:
-            now = monotonic()
-            wait = departures.wait(now)
+            wait = departures.wait(monotonic())
             if wait > 0:
                 sleep(wait)
-                now += wait
-            departures.leave(now)
+            if not self._may_call():
+                return False
+            departures.leave(monotonic())
+            return True

@@ -86,7 +86,7 @@ class SpansOfEdit:
         )
         self.trace_id = format_trace_id(self._processing.get_span_context().trace_id)
 
-    def call(self, make: Callable[[str], Reply]) -> Reply:
+    def call(self, make: Callable[[str], Reply | None]) -> Reply | None:
         """A span around one call of the API, in whatever thread makes it."""
         span = self._child("call taskEdit", SpanKind.CLIENT, {"http.request.method": "POST"})
         try:
@@ -95,7 +95,7 @@ class SpansOfEdit:
             span.set_status(Status(StatusCode.ERROR, type(bug).__name__))
             raise
         else:
-            span.set_attribute("taskedit.api_status", reply.status or "none")
+            span.set_attribute("taskedit.api_status", (reply and reply.status) or "none")
             if isinstance(reply, Unanswered):
                 span.set_status(Status(StatusCode.ERROR, reply.detail))
             return reply

@@ -15,6 +15,8 @@ from worker.cli import configured
 from worker.run import client_of, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.account import Account
     from worker.calls import Caller
     from worker.core.reply import Reply
@@ -28,13 +30,20 @@ class Mortal:
     def __init__(self, proper: Caller) -> None:
         self._proper = proper
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool],
+    ) -> Reply | None:
         """Die of a deadly edit, fail at a buggy one; call the API with any other."""
         if BUGGY.encode() in body:
             raise RuntimeError("a bug")
         if DEADLY.encode() in body:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._proper.call(body, timestamp, traceparent=traceparent)
+        return self._proper.call(body, timestamp, traceparent=traceparent, leave=leave)
 
 
 def mortal(account: Account) -> Caller:

@@ -114,7 +114,14 @@ class FakeApi:
         self.watch: Callable[[FakeCall], None] = lambda _: None
         """Told of each call before it begins."""
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> NoReturn:
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool],
+    ) -> NoReturn:
         raise AssertionError("FakeCallers call by `begin`")
 
     def begin(self, task: Task, done: Callable[[Task], None]) -> None:

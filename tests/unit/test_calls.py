@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from queue import SimpleQueue
 from threading import Barrier, BrokenBarrierError, Event
 from time import monotonic, time
@@ -13,6 +14,7 @@ import pytest
 from tests.unit.builders import waiting
 from worker.calls import Callers, Task
 from worker.core.health import Call
+from worker.core.pacing import Departures, Rate, departures, rates
 from worker.core.reply import Answered, Reply
 
 if TYPE_CHECKING:
@@ -23,13 +25,22 @@ GOOD = Answered("0")
 
 
 class Script:
-    """A `Caller` that does what it is told for each call."""
+    """A `Caller` that does what it is told for each call, once it has connected."""
 
-    def __init__(self, act: Callable[[bytes, int], Reply]) -> None:
+    def __init__(self, act: Callable[[bytes, int], Reply], connect: Callable[[], None]) -> None:
         self._act = act
+        self._connect = connect
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
-        return self._act(body, timestamp)
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool],
+    ) -> Reply | None:
+        self._connect()
+        return self._act(body, timestamp) if leave() else None
 
 
 def task(job: int = 1, clock_offset: float = 0.0) -> Task:
@@ -45,11 +56,14 @@ class Pool:
     """Callers, and what they have brought back."""
 
     def __init__(
-        self, act: Callable[[bytes, int], Reply], may_call: Callable[[], bool] = lambda: True
+        self,
+        act: Callable[[bytes, int], Reply],
+        may_call: Callable[[], bool] = lambda: True,
+        connect: Callable[[], None] = lambda: None,
     ) -> None:
         self.back: SimpleQueue[Task] = SimpleQueue()
         POOLS.append(self)
-        self.callers = Callers("pool", Script(act), may_call, self.back.put)
+        self.callers = Callers("pool", Script(act, connect), may_call, self.back.put)
 
     def begin(self, *tasks: Task, in_flight: int | None = None) -> None:
         for number, each in enumerate(tasks, start=1):
@@ -117,6 +131,50 @@ def test_a_call_that_may_not_be_made_any_more_is_not_made() -> None:
     [back] = pool.returned(1)
 
     assert (back.reply, back.bug, made) == (None, None, [])
+
+
+def test_a_call_whose_lease_ends_while_it_connects_does_not_leave() -> None:
+    holds, made = Event(), list[bytes]()
+    holds.set()
+
+    def act(body: bytes, _: int) -> Reply:
+        made.append(body)
+        return GOOD
+
+    pool = Pool(act, may_call=holds.is_set, connect=holds.clear)
+    pool.callers.departures = departures(rates("1/s"))
+    pool.begin(task())
+    [back] = pool.returned(1)
+    assert (back.reply, back.bug, made) == (None, None, [])
+
+    holds.set()
+    pool = Pool(act, may_call=holds.is_set)
+    pool.callers.departures = departures(rates("1/s"))
+    pool.begin(task())
+    [back] = pool.returned(1)
+    assert back.reply is GOOD
+
+
+def test_the_limit_counts_from_when_calls_leave_however_long_they_took_to_connect() -> None:
+    """The first connects slowly, the second at once: neither may leave close after the other."""
+    left, slow = list[float](), Event()
+    slowly = iter([True])
+
+    def connect() -> None:
+        if next(slowly, False):
+            slow.wait(DEADLINE)
+
+    def act(_: bytes, __: int) -> Reply:
+        left.append(monotonic())
+        slow.set()
+        return GOOD
+
+    pool = Pool(act, connect=connect)
+    pool.callers.departures = Departures(Rate(1, 0.2))
+    pool.begin(task(1), task(2), task(3))
+    pool.returned(3)
+
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(left))
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 7])

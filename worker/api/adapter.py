@@ -19,7 +19,7 @@ from requests import Response, exceptions
 from requests.utils import select_proxy
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from worker.api.broken import BrokenCallError, Stage
+from worker.api.broken import BrokenCallError, Stage, StayedError
 from worker.api.dial import Origin, dial
 from worker.api.head import head
 from worker.api.idle import LONGEST_IDLE, Idle
@@ -27,7 +27,7 @@ from worker.api.timed import TimedAdapter
 from worker.api.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from requests import PreparedRequest
@@ -65,16 +65,22 @@ class DeadlineAdapter(TimedAdapter):
         headless: bool = False,
         connect_seconds: float | None = None,
         call_seconds: float | None = None,
+        leave: Callable[[], bool] = lambda: True,
     ) -> HttpReply:
         """Send the bytes of a whole request to `origin` and give its reply.
 
-        `headless`: the request is HEAD. The seconds are the adapter's own unless given. Raises
-        `BrokenCallError`, and nothing else, for trouble of any kind with network or peer.
+        `headless`: the request is HEAD. The seconds are the adapter's own unless given. `leave`
+        is asked once the connection stands, right before anything is sent; if it says no,
+        `StayedError` is raised. Raises `BrokenCallError`, and nothing else, for trouble of any
+        kind with network or peer.
         """
         idle = self._idle.get(origin) or self._idle.setdefault(origin, Idle())
         wire = idle.take()
         if wire is None:
             wire = Wire(dial(origin, self.ca_file, connect_seconds or self.connect_seconds))
+        if not leave():
+            idle.keep(wire)
+            raise StayedError
         try:
             reply = wire.exchange(request, call_seconds or self.call_seconds, headless=headless)
         except BaseException:

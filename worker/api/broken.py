@@ -31,6 +31,10 @@ class BrokenCallError(Exception):
         """The time allowed was used up."""
 
 
+class StayedError(Exception):
+    """Nothing was sent: whoever makes the call was told, at the last moment, not to."""
+
+
 def no_address(host: str, error: OSError | UnicodeError) -> BrokenCallError:
     """The host's name leads nowhere."""
     words = error.strerror if isinstance(error, socket.gaierror) else "not a host name"

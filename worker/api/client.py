@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.api.adapter import DeadlineAdapter
-from worker.api.broken import BrokenCallError
+from worker.api.broken import BrokenCallError, StayedError
 from worker.api.detour import Detour
 from worker.api.dial import Origin, trust
 from worker.api.head import head, prepared
@@ -17,7 +17,7 @@ from worker.core.reply import Answered, Reply, Unanswered
 from worker.core.sign import signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import SecretStr
 
@@ -58,11 +58,20 @@ class Client:
         )
         self._detour = Detour(template, endpoint) if endpoint.proxy else None
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool] = lambda: True,
+    ) -> Reply | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
         Trouble of any kind with the API or on the way to it is a reply. `traceparent` is passed
-        on if it is one (W3C Trace Context), else left out.
+        on if it is one (W3C Trace Context), else left out. `leave` is asked right before the
+        request goes out: on a connection that stands, or, by way of a proxy, before that. If it
+        says no, nothing is sent, and there is no reply.
         """
         secret = self._secret.get_secret_value()
         signed = {
@@ -72,9 +81,11 @@ class Client:
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
             signed["traceparent"] = traceparent
         try:
-            reply = self._exchange(signed, body)
+            reply = self._exchange(signed, body, leave)
         except BrokenCallError as error:
             return Unanswered(error.detail)
+        except StayedError:
+            return None
         now = datetime.fromtimestamp(timestamp, UTC)
         return _discreet(
             answer(reply.code, reply.headers, reply.body, now=now), (secret, self._key)
@@ -90,12 +101,17 @@ class Client:
         if self._detour is not None:
             self._detour.close()
 
-    def _exchange(self, headers: Mapping[str, str], body: bytes) -> HttpReply:
+    def _exchange(
+        self, headers: Mapping[str, str], body: bytes, leave: Callable[[], bool]
+    ) -> HttpReply:
         if self._detour is not None:
+            if not leave():
+                raise StayedError
             return self._detour.exchange(headers, body)
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         lines.append(f"Content-Length: {len(body)}\r\n\r\n")
-        return self._adapter.exchange(self._origin, self._head + "".join(lines).encode() + body)
+        request = self._head + "".join(lines).encode() + body
+        return self._adapter.exchange(self._origin, request, leave=leave)
 
 
 def _discreet(reply: Reply, secrets: tuple[str, ...]) -> Reply:

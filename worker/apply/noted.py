@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.calls import Caller
     from worker.core.reply import Reply
 
@@ -18,7 +20,20 @@ class Noted:
         """Jobs that were called; whoever settles an edit takes its job out."""
         self._caller = caller
 
-    def call(self, body: bytes, timestamp: int, *, traceparent: str | None = None) -> Reply:
-        """Note, and call."""
-        self.called.add(json.loads(body)["jobId"])
-        return self._caller.call(body, timestamp, traceparent=traceparent)
+    def call(
+        self,
+        body: bytes,
+        timestamp: int,
+        *,
+        traceparent: str | None = None,
+        leave: Callable[[], bool],
+    ) -> Reply | None:
+        """Call, with a note when it leaves."""
+
+        def noted() -> bool:
+            leaves = leave()
+            if leaves:
+                self.called.add(json.loads(body)["jobId"])
+            return leaves
+
+        return self._caller.call(body, timestamp, traceparent=traceparent, leave=noted)

@@ -20,8 +20,8 @@ class Trace(Protocol):
     trace_id: str
     """32 hex digits, the publisher's own if the message had one."""
 
-    def call(self, make: Callable[[str], Reply]) -> Reply:
-        """The reply that `make` brings; it is given the `traceparent` to send along."""
+    def call(self, make: Callable[[str], Reply | None]) -> Reply | None:
+        """The reply that `make` brings, if any; it is given the `traceparent` to send along."""
 
     def publish(self) -> Mapping[str, str]:
         """Its event is about to be published: the headers that let subscribers follow it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError, Event
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,23 @@ def test_calls_one_after_the_other_use_one_connection(
         assert [client.call(EDIT, TIMESTAMP) for _ in range(20)] == [SUCCESS] * 20
         assert peer.connections == 1
         assert len(peer.requests) == 20
+
+
+def test_a_call_that_may_not_leave_after_all_sends_nothing_and_leaves_its_connection_to_the_next(
+    context: ssl.SSLContext | None, authority: Authority, new_client: NewClient
+) -> None:
+    with Peer(keeps_answering, context) as peer:
+
+        def leave() -> bool:
+            until = monotonic() + 5
+            while not peer.connections:
+                assert monotonic() < until, "asked before there was a connection"
+            return False
+
+        client = new_client(peer.url, ca_file=authority.file)
+        assert client.call(EDIT, TIMESTAMP, leave=leave) is None
+        assert client.call(EDIT, TIMESTAMP) == SUCCESS
+        assert (peer.connections, len(peer.requests)) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def client(simulator: Simulator, new_client: NewClient) -> Client:
     return new_client(simulator.url, call=2)
 
 
-def call(client: Client, ago: float = 0, **changes: object) -> Reply:
+def call(client: Client, ago: float = 0, **changes: object) -> Reply | None:
     """The reply to a good edit with some changes, signed so many seconds ago."""
     return client.call(json.dumps({**EDIT, **changes}).encode(), int(time.time() - ago))
 
