@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import NewNode
 
 SECONDS = 30.0
+CONTROL = 10.0
 SEED = int(os.environ.get("TASKEDIT_CHAOS_SEED", "11"))
 
 pytestmark = pytest.mark.timeout(240)
@@ -39,5 +40,5 @@ def test_a_worker_that_acks_before_the_confirm_is_seen_to_lose_edits(
 ) -> None:
     scene = Scene(replicas=1, load=80, command=EARLY_ACK)
     with Stage(One(new_node()), tmp_path, scene, SEED) as stage:
-        report = run(stage, cuts(4, replicas=1), 4, tell=print, patience=IMPATIENCE)
+        report = run(stage, cuts(CONTROL, replicas=1), CONTROL, tell=print, patience=IMPATIENCE)
     assert report.lost, f"nothing was lost, so a loss would not be seen\n{report}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _QUIET = (0.5, 3.0)
 """Seconds without a new fault, between two of one track."""
+_TAKEN_OVER_IN = 1.7
+"""Seconds from a cut until a lane is served again, and some calls are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,13 @@ def cuts(seconds: float, *, replicas: int) -> Plan:
     """Memory alarms, and every connection to RabbitMQ cut again and again meanwhile.
 
     In an alarm acks pass and publications do not, so that a worker that acks before it has the
-    confirm loses edits by this, whatever the seed.
+    confirm loses edits by this, whatever the seed. Between two cuts there is time to take the
+    lane over, which waits for the lease, and to make calls.
     """
     cut = network.Reset("broker", tuple(range(replicas)))
     return Plan(
-        (Step(1.0, broker.Alarm(), 1.0),) * max(1, round(seconds / 4)),
-        (Step(0.3, cut, 0.1),) * round(seconds / 0.4),
+        (Step(1.0, broker.Alarm(), 1.0),) * max(1, round(seconds / 2)),
+        (Step(_TAKEN_OVER_IN, cut, 0.1),) * round(seconds / _TAKEN_OVER_IN),
     )
 
 
