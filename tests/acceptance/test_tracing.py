@@ -6,7 +6,6 @@ publisher and subscriber export into memory.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -194,7 +193,7 @@ def test_one_trace_from_the_publisher_to_the_subscriber(
     assert process.facts["messaging.message.id"] == "m-0"
     assert call.facts["taskedit.api_status"] == "0"
     assert collector.resource()["service.name"] == "task-edit-worker"
-    assert json.loads(worker.log.read_text().splitlines()[-1])
+    until(lambda: worker.lines("edit"))  # lines wait for company
     assert [line["trace_id"] for line in worker.lines("edit")] == [trace]
 
 
