@@ -35,8 +35,10 @@ hypothesis.settings.load_profile("ci" if CI else "dev")
 class NewNode(Protocol):
     """Makes a started RabbitMQ of the test's own, which it may kill and freeze."""
 
-    def __call__(self, *, config: str = "", plugins: Sequence[str] = ()) -> Node:
-        """The arguments are those of `Node`."""
+    def __call__(
+        self, *, config: str = "", plugins: Sequence[str] = (), folder: Path | None = None
+    ) -> Node:
+        """The arguments are those of `Node`; `folder` holds what `config` points to, if given."""
         ...
 
 
@@ -109,8 +111,10 @@ def new_node(
     """As many RabbitMQ nodes of the test's own as it asks for."""
     with ExitStack() as stack:
 
-        def started(*, config: str = "", plugins: Sequence[str] = ()) -> Node:
-            folder = tmp_path_factory.mktemp("rabbitmq")
+        def started(
+            *, config: str = "", plugins: Sequence[str] = (), folder: Path | None = None
+        ) -> Node:
+            folder = folder or tmp_path_factory.mktemp("rabbitmq")
             node = Node(folder, config=config, plugins=plugins, root=broker_root)
             return stack.enter_context(node)
 

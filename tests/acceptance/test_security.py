@@ -17,6 +17,7 @@ import requests
 import trustme
 from pika.exceptions import ChannelClosedByBroker
 
+from ops.rabbitmq import chroot
 from ops.rabbitmq.ports import free_port
 from tests.acceptance.kit import connected, edit, publish, until
 
@@ -209,17 +210,14 @@ def tls(authority: Authority, port: int, name: str, *, client: bool) -> str:
 
 @pytest.mark.slow
 def test_amqps_is_verified_and_takes_a_client_certificate(
-    new_node: NewNode,
-    broker_root: Path | None,
-    namespace: str,
-    new_worker: NewWorker,
-    tmp_path: Path,
+    new_node: NewNode, broker_root: Path | None, new_worker: NewWorker, tmp_path: Path
 ) -> None:
-    if broker_root is not None:
-        pytest.skip("the node sees only its own folder, and not the certificates")
     ours, anothers = Authority(tmp_path / "ours"), Authority(tmp_path / "anothers")
     port = free_port()
-    new_node(config=tls(ours, port, "localhost", client=True))
+    config = tls(ours, port, "localhost", client=True)
+    if broker_root is not None:  # the node sees nothing but its own folder, by another name
+        config = config.replace(str(tmp_path), str(chroot.INNER))
+    new_node(config=config, folder=tmp_path)
     certificate, key = ours.certificate("worker")
     address = f"amqps://guest:guest@localhost:{port}/%2F"
     proper = f"{address}?cacertfile={quote(ours.file)}&certfile={quote(certificate)}"

@@ -32,7 +32,9 @@ consume from a quorum queue, validate by the same schemas, sign, POST to the sam
 over real sockets, publish the same persistent event to the same exchange with confirm, then ack.
 Ours does besides what it always does: it keeps the edits of a job in order, paces, keeps one
 deadline for a whole call, remembers repeats, writes a log line an edit, counts metrics, holds a
-lease. The broker, the stub and the contestant share the machine."""
+lease. The broker, the stub and the contestant share the machine.
+
+Where the time goes, what was tried, and why a goal is not met: [`PROFILE.md`](PROFILE.md)."""
 
 
 def write(saved: dict[str, dict[str, Any]]) -> None:
