@@ -6,7 +6,6 @@ Everything here happens on the loop's thread; only `Callers` has threads of its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import random
 from typing import TYPE_CHECKING
 
 import structlog
@@ -112,8 +111,7 @@ class Lane:
 
     def open(self, taken: Iterable[float] | None = None) -> None:
         """What was settled before is known. `taken`: when calls were made before, if known."""
-        now, chance = self._shared.loop.now(), random()  # noqa: S311 (jitter, not a secret)
-        self._pacer = self._pacer.resumed(now=now, taken=taken, chance=chance)
+        self._pacer = self._pacer.resumed(now=self._shared.loop.now(), taken=taken)
         self.is_open = True
         unread_yet, self._unread = self._unread, []
         for delivery, source in unread_yet:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-APART = 0.25
-"""Seconds over which lanes that start together spread their first calls, at most."""
 MARGIN = 0.015
 """How much slower than the limit: room for what the network adds to the spacing of calls."""
 LATENESS = MARGIN / 3
@@ -133,16 +131,13 @@ class Pacer:
         for _, taken in self._taken:
             taken.append(now)
 
-    def resumed(self, *, now: float, taken: Iterable[float] | None, chance: float = 0.0) -> Pacer:
+    def resumed(self, *, now: float, taken: Iterable[float] | None) -> Pacer:
         """A pacer that starts empty, after a while in which others may have called.
 
-        `taken`: as when made. `chance`, at least 0 and below 1, keeps hundreds of lanes from
-        calling in step: by so much of an interval, or of `APART`, the first slot is later.
-        In the longer windows this one's own slots count as well, for the journal knows only of
-        calls that have led to an event.
+        `taken`: as when made. In the longer windows this one's own slots count as well, for the
+        journal knows only of calls that have led to an event.
         """
         new = Pacer(self.limits, now=now, taken=taken)
-        new._next += chance * min(new._interval, APART)
         for (_, own), (_, known) in zip(self._taken, new._taken, strict=True):
             newest = list(zip_longest(reversed(own), reversed(known), fillvalue=-inf))
             known.clear()
