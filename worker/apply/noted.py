@@ -28,12 +28,6 @@ class Noted:
         traceparent: str | None = None,
         leave: Callable[[], bool],
     ) -> Reply | None:
-        """Call, with a note when it leaves."""
-
-        def noted() -> bool:
-            leaves = leave()
-            if leaves:
-                self.called.add(json.loads(body)["jobId"])
-            return leaves
-
-        return self._caller.call(body, timestamp, traceparent=traceparent, leave=noted)
+        """Note, and call."""
+        self.called.add(json.loads(body)["jobId"])
+        return self._caller.call(body, timestamp, traceparent=traceparent, leave=leave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from pika.adapters.utils.nbio_interface import AbstractStreamTransport
 
-LARGE = b"x" * 20_000_000
+LARGE = b"".join(number.to_bytes(4) for number in range(5_000_000))
 """More than any socket's buffers take."""
 
 
@@ -100,16 +101,16 @@ def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: PikaLoop) -> 
     turn(loop, lambda: next(some_turns, None) is None)
     assert not sent, "most of it is here still"
     peers.setblocking(False)
+    came: list[bytes] = []
 
     def drained() -> bool:
-        try:
-            while peers.recv(1 << 20):
-                pass
-        except BlockingIOError:
-            pass
-        return bool(sent)
+        with suppress(BlockingIOError):
+            while piece := peers.recv(1 << 20):
+                came.append(piece)
+        return bool(sent) and sum(map(len, came)) >= len(LARGE)
 
     turn(loop, drained)
+    assert b"".join(came) == LARGE, "what the kernel took at first came twice, or not at all"
     protocol.transport.abort()
     turn(loop, lambda: protocol.lost)
     peers.close()

@@ -10,10 +10,11 @@ def test_what_is_to_be_done_soon_is_done_before_the_loop_waits_again() -> None:
 
     def first() -> None:
         done.append("first")
-        loop.soon(second)
+        loop.soon(lambda: done.append("second"))
+        loop.post(next_turn)
 
-    def second() -> None:
-        done.append("second")
+    def next_turn() -> None:
+        done.append("next turn")
         loop.stop()
 
     loop.soon(first)
@@ -21,4 +22,4 @@ def test_what_is_to_be_done_soon_is_done_before_the_loop_waits_again() -> None:
     loop.call_later(0, lambda: done.append("timer"))
     loop.run()
 
-    assert done == ["posted", "timer", "first", "second"]
+    assert done == ["posted", "timer", "first", "second", "next turn"]
