@@ -6,7 +6,7 @@ as the provider takes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from schemas import fields
 from schemas.bounds import Bounds
 from schemas.problem import (
+    NEAREST_AT_MOST,
     RULES,
     FieldProblem,
     Invalid,
@@ -36,6 +37,7 @@ __all__ = [
     "validate",
 ]
 
+UNKNOWN_FIELD: Final = "extra_forbidden"
 PROBLEMS_AT_MOST: Final = 100
 """How many problems of one message are told; an honest one has fewer, and events stay small."""
 
@@ -146,10 +148,12 @@ def api_body(edit: TaskEdit, bounds: Bounds) -> bytes:
 def _invalid(document: Mapping[str, Any], bounds: Bounds, error: ValidationError) -> Invalid:
     """Return what pydantic refused, and which rules the rest of the edit breaks."""
     found = error.errors(include_url=False, include_context=False)
-    problems = [
-        FieldProblem(path_of(each["loc"]), _text(each["loc"], each["type"], each["input"]))
-        for each in found[:PROBLEMS_AT_MOST]
-    ]
+    told, unknown = found[:PROBLEMS_AT_MOST], 0
+    problems = []
+    for each in told:
+        unknown += each["type"] == UNKNOWN_FIELD
+        text = _text(each["loc"], each["type"], each["input"], compare=unknown <= NEAREST_AT_MOST)
+        problems.append(FieldProblem(path_of(each["loc"]), text))
     locations = {each["loc"] for each in found}
     problems += (
         FieldProblem(name, RULES[name])
@@ -161,9 +165,9 @@ def _invalid(document: Mapping[str, Any], bounds: Bounds, error: ValidationError
     return Invalid(tuple(problems[:PROBLEMS_AT_MOST]))
 
 
-def _text(location: tuple[int | str, ...], kind: str, value: object) -> str:
-    if kind == "extra_forbidden":
-        return unknown_field(str(location[-1]), _KNOWN[rule_path(location[:-1])])
+def _text(location: tuple[int | str, ...], kind: str, value: object, *, compare: bool) -> str:
+    if kind == UNKNOWN_FIELD:
+        return unknown_field(str(location[-1]), _KNOWN[rule_path(location[:-1])] if compare else ())
     return broken_rule(location, kind, value)
 
 
@@ -186,7 +190,7 @@ def _without(
     return good
 
 
-_KNOWN: Final[Mapping[str, Iterable[str]]] = {
+_KNOWN: Final[Mapping[str, Collection[str]]] = {
     "": TaskEdit.model_fields,
     "inactiveTimeList[]": InactiveTime.model_fields,
     "inactiveDateList[]": InactiveDates.model_fields,

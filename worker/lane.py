@@ -6,6 +6,7 @@ Everything here happens on the loop's thread; only `Callers` has threads of its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,7 @@ from worker.core.pacing import Pacer, departures
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.outcome import Outcomes
+from worker.refusals import Refusals
 from worker.standing import Standing
 from worker.tally import Tally
 
@@ -90,6 +92,7 @@ class Lane:
         self._timer: tuple[float, object] | None = None
         self._pacer = Pacer(account.rates, now=now, taken=())
         self._outcomes = Outcomes(shared, self.tally)
+        self._refusals = Refusals(shared.loop, shared.refusing)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
         self._callers = callers(account.name, caller, shared.lease_holds, self._replies.put)
         self._callers.departures = departures(account.rates)
@@ -127,22 +130,22 @@ class Lane:
         }
         self.window.clear()
         self._unread.clear()
+        self._refusals.clear()
         self.standing.forget_streak()
         self._source = None
         self.is_open = False
         self.returning = False
 
     def _read(self, delivery: Delivery, source: Source) -> None:
+        begun = self._shared.loop.now()
         try:
             read = decode(delivery, self.account.name, self.account.bounds)
         except Exception:
             log.exception("decode_failed", account=self.account.name)
             read = Unfit(unread(delivery, self.account.name), _internal("reading"))
         if isinstance(read, Unfit):
-            self.refusing += 1
-            self._outcomes.settle(
-                delivery, source, read.head, read.verdict, attempts=0, done=self._refused
-            )
+            self._shared.refusing.use(begun, self._shared.loop.now() - begun)
+            self._refusals.put(partial(self._refuse, delivery, source, read))
             return
         self._number += 1
         waiting = Waiting(delivery, source, read, self._number, self._shared.loop.now())
@@ -152,6 +155,15 @@ class Lane:
             waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
         self.window.add(waiting)
+
+    def _refuse(self, delivery: Delivery, source: Source, read: Unfit) -> None:
+        """Settle what no call can be made of; while the window goes back, it goes with it."""
+        if self.draining or self.returning or not source.alive:
+            return
+        self.refusing += 1
+        self._outcomes.settle(
+            delivery, source, read.head, read.verdict, attempts=0, done=self._refused
+        )
 
     def _refused(self) -> None:
         self.refusing -= 1
@@ -271,7 +283,11 @@ class Lane:
         elif task.reply is None:
             self.window.put_back(waiting, now)
         else:
-            self._answered(task, waiting, now)
+            try:
+                self._answered(task, waiting, now)
+            except Exception:
+                log.exception("judging_failed", account=self.account.name)
+                self._close(waiting, _internal("judging"), attempts=waiting.attempts + 1)
         self._moved()
 
     def _answered(self, task: Task, waiting: Waiting, now: float) -> None:

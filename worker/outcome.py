@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from time import time
@@ -10,6 +11,8 @@ from uuid import uuid4
 
 import structlog
 
+from schemas import Reason
+from worker.core.delivery import Properties
 from worker.core.settle import settle, settle_again
 from worker.core.verdict import Applied, Rejected
 
@@ -48,6 +51,63 @@ class Outcomes:
         trace: Trace | None = None,
     ) -> None:
         """Settle by a final verdict, unless this very message was settled before."""
+        try:
+            self._settle(delivery, source, head, verdict, attempts=attempts, done=done, trace=trace)
+        except Exception:
+            log.exception("settlement_failed", account=head.account)
+            self._settle_bare(delivery, source, head, verdict, attempts=attempts, done=done)
+
+    def _settle_bare(
+        self,
+        delivery: Delivery,
+        source: Source,
+        head: Letterhead,
+        verdict: Applied | Rejected,
+        *,
+        attempts: int,
+        done: Callable[[], None],
+    ) -> None:
+        """Settle an edit that cannot be settled as it is, without all that may be the cause.
+
+        What came of its call stays true; of any other the reason is a bug of ours.
+        """
+        bare = replace(
+            delivery,
+            exchange="",
+            routing_key="",
+            properties=Properties(message_id=delivery.properties.message_id),
+        )
+        if isinstance(verdict, Rejected):
+            verdict = Rejected(Reason.INTERNAL, "a bug of the worker while settling; see its log")
+        known = replace(head, correlation_id=None, app_id=None, job_id=None, identity=None)
+        settlement = settle(
+            bare,
+            known,
+            verdict,
+            attempts=attempts,
+            now=datetime.now(UTC),
+            chance_id=_random_id,
+            by=self._shared.signed,
+        )
+
+        def closed(closing: Closing) -> None:
+            if closing.out:
+                self._tell(closing, known, verdict, attempts, None)
+            done()
+
+        self._shared.settler.carry_out(settlement, delivery, source, closed)
+
+    def _settle(
+        self,
+        delivery: Delivery,
+        source: Source,
+        head: Letterhead,
+        verdict: Applied | Rejected,
+        *,
+        attempts: int,
+        done: Callable[[], None],
+        trace: Trace | None,
+    ) -> None:
         trace = trace or self._shared.trace(delivery, head.account)
         if self.repeat(delivery, source, head, done=done, trace=trace):
             return
@@ -105,6 +165,20 @@ class Outcomes:
         return True
 
     def _tell(
+        self,
+        closing: Closing,
+        head: Letterhead,
+        verdict: Applied | Rejected,
+        attempts: int,
+        trace: Trace | None,
+    ) -> None:
+        """Remember, count and log what has ended; a failure here has nobody else to harm."""
+        try:
+            self._count(closing, head, verdict, attempts, trace)
+        except Exception:
+            log.exception("telling_failed", account=head.account)
+
+    def _count(
         self,
         closing: Closing,
         head: Letterhead,

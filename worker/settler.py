@@ -173,8 +173,15 @@ class Settler:
     def _finish(self, closing: Closing) -> None:
         closing.out = True
         if closing.settlement.reply is not None:
-            self._replies.publish(closing.settlement.reply)
+            self._reply(closing.settlement.reply)
         closing.source.ack(closing.delivery.tag, partial(self._end, closing))
+
+    def _reply(self, reply: Publication) -> None:
+        """Nothing waits for a reply, and no failure of one may reach the ack."""
+        try:
+            self._replies.publish(reply)
+        except Exception:
+            log.exception("reply_failed")
 
     def _end(self, closing: Closing) -> None:
         self.unconfirmed -= 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.core.memory import Memory
+from worker.refusals import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ class Shared:
     publisher_open: Callable[[], bool]
     memory: Memory = field(default_factory=Memory)
     solo: Solo = field(default_factory=Solo)
+    refusing: Budget = field(default_factory=Budget)
     tracing: Tracing | None = None
 
     def trace(self, delivery: Delivery, account: str | None) -> Trace | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,6 +12,7 @@ from worker.core.decode import decode, unread
 from worker.core.strays import account_of, why_stray
 from worker.core.verdict import Rejected
 from worker.outcome import Outcomes
+from worker.refusals import Refusals
 from worker.tally import Tally
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Strays:
         self._shared = shared
         self._outcomes = Outcomes(shared, self.tally)
         self._waiting: list[tuple[Delivery, Source]] = []
+        self._refusals = Refusals(shared.loop, shared.refusing)
         self.is_open = False
         self.draining = False
 
@@ -47,8 +50,8 @@ class Strays:
         self.tally.redeliveries += delivery.redelivered
         if not self.is_open:
             self._waiting.append((delivery, source))
-        elif not self.draining:
-            self._settle(delivery, source)
+        else:
+            self._refusals.put(partial(self._settle, delivery, source))
 
     def open(self, taken: Iterable[float] | None = None) -> None:
         """What was settled before is known."""
@@ -56,11 +59,12 @@ class Strays:
         self.is_open = True
         waiting, self._waiting = self._waiting, []
         for delivery, source in waiting:
-            self._settle(delivery, source)
+            self._refusals.put(partial(self._settle, delivery, source))
 
     def lost(self) -> None:
         """The channel is gone, and what was unacked is back in the queue."""
         self._waiting.clear()
+        self._refusals.clear()
         self.is_open = False
 
     def drain(self) -> None:
@@ -74,6 +78,8 @@ class Strays:
         """Nothing here has a clock."""
 
     def _settle(self, delivery: Delivery, source: Source) -> None:
+        if self.draining or not source.alive:
+            return
         names, account = self._shared.signed.names, None
         try:
             account = account_of(delivery, names)

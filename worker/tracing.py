@@ -141,8 +141,8 @@ def _facts(delivery: Delivery, account: str | None) -> dict[str, str]:
     facts = {
         "messaging.system": "rabbitmq",
         "messaging.operation.type": "process",
-        "messaging.destination.name": delivery.exchange or delivery.routing_key,
-        "messaging.rabbitmq.destination.routing_key": delivery.routing_key,
+        "messaging.destination.name": legible(delivery.exchange or delivery.routing_key),
+        "messaging.rabbitmq.destination.routing_key": legible(delivery.routing_key),
         "messaging.message.id": legible(had.message_id),
         "messaging.message.conversation_id": legible(had.correlation_id),
         "taskedit.account": account,

@@ -154,7 +154,7 @@ class Journal:
         self._from_the_end = False
         self._next_offset = max(self._next_offset, offset + 1)
         if had.type != MARKER:
-            self._recall(Publication(delivery.exchange, delivery.routing_key, body, had))
+            self._hear(Publication(delivery.exchange, delivery.routing_key, body, had))
         elif had.message_id == self._marker:
             self._leave(channel)
             self._finish()
@@ -163,6 +163,16 @@ class Journal:
         if self._unacked >= ACK_EVERY:
             self._unacked = 0
             channel.basic_ack(delivery.tag, multiple=True)
+
+    def _hear(self, event: Publication) -> None:
+        """Recall an event; one that cannot be (anybody may publish here) is not known, that is all.
+
+        What is raised here pika would take for the end of the connection.
+        """
+        try:
+            self._recall(event)
+        except Exception:
+            log.exception("event_not_recalled", queue=self._queue)
 
     def _leave(self, channel: Channel) -> None:
         self._channel = None

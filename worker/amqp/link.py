@@ -24,6 +24,9 @@ log = structlog.get_logger()
 
 SHORTEST_WAIT = 0.2
 LONGEST_WAIT = 10.0
+PROVED_AFTER = 3.0
+"""Seconds that a connection has to last to count as a good one: one that ends sooner, again and
+again, is opened as seldom as one that cannot be opened."""
 TROUBLE = (AMQPError, OSError, ValueError)
 """What opening a connection may raise by itself: a bad URL, a certificate that cannot be read."""
 
@@ -65,6 +68,7 @@ class Link:
         self._down = down
         self._changed = changed
         self._failures = 0
+        self._opened_at = 0.0
         self._timer: object | None = None
         self._attempt: SelectConnection | None = None
         self._ended: Callable[[], None] | None = None
@@ -117,7 +121,7 @@ class Link:
             return
         self.connection = connection
         self.trouble = self.blocked = self._told = None
-        self._failures = 0
+        self._opened_at = self._loop.now()
         connection.add_on_connection_blocked_callback(self._blocked)
         connection.add_on_connection_unblocked_callback(self._unblocked)
         url = self._urls[self._next_url % len(self._urls)]
@@ -140,6 +144,8 @@ class Link:
         self.blocked = None
         self.trouble = f"lost the connection to {shown(url)}: {reason(error)}"
         self._next_url += 1
+        proved = self._loop.now() - self._opened_at >= PROVED_AFTER
+        self._failures = 0 if proved else self._failures + 1
         if self._ended is None:
             self.reconnects += 1
             log.warning("connection_lost", link=self.name, address=shown(url), why=reason(error))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
-from worker.amqp.wire import WireProperties
-from worker.core.delivery import Properties
+from worker.amqp import wire
+from worker.core.delivery import Properties, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +78,9 @@ class Lock:
         self, channel: Channel, _: Basic.Deliver, properties: BasicProperties, __: bytes
     ) -> None:
         """Say who holds it. An asker that is gone is no harm: the answer then goes nowhere."""
-        address = cast("WireProperties", properties).core.reply_to
+        address = cast("wire.WireProperties", properties).core.reply_to
         if address:
-            channel.basic_publish("", address, self._who.encode(), WireProperties())
+            wire.publish(channel, Publication("", address, self._who.encode(), Properties()))
 
     def _refused(self, _: Channel, error: Exception) -> None:
         if not self._connection.is_open:
@@ -102,8 +102,8 @@ class Lock:
                 self._taken(body[:ANSWER_BYTES].decode(errors="replace"))
 
         def ask(_: object) -> None:
-            question = WireProperties(Properties(reply_to=mine))
-            channel.basic_publish("", self._queue, b"who?", question)
+            question = Properties(reply_to=mine)
+            wire.publish(channel, Publication("", self._queue, b"who?", question))
             self._loop.call_later(ANSWERS_WITHIN, late)
 
         def late() -> None:

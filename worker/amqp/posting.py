@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from worker.amqp import wire
 from worker.amqp.confirms import Confirms
 from worker.amqp.listening import listen
-from worker.amqp.wire import WireProperties
 from worker.settler import Fate
 
 if TYPE_CHECKING:
@@ -167,9 +167,8 @@ class Posting:
 
     def _publish(self, channel: Channel, one: Publication) -> None:
         self._progress_at = self._loop.now()
+        wire.publish(channel, one, mandatory=True)
         self.confirms.publish(str(one.properties.message_id))
-        properties = WireProperties(one.properties)
-        channel.basic_publish(one.exchange, one.routing_key, one.body, properties, mandatory=True)
 
     def _confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         for message_id in self.confirms.confirm(frame):

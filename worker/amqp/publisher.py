@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pika.spec import Basic
 
-from worker.amqp.wire import WireProperties
+from worker.amqp import wire
 from worker.settler import Fate
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ConfirmedPublisher:
             if pending.wanted():
                 self._backlog.append(pending)
             else:
-                pending.done(Fate.UNWANTED)
+                self._tell(pending, Fate.UNWANTED)
 
     def _opened(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._closed)
@@ -124,18 +124,16 @@ class ConfirmedPublisher:
         while backlog and not (self._careful and self._outstanding):
             pending = backlog.popleft()
             if not pending.wanted():
-                pending.done(Fate.UNWANTED)
+                self._tell(pending, Fate.UNWANTED)
                 continue
-            self._tag += 1
+            try:
+                wire.publish(channel, pending.publication, mandatory=True)
+            except Exception:
+                log.exception("not_publishable", exchange=pending.publication.exchange)
+                self._tell(pending, Fate.REFUSED)
+                continue
+            self._tag += 1  # RabbitMQ counts what was written, and so nothing else may count
             self._outstanding[self._tag] = pending
-            one = pending.publication
-            channel.basic_publish(
-                one.exchange,
-                one.routing_key,
-                one.body,
-                WireProperties(one.properties),
-                mandatory=True,
-            )
 
     def _confirmed(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         method = frame.method
@@ -148,16 +146,29 @@ class ConfirmedPublisher:
             pending = self._outstanding.pop(tag, None)
             if pending is not None:
                 fate = Fate.UNROUTABLE if pending.returned else Fate.CONFIRMED
-                pending.done(Fate.REFUSED if refused else fate)
+                self._tell(pending, Fate.REFUSED if refused else fate)
         if self._careful:
             self._careful = bool(self._outstanding or self._backlog)
             self._flush()
+
+    @staticmethod
+    def _tell(pending: _Pending, fate: Fate) -> None:
+        """Tell what became of it.
+
+        What a listener raises stays here: pika would take it for the end of the connection.
+        """
+        try:
+            pending.done(fate)
+        except Exception:
+            log.exception("settling_failed", fate=fate.value)
 
     def _returned(self, _: object, method: Basic.Return, __: object, body: bytes) -> None:
         """Mark the oldest like it: RabbitMQ returns in the order of publishing."""
         for pending in self._outstanding.values():
             one = pending.publication
-            same = one.exchange == method.exchange and one.routing_key == method.routing_key
+            same = wire.same_name(one.exchange, method.exchange) and wire.same_name(
+                one.routing_key, method.routing_key
+            )
             if same and one.body == body and not pending.returned:
                 pending.returned = True
                 return
@@ -178,7 +189,7 @@ class ConfirmedPublisher:
         refused = [one for one in again if one.closures >= CLOSURES_AT_MOST]
         self._backlog.extendleft(reversed([one for one in again if one not in refused]))
         for pending in refused:
-            pending.done(Fate.REFUSED)
+            self._tell(pending, Fate.REFUSED)
         if closed_by_broker:
             self._loop.call_later(REOPEN_IN, self._reopen)
 

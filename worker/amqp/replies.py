@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from worker.amqp.wire import WireProperties
+import structlog
+
+from worker.amqp import wire
 
 if TYPE_CHECKING:
     from pika.channel import Channel
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from worker.amqp.link import Link
     from worker.core.delivery import Publication
+
+log = structlog.get_logger()
 
 WAITING_AT_MOST = 1000
 
@@ -66,5 +70,8 @@ class ReplyPublisher:
     def _flush(self) -> None:
         channel = self._channel
         while self._waiting and channel is not None and channel.is_open:
-            one = self._waiting.popleft()
-            channel.basic_publish("", one.routing_key, one.body, WireProperties(one.properties))
+            try:
+                wire.publish(channel, self._waiting.popleft())
+            except Exception:  # only the reply may be lost
+                self.dropped += 1
+                log.exception("reply_not_publishable")

@@ -106,8 +106,12 @@ class Subscription:
     def _received(
         self, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        if self.alive:
+        if not self.alive:
+            return
+        try:
             self._deliver(received(method, properties, body, datetime.now(UTC)), self)
+        except Exception:  # pika would take it for the end of the connection, again and again
+            log.exception("delivery_failed", queue=self._queue)
 
     def _cancelled(self, _: object) -> None:
         """RabbitMQ has cancelled us: the queue was deleted, moved, or we were too slow to ack."""

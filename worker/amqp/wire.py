@@ -8,21 +8,35 @@ redelivery (pika#1698). pika finds the class that decodes properties in its publ
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pika import data, spec
 
 from worker.core.delivery import Delivery, Properties
+from worker.core.fitting import fit
 from worker.core.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from pika.channel import Channel
+
+    from worker.core.delivery import Publication
+
+log = structlog.get_logger()
+
 _FLAGS = Struct(">H")
 _LENGTH = Struct(">I")
 _TIMESTAMP = Struct(">Q")
+_FRAME_BYTES = 26
+"""Of a content header frame, besides the properties: 7 before and 1 behind, class, weight, size of
+the body (12), flags (2), length of the header table (4). AMQP 0-9-1 sections 2.3.5 and 4.2.6.1."""
+_OTHER_PROPERTIES_AT_MOST = 10 * 256 + 10
+"""Ten short strings, two octets and a timestamp."""
 
 
 def _short(encoded: bytes, at: int) -> tuple[str, int]:
@@ -119,6 +133,43 @@ class WireProperties(spec.BasicProperties):
         return pieces
 
 
+def publish(channel: Channel, publication: Publication, *, mandatory: bool = False) -> None:
+    """Write a publication: its names byte for byte as they were read, its headers as they fit.
+
+    Raises, with nothing written, when it cannot be encoded or the channel is not open: pika
+    encodes all frames of a message before it writes the first.
+    """
+    channel.basic_publish(
+        _name_out(publication.exchange),
+        _name_out(publication.routing_key),
+        publication.body,
+        WireProperties(_fitted(publication.properties, channel.connection.params.frame_max)),
+        mandatory=mandatory,
+    )
+
+
+def same_name(ours: str, theirs: str | bytes | None) -> bool:
+    """Whether pika has read the name that `publish` wrote."""
+    return ours == _name(theirs)
+
+
+def _fitted(properties: Properties, frame_max: int) -> Properties:
+    """Properties whose header frame the connection carries.
+
+    RabbitMQ ends the connection over one that is larger than was negotiated (501), and whoever
+    publishes it again would end the next one too.
+    """
+    least = len(properties.headers.table) + _OTHER_PROPERTIES_AT_MOST
+    if not frame_max or least <= frame_max - _FRAME_BYTES:
+        return properties
+    others = WireProperties(replace(properties, headers=NO_HEADERS)).encode()
+    room = frame_max - _FRAME_BYTES - sum(map(len, others))
+    fitted, left_out = fit(properties, room)
+    if left_out:
+        log.warning("headers_left_out", count=len(left_out), frame_max=frame_max)
+    return fitted
+
+
 def received(
     method: spec.Basic.Deliver, properties: spec.BasicProperties, body: bytes, at: datetime
 ) -> Delivery:
@@ -135,6 +186,11 @@ def received(
         body,
         at,
     )
+
+
+def _name_out(name: str) -> str:
+    """For pika, which writes bytes as they are and of text only what is UTF-8."""
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape")  # type: ignore[return-value]
 
 
 def _name(name: str | bytes | None) -> str:

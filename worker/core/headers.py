@@ -72,6 +72,21 @@ class Headers:
                 room -= len(field)
         return Headers(b"".join(kept))
 
+    def within(self, room: int, *, keeping: str) -> tuple[Headers, tuple[str, ...]]:
+        """These in at most `room` bytes, and the names of those left out: the largest go first.
+
+        Headers whose names begin with `keeping` all stay, even if they alone are more than that.
+        """
+        fields = [(name, _field(name, value)) for name, value in self]
+        excess = len(self.table) - room
+        out: list[int] = []
+        for at in sorted(range(len(fields)), key=lambda at: len(fields[at][1]), reverse=True):
+            if excess > 0 and not fields[at][0].startswith(keeping):
+                out.append(at)
+                excess -= len(fields[at][1])
+        kept = b"".join(field for at, (_, field) in enumerate(fields) if at not in out)
+        return Headers(kept), tuple(fields[at][0] for at in out)
+
     @staticmethod
     def of(texts: Mapping[str, str]) -> Headers:
         """A table of strings."""

@@ -129,7 +129,11 @@ def _body(said: dict[str, Any]) -> bytes:
 
 def _text(name: str, value: object) -> str:
     """A text that AMQP can carry where it wants a short string."""
-    if isinstance(value, str) and len(value.encode(errors="surrogatepass")) <= _SHORT_STRING_BYTES:
+    try:
+        size = len(str(value).encode(errors="surrogateescape"))
+    except UnicodeEncodeError:  # half of a pair, which stands for no byte of a name
+        size = _SHORT_STRING_BYTES + 1
+    if isinstance(value, str) and size <= _SHORT_STRING_BYTES:
         return value
     raise _FlawError(f"{name} is no text of at most {_SHORT_STRING_BYTES} bytes.")
 

@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.builders import NAMES, account, event, headers, properties
 from tests.unit.schemas.builders import body, edit
 from tests.unit.world import World, by_status
-from worker.core.headers import NO_HEADERS
+from worker.core.headers import NO_HEADERS, Headers
+from worker.core.reply import Answered
 
 if TYPE_CHECKING:
     from schemas import Bounds
@@ -266,3 +268,49 @@ def test_an_old_event_in_the_journal_does_not_hide_a_new_edit() -> None:
     world.finish()
 
     assert len(world.api.calls) == 1
+
+
+class Unlucky(Headers):
+    """Headers that meet a bug of ours when a letter is made of them."""
+
+    def kept(self, *, without: frozenset[str], prefix: str) -> Headers:
+        raise RuntimeError(prefix)
+
+
+def test_an_edit_whose_settlement_raises_ends_as_internal_and_the_others_go_on() -> None:
+    world = World()
+
+    world.queue.publish(b"not json", properties(message_id="bad", headers=Unlucky()))
+    world.publish()
+    with capture_logs() as logged:
+        world.finish()
+
+    [letter] = world.letters()
+    assert (reason(letter), letter.body) == ("internal", b"not json")
+    assert letter.properties.message_id == "bad"
+    assert [data(each)["outcome"] for each in world.events()] == ["rejected", "applied"]
+    assert "settlement_failed" in {line["event"] for line in logged}
+    assert world.queue.is_empty
+
+
+class Unreadable(Answered):
+    """An answer that meets a bug of ours when it is judged."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "status":
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+
+
+def test_an_edit_whose_answer_cannot_be_judged_ends_as_internal_and_the_others_go_on() -> None:
+    replies = iter([Unreadable("0", "success")])
+    world = World(script=lambda _: next(replies, Answered("0", "success")))
+
+    world.publish()
+    world.publish()
+    with capture_logs() as logged:
+        world.finish()
+
+    assert [reason(letter) for letter in world.letters()] == ["internal"]
+    assert sorted(str(data(each)["outcome"]) for each in world.events()) == ["applied", "rejected"]
+    assert "judging_failed" in {line["event"] for line in logged}

@@ -9,7 +9,7 @@ import pytest
 
 from schemas import FieldProblem, Invalid, TaskEdit, validate
 from schemas.edit import InactiveDates, InactiveTime
-from schemas.problem import RULES
+from schemas.problem import NEAREST_AT_MOST, RULES
 from tests.unit.schemas.builders import edit
 
 if TYPE_CHECKING:
@@ -146,3 +146,11 @@ def test_an_empty_name_of_a_field_is_told() -> None:
     assert validate(edit() | {"": 1}) == Invalid(
         (FieldProblem("", "is not a field that the API knows; the nearest is appId"),)
     )
+
+
+def test_only_the_first_few_of_many_unknown_fields_are_told_their_nearest_name() -> None:
+    found = told(**{f"unknown{number}": 1 for number in range(100)})
+
+    assert len(found) == 100
+    assert sum("the nearest is" in each for each in found) == NEAREST_AT_MOST
+    assert found[-1].endswith("is not a field that the API knows")

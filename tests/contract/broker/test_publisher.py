@@ -1,0 +1,126 @@
+"""A publisher's count is the broker's: what is told of a publication is what became of that one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.kit import connected
+from worker.amqp.link import Link
+from worker.amqp.loop import PikaLoop
+from worker.amqp.publisher import ConfirmedPublisher
+from worker.core.delivery import Properties, Publication
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika.connection import Connection
+
+WITHIN = 10.0
+
+
+def fates(url: str, publications: dict[str, Publication]) -> dict[str, Fate]:
+    """What the publisher tells of each, published one after the other; nothing, of the missing."""
+    loop = PikaLoop()
+    publisher = ConfirmedPublisher(loop)
+    told: dict[str, Fate] = {}
+
+    def note(name: str) -> Callable[[Fate], None]:
+        def tell(fate: Fate) -> None:
+            told[name] = fate
+            if len(told) == len(publications):
+                link.close(loop.stop)
+
+        return tell
+
+    def up(connection: Connection) -> None:
+        publisher.start(connection)
+        for name, publication in publications.items():
+            publisher.publish(publication, lambda: True, note(name))
+
+    link = Link(
+        loop,
+        [url],
+        "test",
+        version="0",
+        heartbeat=timedelta(seconds=5),
+        up=up,
+        down=lambda _: None,
+    )
+    link.open()
+    loop.call_later(WITHIN, loop.stop)
+    loop.run()
+    return told
+
+
+def to(queue: str, body: str) -> Publication:
+    return Publication("", queue, body.encode(), Properties(message_id=body))
+
+
+@pytest.mark.parametrize("bad", ["x" * 256, "\ud800"])
+def test_one_that_cannot_be_written_is_refused_and_the_next_is_confirmed_as_itself(
+    amqp_url: str, namespace: str, bad: str
+) -> None:
+    queue = f"{namespace}.queue"
+    with connected(amqp_url) as channel:
+        channel.queue_declare(queue)
+
+    told = fates(
+        amqp_url, {"one": to(queue, "one"), "bad": to(bad, "bad"), "two": to(queue, "two")}
+    )
+
+    assert told == {"one": Fate.CONFIRMED, "bad": Fate.REFUSED, "two": Fate.CONFIRMED}
+
+
+def test_a_name_that_is_no_utf_8_is_written_byte_for_byte_and_its_return_is_its_own(
+    amqp_url: str, namespace: str
+) -> None:
+    name = f"{namespace}.".encode() + b"\xff\xfe"
+    with connected(amqp_url) as channel:
+        channel.queue_declare(namespace)
+        channel.exchange_declare(namespace, "fanout")
+        channel.queue_bind(namespace, namespace)
+        key = name.decode(errors="surrogateescape")
+        bound = Publication(namespace, key, b"bound", Properties())
+        unbound = Publication("", key, b"unbound", Properties())
+
+        assert fates(amqp_url, {"bound": bound, "unbound": unbound}) == {
+            "bound": Fate.CONFIRMED,
+            "unbound": Fate.UNROUTABLE,
+        }
+        method, _, body = channel.basic_get(namespace, auto_ack=True)
+    key_read: Any = method and method.routing_key
+    assert (key_read, body) == (name, b"bound")
+
+
+def test_a_listener_that_fails_does_not_cost_the_connection(amqp_url: str, namespace: str) -> None:
+    loop = PikaLoop()
+    publisher = ConfirmedPublisher(loop)
+    downs: list[str] = []
+
+    def fail(_: Fate) -> None:
+        raise RuntimeError("a bug of ours")
+
+    def up(connection: Connection) -> None:
+        publisher.start(connection)
+        publisher.publish(to(namespace, "one"), lambda: True, fail)
+        publisher.publish(to(namespace, "two"), lambda: True, lambda _: link.close(loop.stop))
+
+    link = Link(
+        loop,
+        [amqp_url],
+        "test",
+        version="0",
+        heartbeat=timedelta(seconds=5),
+        up=up,
+        down=downs.append,
+    )
+    link.open()
+    loop.call_later(WITHIN, loop.stop)
+    loop.run()
+
+    assert link.reconnects == 0
+    assert publisher.outstanding == 0
