@@ -33,7 +33,7 @@ class _UnreadableError(Exception):
 
 
 def read(body: bytes) -> dict[str, Any] | Malformed:
-    """Return the JSON object that the body holds, or why there is none (contract.md)."""
+    """Return the JSON object that the body holds, or why there is none (`ops/docs/contract.md`)."""
     try:
         document = _parsed(_text(body))
     except _UnreadableError as error:

@@ -130,7 +130,7 @@ class Callers:
         try:
             timestamp = int(time() + task.clock_offset)
             task.reply = self._called(task.waiting, timestamp)
-        except Exception as bug:  # noqa: BLE001 (the one broad except: see design, "Verdict")
+        except Exception as bug:  # noqa: BLE001 (the one broad except: see `ops/docs/architecture.md`, "The way of an edit")
             task.bug = bug
         task.seconds = monotonic() - begun
 

@@ -50,7 +50,7 @@ def edit(number: int, *, jobs: int = JOBS, size: int = 0, app: str = APP) -> dic
 
 
 def plain_message(fields: dict[str, Any], message_id: str, _: str) -> Message:
-    """The edit as it is (contract.md)."""
+    """The edit as it is."""
     properties = pika.BasicProperties(
         content_type="application/json", delivery_mode=2, message_id=message_id
     )

@@ -1,6 +1,6 @@
 """Whose fault a reply is: the whole status table of the provider, as one function.
 
-Source: the provider's page for taskEdit and its English sibling pages (shared notes `api.md`).
+Source: the provider's page for taskEdit and its English sibling pages (`ops/docs/provider-api.md`).
 """
 
 from __future__ import annotations
