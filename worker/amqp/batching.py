@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pika.adapters.asyncio_connection import _AsyncioIOServicesAdapter  # what pika itself uses
 from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamTransport
-from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class BatchingTransport(AbstractStreamTransport):
 class Failed(AbstractIOReference):
     """A connection that failed at once, which is told in the next turn of the loop."""
 
-    def __init__(self, services: SelectorIOServicesAdapter, tell: Callable[[], None]) -> None:
+    def __init__(self, services: BatchingServices, tell: Callable[[], None]) -> None:
         self._timer = services.call_later(0, tell)
 
     def cancel(self) -> bool:
@@ -112,14 +112,14 @@ class Failed(AbstractIOReference):
         return True
 
 
-class BatchingServices(SelectorIOServicesAdapter):
-    """pika's I/O services on its own loop for one connection, with a batching transport."""
+class BatchingServices(_AsyncioIOServicesAdapter):
+    """pika's I/O services on our loop for one connection, with a batching transport."""
 
     transport: BatchingTransport | None = None
     """Of the connection made last."""
 
     def __init__(self, loop: PikaLoop) -> None:
-        super().__init__(loop.ioloop)  # type: ignore[arg-type]
+        super().__init__(loop.aio)
         self._turns = loop
 
     def when_sent(self, callback: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from random import random
 from typing import TYPE_CHECKING
 
 import structlog
-from pika import SelectConnection
+from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError
 
 from worker.amqp.address import parameters, shown
@@ -51,7 +51,7 @@ class Link:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self.connection: SelectConnection | None = None
+        self.connection: AsyncioConnection | None = None
         """The open connection, or None."""
         self.blocked: str | None = None
         """Why RabbitMQ takes no publications at the moment; None when it does."""
@@ -70,7 +70,7 @@ class Link:
         self._failures = 0
         self._opened_at = 0.0
         self._timer: object | None = None
-        self._attempt: SelectConnection | None = None
+        self._attempt: AsyncioConnection | None = None
         self._ended: Callable[[], None] | None = None
         self._told: str | None = None
 
@@ -93,7 +93,7 @@ class Link:
         url = self._urls[self._next_url % len(self._urls)]
         name = f"task-edit-worker {self.name}"
         try:
-            self._attempt = SelectConnection(
+            self._attempt = AsyncioConnection(
                 parameters(url, name=name, version=self._version, heartbeat=self._heartbeat),
                 on_open_callback=self._opened,
                 on_open_error_callback=lambda _, error: self._failed(url, error),
@@ -114,7 +114,7 @@ class Link:
         elif self.connection is None:
             ended()
 
-    def _opened(self, connection: SelectConnection) -> None:
+    def _opened(self, connection: AsyncioConnection) -> None:
         self._attempt = None
         if self._ended is not None:
             connection.close()

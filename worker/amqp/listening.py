@@ -8,15 +8,15 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
     from pika.spec import BasicProperties
 
     from worker.amqp.wire import WireProperties
 
 
 def listen(
-    connection: SelectConnection,
+    connection: Connection,
     exchange: str,
     *,
     heard: Callable[[str | None, bytes], None],

@@ -1,37 +1,53 @@
-"""pika's I/O loop as the worker's `Loop`."""
+"""The asyncio loop of one thread, as the rest of the worker sees it.
+
+Two things are added to asyncio: what is to be done at the end of a turn, so that all that a turn
+leads to is written at once, and that whatever a callback raises ends the loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import selectors
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
-
-from pika.adapters.select_connection import IOLoop
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Ready = list[tuple[selectors.SelectorKey, int]]
 
-class TurningLoop(IOLoop):
-    """pika's loop, with something to be done at the end of each turn."""
+
+class TurnEndSelector(selectors.DefaultSelector):
+    """Does what is left to do at the end of a turn, before it waits for input.
+
+    asyncio asks its selector once a turn, after the callbacks of that turn. One more turn by way
+    of `call_soon` would cost a system call, and the interpreter's lock with it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.ending: deque[Callable[[], None]] = deque()
 
-    def process_timeouts(self) -> None:
-        """The last thing that pika does in a turn; afterwards it waits for the next."""
-        super().process_timeouts()
+    def select(self, timeout: float | None = None) -> Ready:
+        """What is ready; after something was done, without waiting: it may have called for more."""
         ending = self.ending
-        while ending:
-            ending.popleft()()
+        if ending:
+            timeout = 0
+            while ending:
+                ending.popleft()()
+        ready: Ready = super().select(timeout)
+        return ready
 
 
 class PikaLoop:
     """One loop for all connections: everything of theirs happens on the thread that runs it."""
 
     def __init__(self) -> None:
-        self.ioloop = TurningLoop()
+        self._selector = TurnEndSelector()
+        self.aio = asyncio.SelectorEventLoop(self._selector)
+        self.aio.set_exception_handler(self._failed)
+        self._failure: BaseException | None = None
         self.turned_at = monotonic()
         """When the loop was last seen turning, in monotonic seconds: see `beat`."""
 
@@ -39,29 +55,38 @@ class PikaLoop:
         """Monotonic seconds."""
         return monotonic()
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back once after `seconds`."""
-        return self.ioloop.call_later(seconds, callback)
+        return self.aio.call_later(seconds, callback)
 
     def cancel(self, timer: object) -> None:
         """Forget a timer."""
-        self.ioloop.remove_timeout(timer)  # type: ignore[arg-type]
+        timer.cancel()  # type: ignore[attr-defined]
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back at the end of this turn; what is asked for then, still in the same turn."""
-        self.ioloop.ending.append(callback)
+        self._selector.ending.append(callback)
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Call back soon on the loop's thread; callable from any thread."""
-        self.ioloop.add_callback_threadsafe(callback)
+        """Call back soon on the loop's thread; callable from any thread.
+
+        Nothing happens any more once the loop has ended.
+        """
+        try:
+            self.aio.call_soon_threadsafe(callback)
+        except RuntimeError:
+            if not self.aio.is_closed():
+                raise
 
     def run(self) -> None:
         """Turn until `stop`; what a callback raises ends it and is raised here."""
         self.beat()
         try:
-            self.ioloop.start()
+            self.aio.run_forever()
         finally:
-            self.ioloop.close()
+            self.aio.close()
+        if self._failure is not None:
+            raise self._failure
 
     def beat(self) -> None:
         """Note that the loop turns, twice a second, for the liveness probe to see."""
@@ -70,4 +95,11 @@ class PikaLoop:
 
     def stop(self) -> None:
         """End `run` after this turn; on the loop's thread only."""
-        self.ioloop.stop()
+        self.aio.stop()
+
+    def _failed(self, _: object, context: dict[str, Any]) -> None:
+        """A bug: a callback has raised, or a task that nobody waits for."""
+        error = context.get("exception")
+        if self._failure is None:
+            self._failure = error or RuntimeError(context["message"])
+        self.aio.stop()

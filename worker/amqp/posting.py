@@ -18,8 +18,8 @@ from worker.settler import Fate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pika import SelectConnection
     from pika.channel import Channel
+    from pika.connection import Connection
     from pika.frame import Method
     from pika.spec import Basic
 
@@ -93,11 +93,11 @@ class Posting:
         self._ended = ended
         self._progress_at = loop.now()
         self._stopping_at: float | None = None
-        self._connection: SelectConnection | None = None
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._woken = False
 
-    def start(self, connection: SelectConnection) -> None:
+    def start(self, connection: Connection) -> None:
         """Begin on a fresh connection."""
         self._connection = connection
 

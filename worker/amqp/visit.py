@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pika import SelectConnection
+from pika.adapters.asyncio_connection import AsyncioConnection
 
 from worker.amqp import wire
 from worker.amqp.address import parameters, shown
+from worker.amqp.batching import BatchingServices
 from worker.amqp.link import TROUBLE, reason
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Visit:
         *,
         version: str,
         heartbeat: timedelta,
-        up: Callable[[SelectConnection], None],
+        up: Callable[[AsyncioConnection], None],
         lost: Callable[[str], None],
     ) -> None:
         """`lost` gets one sentence: why there is no connection, or none any more."""
@@ -42,19 +43,19 @@ class Visit:
         self._heartbeat = heartbeat
         self._up = up
         self._lost = lost
-        self._connection: SelectConnection | None = None
+        self._connection: AsyncioConnection | None = None
         self._left: Callable[[], None] | None = None
 
     def open(self) -> None:
         """Connect to the first address that can be reached; returns at once."""
         url = self._urls.pop(0)
         try:
-            self._connection = SelectConnection(
+            self._connection = AsyncioConnection(
                 parameters(url, name="taskedit", version=self._version, heartbeat=self._heartbeat),
                 on_open_callback=self._opened,
                 on_open_error_callback=lambda _, error: self._failed(url, error),
                 on_close_callback=lambda _, error: self._closed(url, error),
-                custom_ioloop=self._loop.ioloop,
+                custom_ioloop=BatchingServices(self._loop),
             )
         except TROUBLE as error:
             self._failed(url, error)
@@ -68,7 +69,7 @@ class Visit:
         else:
             left()
 
-    def _opened(self, connection: SelectConnection) -> None:
+    def _opened(self, connection: AsyncioConnection) -> None:
         connection.add_on_connection_blocked_callback(self._block)
         connection.add_on_connection_unblocked_callback(self._unblock)
         self._up(connection)

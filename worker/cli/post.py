@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.core.delivery import Publication
     from worker.core.pacing import Rate
@@ -46,7 +46,7 @@ def post(
     """
     broker = Broker.of(settings, version("task-edit-worker"))
 
-    def begin(connection: SelectConnection) -> None:
+    def begin(connection: Connection) -> None:
         posting.start(connection)
 
     def stop() -> None:

@@ -14,7 +14,7 @@ from worker.visits.look import lock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.core.delivery import Publication
     from worker.visits.broker import Broker
@@ -37,7 +37,7 @@ def bring(broker: Broker, doing: str, publications: Sequence[Publication]) -> Br
     todo = iter(publications)
     stopping = False
 
-    def begin(connection: SelectConnection) -> None:
+    def begin(connection: Connection) -> None:
         publisher.start(connection)
         lock(errand, connection, broker, doing, pump)
 

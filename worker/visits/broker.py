@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import timedelta
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.settings import Settings
 
@@ -66,7 +66,7 @@ class Errand:
     def __init__(
         self,
         broker: Broker,
-        begin: Callable[[SelectConnection], None],
+        begin: Callable[[Connection], None],
         stop: Callable[[], None] | None = None,
     ) -> None:
         """`stop` is called on Ctrl-C and SIGTERM; without one, or at the second, it just ends."""

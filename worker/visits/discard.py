@@ -13,7 +13,7 @@ from worker.visits.look import lock
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.amqp.window import Window
     from worker.core.delivery import Delivery
@@ -28,7 +28,7 @@ def discard(broker: Broker, doing: str, keys: Container[bytes]) -> int | Trouble
     found: list[tuple[Window, int]] = []
     queue: WholeQueue | None = None
 
-    def begin(connection: SelectConnection) -> None:
+    def begin(connection: Connection) -> None:
         nonlocal queue
         queue = WholeQueue(
             errand.loop,

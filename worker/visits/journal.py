@@ -10,7 +10,7 @@ from worker.visits.broker import Errand, Kind, Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.amqp.history import Offset
     from worker.visits.broker import Broker
@@ -73,7 +73,7 @@ class _Reader:
     def run(self) -> Trouble | None:
         return self._errand.run()
 
-    def _begin(self, connection: SelectConnection) -> None:
+    def _begin(self, connection: Connection) -> None:
         self.was_up = True
         reading = self._reading = Reading(
             self._errand.loop,

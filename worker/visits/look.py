@@ -14,7 +14,7 @@ from worker.visits.broker import Errand, Kind, Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.core.delivery import Delivery
     from worker.visits.broker import Broker
@@ -28,7 +28,7 @@ def look(broker: Broker, doing: str, see: Callable[[Delivery], None]) -> int | T
     """
     queue: WholeQueue | None = None
 
-    def begin(connection: SelectConnection) -> None:
+    def begin(connection: Connection) -> None:
         nonlocal queue
         queue = WholeQueue(errand.loop, connection, broker.names.dead, failed=failed)
         lock(errand, connection, broker, doing, take)
@@ -58,7 +58,7 @@ def look(broker: Broker, doing: str, see: Callable[[Delivery], None]) -> int | T
 
 def lock(
     errand: Errand,
-    connection: SelectConnection,
+    connection: Connection,
     broker: Broker,
     doing: str,
     held: Callable[[], None],

@@ -19,7 +19,7 @@ from worker.visits.broker import Errand, Kind, Trouble
 from worker.visits.look import lock
 
 if TYPE_CHECKING:
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.amqp.window import Window
     from worker.core.delivery import Delivery
@@ -62,7 +62,7 @@ class _Proof:
         self._probes: list[tuple[Window, int]] = []
         self._arrived = False
 
-    def _begin(self, connection: SelectConnection) -> None:
+    def _begin(self, connection: Connection) -> None:
         queue = WholeQueue(self.errand.loop, connection, self._dead, failed=self._failed)
 
         def send() -> None:

@@ -24,7 +24,7 @@ from worker.visits.rounds import Rounds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pika import SelectConnection  # noqa: TID251 (its type, never pika itself)
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.letters.again import Again
     from worker.letters.done import Pace
@@ -69,7 +69,7 @@ class Redrive:
         look(self.done)
         return trouble
 
-    def _begin(self, connection: SelectConnection) -> None:
+    def _begin(self, connection: Connection) -> None:
         dead = self._broker.names.dead
         queue = WholeQueue(self._loop, connection, dead, failed=self._fail(Kind.ABSENT))
         rounds = self._rounds = Rounds(self._loop, queue, self._moves, self._pace.hold)

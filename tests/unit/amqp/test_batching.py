@@ -1,4 +1,4 @@
-"""One write a turn, and word of when it has left the process, on pika's loop and real sockets."""
+"""One write a turn, and word of when it has left the process, on our loop and real sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Protocol:
 def loop() -> Iterator[PikaLoop]:
     turning = PikaLoop()
     yield turning
-    turning.ioloop.close()
+    turning.aio.close()
 
 
 def turn(loop: PikaLoop, until: Callable[[], object]) -> None:
@@ -60,7 +60,7 @@ def turn(loop: PikaLoop, until: Callable[[], object]) -> None:
 
     late = loop.call_later(2, loop.stop)
     look()
-    loop.ioloop.start()
+    loop.aio.run_forever()
     loop.cancel(late)
     assert until()
 

@@ -1,6 +1,8 @@
-"""What is to be done soon is done in the same turn of pika's loop."""
+"""What is to be done soon is done in the same turn of the loop; a bug ends it."""
 
 from __future__ import annotations
+
+import pytest
 
 from worker.amqp.loop import PikaLoop
 
@@ -17,9 +19,29 @@ def test_what_is_to_be_done_soon_is_done_before_the_loop_waits_again() -> None:
         done.append("next turn")
         loop.stop()
 
-    loop.soon(first)
+    loop.post(lambda: loop.soon(first))
     loop.post(lambda: done.append("posted"))
-    loop.call_later(0, lambda: done.append("timer"))
     loop.run()
 
-    assert done == ["posted", "timer", "first", "second", "next turn"]
+    assert done == ["posted", "first", "second", "next turn"]
+
+
+def test_what_a_callback_raises_ends_the_loop_and_is_raised_by_it() -> None:
+    def bug() -> None:
+        raise LookupError("a bug")
+
+    loop = PikaLoop()
+    loop.post(bug)
+
+    with pytest.raises(LookupError, match="a bug"):
+        loop.run()
+
+
+def test_other_threads_may_post_to_a_loop_that_has_ended() -> None:
+    loop, done = PikaLoop(), list[str]()
+    loop.post(loop.stop)
+    loop.run()
+
+    loop.post(lambda: done.append("too late"))
+
+    assert not done
