@@ -55,7 +55,7 @@ class PikaLoop:
         """Monotonic seconds."""
         return monotonic()
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
         """Call back once after `seconds`."""
         return self.aio.call_later(seconds, callback)
 
