@@ -2,7 +2,7 @@
 
 A test that uses `broker`, or is marked `broker`, is skipped where RabbitMQ is absent, and
 fails there when CI is set. TASKEDIT_TEST_RABBITMQ chooses its version: `3.10` is the one the
-machine has installed, `4.0` that of a Debian 13 in a folder (root only).
+machine has installed, `4.0` and `4.3` those of newer Debians in folders (root only).
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ class NewNode(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     version = os.environ.get("TASKEDIT_TEST_RABBITMQ", "")
-    if version not in {"", "3.10", "4.0"}:
-        raise pytest.UsageError(f"TASKEDIT_TEST_RABBITMQ is 3.10 or 4.0, not {version!r}")
+    if version and version not in chroot.VERSIONS:
+        known = ", ".join(chroot.VERSIONS)
+        raise pytest.UsageError(f"TASKEDIT_TEST_RABBITMQ is one of {known}, not {version!r}")
     config.stash[_VERSION] = version
-    if version == "4.0" and not hasattr(config, "workerinput"):
-        chroot.debian()  # here, once: it can take minutes the first time
+    if not hasattr(config, "workerinput"):
+        chroot.of_rabbitmq(version)  # here, once: it can take minutes the first time
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,21 +62,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("broker") is None:
         return
     wanted = item.config.stash[_VERSION]
-    installed = install.found(_root(wanted) or Path("/"))
+    installed = install.found(chroot.of_rabbitmq(wanted) or Path("/"))
     if installed is None:
         (pytest.fail if CI else pytest.skip)("RabbitMQ is absent: make test installs it")
     elif not installed.version.startswith(wanted):
         pytest.fail(f"RabbitMQ {wanted} is wanted, {installed.version} is installed")
 
 
-def _root(version: str) -> Path | None:
-    return chroot.debian() if version == "4.0" else None
-
-
 @pytest.fixture(scope="session")
 def broker_root(pytestconfig: pytest.Config) -> Path | None:
     """The folder of the Debian whose RabbitMQ is tested, or None: `Node(root=broker_root)`."""
-    return _root(pytestconfig.stash[_VERSION])
+    return chroot.of_rabbitmq(pytestconfig.stash[_VERSION])
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +122,11 @@ def new_node(
 def port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on."""
     return ports.free_port()
+
+
+def since(node: Node, *version: int) -> bool:
+    """Whether it is that version of RabbitMQ, such as 4, 3, or a later one."""
+    return tuple(int(part) for part in node.version.split(".")[: len(version)]) >= version
 
 
 def sweep(node: Node, namespace: str) -> None:

@@ -21,7 +21,7 @@ from ops.rabbitmq.node import Node
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IMAGE: Final = "rabbitmq:4.0.9"
+IMAGE: Final = "rabbitmq:4.3.6"
 ENGINE_ANSWERS_IN: Final = 5
 PULLED_IN: Final = 120
 READY_IN: Final = 60

@@ -15,11 +15,17 @@ from ops.rabbitmq.node import Node
 
 @click.command()
 @click.option("--management/--no-management", default=True, help="With its page for browsers.")
-@click.option("--debian", help="Run the RabbitMQ of that Debian, such as trixie (4.0); root only.")
-def main(*, management: bool, debian: str | None) -> None:
+@click.option(
+    "--version",
+    type=click.Choice(chroot.VERSIONS),
+    default="3.10",
+    show_default=True,
+    help="3.10: whichever this machine has. The others come from newer Debians; root only.",
+)
+def main(*, management: bool, version: str) -> None:
     """Start a RabbitMQ of your own, print its addresses on stdout and stay until Ctrl-C."""
     try:
-        root = chroot.debian(debian) if debian else None
+        root = chroot.of_rabbitmq(version)
         if root is None:
             install.ensure()
     except install.AbsentError as absent:

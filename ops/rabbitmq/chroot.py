@@ -1,6 +1,7 @@
-"""Another Debian in a folder, to run the RabbitMQ that it ships beside the machine's own.
+"""Another Debian in a folder, to run what it ships beside the machine's own.
 
-Debian 13 (trixie) has RabbitMQ 4.0. Only root can make such a folder or enter it.
+Debian 13 (trixie) has RabbitMQ 4.0, its successor (forky) 4.3. Only root can make such a folder
+or enter it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ops.rabbitmq.install import AbsentError, package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUITE = "trixie"
+SUITES: Final = {"4.0": "trixie", "4.3": "forky"}
+"""The Debian that ships each RabbitMQ that the machine has not."""
+VERSIONS: Final = ("3.10", *SUITES)
+"""Those that are tested; the first is the machine's own."""
 CACHE_VARIABLE = "TASKEDIT_CACHE"
 
 # Where a node's folder is seen from within: there in every Debian, and empty.
@@ -41,39 +45,51 @@ def entered(tree: Path, folder: Path, command: Sequence[str]) -> list[str]:
     return [*enter, *command]
 
 
-def debian(suite: str = SUITE) -> Path:
-    """The folder of a Debian with RabbitMQ, made by debootstrap the first time (a minute).
+def of_rabbitmq(version: str) -> Path | None:
+    """The folder of the Debian with that RabbitMQ; None when it is the machine's own (3.10)."""
+    return debian(SUITES[version]) if version in SUITES else None
 
-    It is kept under the folder that TASKEDIT_CACHE names, else ~/.cache/task-edit-worker.
-    AbsentError says what stands in the way.
+
+def debian(
+    suite: str, packages: Sequence[str] = ("rabbitmq-server",), *, name: str | None = None
+) -> Path:
+    """The folder of a Debian with those packages, made the first time (a minute).
+
+    It is kept by its name (the suite's, if none is given) under the folder that TASKEDIT_CACHE
+    names, else ~/.cache/task-edit-worker. AbsentError says what stands in the way.
     """
-    tree = _cache() / suite
+    tree = cache() / (name or suite)
     if tree.exists():
         return tree
     if os.geteuid() != 0:
         raise AbsentError(f"only root can make a Debian {suite} in a folder")
-    if shutil.which("debootstrap") is None:
-        package("debootstrap")
-    made = tree.with_name(f"{suite}.{os.getpid()}")
+    if shutil.which("mmdebstrap") is None:
+        package("mmdebstrap")
+    made = tree.with_name(f"{tree.name}.{os.getpid()}")
     try:
-        _debootstrap(suite, made)
+        _mmdebstrap(suite, packages, made)
+        # A minimal tree has none, and Erlang asks it for its own host's name.
+        (made / "etc/hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")
         made.rename(tree)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return tree
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """The folder in which what was made once is kept."""
     named = os.environ.get(CACHE_VARIABLE)
     cache = Path(named) if named else Path.home() / ".cache/task-edit-worker"
     cache.mkdir(parents=True, exist_ok=True)
     return cache
 
 
-def _debootstrap(suite: str, tree: Path) -> None:
-    packages = "--include=rabbitmq-server,ca-certificates"
+def _mmdebstrap(suite: str, packages: Sequence[str], tree: Path) -> None:
+    # A mirror's release file of a suite in the making soon is past its date.
+    patience = '--aptopt=Acquire::Check-Valid-Until "false"'
+    wanted = f"--include={','.join(packages)},ca-certificates"
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", packages, suite, str(tree)],
+        ["mmdebstrap", "--quiet", patience, "--variant=minbase", wanted, suite, str(tree)],
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -82,4 +98,4 @@ def _debootstrap(suite: str, tree: Path) -> None:
     )
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise AbsentError(f"debootstrap could not make a Debian {suite}:\n{tail}")
+        raise AbsentError(f"mmdebstrap could not make a Debian {suite}:\n{tail}")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.kit import Subscriber, edit, letters, publish, until
+from tests.conftest import since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ops.rabbitmq.node import Node
     from ops.simulator.control import Call, Simulator
     from tests.acceptance.conftest import NewWorker
     from tests.acceptance.kit import WorkerProcess
@@ -86,6 +88,30 @@ def test_rabbitmq_never_closes_the_channel_of_a_lane_suspended_for_three_minutes
     assert not letters(node.amqp_url, namespace)
     assert "timed out" not in node.log()
     assert not worker.lines("consumer_cancelled") + worker.lines("connection_lost")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_lane_that_rabbitmq_cancels_for_late_acks_is_consumed_again_in_order(
+    broker: Node,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    if not since(broker, 4, 3):
+        pytest.skip("before 4.3 RabbitMQ closes the channel instead")
+    definition = '{"consumer-timeout": 3000}'  # of it and x-consumer-timeout the lower counts
+    broker.ctl("set_policy", namespace, f"^{namespace}[.]lane", definition)
+    worker = new_worker()
+    simulator.state("balance_gone")
+    ids = publish(broker.amqp_url, namespace, [edit(1 + n % 70) for n in range(500)])
+    until(lambda: len(worker.lines("consumer_cancelled")) >= 2, 60, "it is never cancelled")
+    simulator.state("running")
+    until(lambda: events.settled() == dict.fromkeys(ids, "applied"), 90)
+    in_order([call for call in simulator.calls() if call.applied])
+    assert not letters(broker.amqp_url, namespace)
+    broker.ctl("clear_policy", namespace)
 
 
 def suspended(

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seconds 600 --seed 7 --rabbitmq 4.0`: a run, and its report."""
+"""`python -m tests.chaos --seconds 600 --seed 7 --rabbitmq 4.3`: a run, and its report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IMPATIENCE = 3.0
 @click.command()
 @click.option("--seconds", default=60.0, help="How long there are faults.")
 @click.option("--seed", type=int, help="Of a run to be replayed; else one is drawn and printed.")
-@click.option("--rabbitmq", type=click.Choice(["3.10", "4.0"]), default="3.10", show_default=True)
+@click.option("--rabbitmq", type=click.Choice(chroot.VERSIONS), default="3.10", show_default=True)
 @click.option("--cluster", is_flag=True, help="Three nodes instead of one.")
 @click.option("--load", default=50.0, help="Edits a second.", show_default=True)
 @click.option("--replicas", default=3, show_default=True)
@@ -57,7 +57,7 @@ def main(
     Ends with 1 when a promise was broken (with --control: when no loss was seen).
     """
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    root = chroot.debian() if rabbitmq == "4.0" else None
+    root = chroot.of_rabbitmq(rabbitmq)
     install.ensure()
     scene = drawn(seed, replicas, load)
     if control:

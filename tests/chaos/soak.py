@@ -158,11 +158,11 @@ def table(readings: list[Reading]) -> str:
 @click.option("--edits", default=200_000, show_default=True)
 @click.option("--first", default=20_000, show_default=True, help="When memory is first read.")
 @click.option("--every", default=20_000, show_default=True)
-@click.option("--rabbitmq", type=click.Choice(["3.10", "4.0"]), default="3.10", show_default=True)
+@click.option("--rabbitmq", type=click.Choice(chroot.VERSIONS), default="3.10", show_default=True)
 @click.option("--report", type=click.Path(path_type=Path), help="Write the table to this file.")
 def main(*, edits: int, first: int, every: int, rabbitmq: str, report: Path | None) -> None:
     """Settle very many edits, and end with 1 if memory, threads or descriptors have grown."""
-    root = chroot.debian() if rabbitmq == "4.0" else None
+    root = chroot.of_rabbitmq(rabbitmq)
     install.ensure()
     readings: list[Reading] = []
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:

@@ -115,7 +115,8 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path, broker_root: Path | N
 
 
 def test_a_refused_command_is_an_error_with_what_the_tool_said(broker: Node) -> None:
-    with pytest.raises(NodeError, match=r"(?s)^rabbitmqctl delete_queue none: .*not.found"):
+    said = r"(?is)^rabbitmqctl delete_queue none: .*(not.found|no such queue)"
+    with pytest.raises(NodeError, match=said):
         broker.ctl("delete_queue", "none")
 
 

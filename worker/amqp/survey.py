@@ -49,7 +49,7 @@ def survey(inspection: Inspection, items: Iterable[Object], *, compare: bool) ->
     """A finding for each object, in the same order.
 
     `compare` declares anew what exists already, which changes nothing: RabbitMQ compares the
-    arguments (`x-consumer-timeout` is the only one it does not) and refuses others. AMQP has no
+    arguments (before 4.3 not `x-consumer-timeout`) and refuses others. AMQP has no
     way to see bindings.
     """
     return [_finding(inspection, item, compare=compare) for item in items]

@@ -97,6 +97,8 @@ def needed(names: Names, lanes: Iterable[str], *, declare: bool) -> Permission:
     if declare:
         read |= queues | exchanges
         write |= queues | {names.strays}
+    else:  # to look whether an object exists takes some permission on it, from 4.2.6 on
+        read |= (queues | exchanges) - read - write
     configure = frozenset(queues | exchanges) if declare else frozenset[str]()
     return Permission(configure, frozenset({DEFAULT_EXCHANGE, *write}), frozenset(read))
 

@@ -24,6 +24,7 @@ LANES = [NAMES.lane("acme")]
         (False, "write", "task-edit", False),
         (False, "read", "task-edit.lane.acme", True),
         (False, "read", "task-edit.dead", False),
+        (False, "read", "task-edit", True),
         (True, "read", "task-edit", True),
     ],
 )
