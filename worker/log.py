@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import sys
 import threading
 from io import FileIO
@@ -37,6 +38,10 @@ _NUMBERS: dict[LogLevel, int] = {
 }
 _CHATTERS = {"pika": logging.CRITICAL, "urllib3": logging.WARNING}
 """pika calls every lost connection an error, and we tell of those ourselves."""
+_STEERING = re.compile(
+    "[\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]"
+)
+"""Controls, line and paragraph separators, and what is invisible or changes the direction."""
 _OURS = ("time", "level")
 """What every line has; a fact of that name gets another."""
 
@@ -124,9 +129,15 @@ def _json(logger: object, method: str, facts: EventDict) -> bytes:
     if "exc_info" in line:
         line = structlog.processors.format_exc_info(logger, method, line)
     try:
-        return to_json(line, fallback=repr, inf_nan_mode="strings") + b"\n"
+        text = to_json(line, fallback=repr, inf_nan_mode="strings")
     except ValueError:  # a lone surrogate, say: a log line is never the reason for a failure
-        return to_json({key: _plain(value) for key, value in line.items()}) + b"\n"
+        text = to_json({key: _plain(value) for key, value in line.items()})
+    return (text if text.isascii() else _steerless(text)) + b"\n"
+
+
+def _steerless(text: bytes) -> bytes:
+    """JSON without characters that break lines or turn the text around, which JSON allows."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
 
 
 def _plain(value: object) -> str:

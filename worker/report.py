@@ -37,6 +37,11 @@ def ready(worker: Worker) -> str | None:
     return "; ".join(_hindrances(worker)) or None
 
 
+def notes(worker: Worker) -> tuple[str, ...]:
+    """What somebody should know of a worker that is ready all the same."""
+    return () if worker.suspects.trouble is None else (worker.suspects.trouble,)
+
+
 def lanes(worker: Worker) -> Mapping[str, object]:
     """Account to the state of its lane, as JSON."""
     now, wall = monotonic(), datetime.now(UTC)
@@ -58,6 +63,7 @@ def reading(worker: Worker) -> Reading:
         confirms_outstanding=worker.publisher.outstanding,
         events_refused=worker.settler.events_refused,
         letters_refused=worker.settler.letters_refused,
+        state_folder_usable=worker.suspects.trouble is None,
         subscribed=dict(_subscribed(worker)),
         strays=worker.strays.tally,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from importlib.metadata import version
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 DISTRIBUTION = "task-edit-worker"
 DONE, FAILED, BAD_SETTINGS = 0, 1, 78
+SCARCE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+"""What the machine lacks is no bad setting, after which no supervisor would start the worker."""
 LOOK_EVERY = 0.5
 COLLECT_AT = (10_000, 20, 20)
 """Objects made and not freed, and collections of each younger generation: see `gc`."""
@@ -52,7 +55,7 @@ class Process:
         caller: Callable[[Account], Caller],
         tracing: Tracing | None = None,
     ) -> None:
-        """Build the worker. Raises `OSError` when the state folder cannot be used."""
+        """Build the worker. Raises `OSError` when the machine does not give what it needs."""
         self.worker = Worker(settings, version(DISTRIBUTION), caller, tracing)
         self.failed = False
         self.hurried = False
@@ -148,15 +151,15 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
     spans = _spans(settings)
     try:
         process = Process(settings, caller, spans)
-    except OSError as error:
-        log.critical("state_folder_unusable", folder=str(settings.state_dir), why=str(error))
-        return BAD_SETTINGS
+    except OSError as error:  # no descriptors, say: nothing of it is in the settings
+        log.critical("cannot_start", why=str(error))
+        return FAILED
     try:
         server = serve(settings.ops_address, _probes(process.worker))
     except OSError as error:
         address = "{}:{}".format(*settings.ops_address)
         log.critical("ops_address_unusable", address=address, why=str(error))
-        return BAD_SETTINGS
+        return FAILED if error.errno in SCARCE else BAD_SETTINGS
     _spare_the_collector()
     with Notifier(settings.supervision.notify_socket) as notifier:
         process.start()
@@ -197,6 +200,7 @@ def _probes(worker: Worker) -> Probes:
     return Probes(
         live=lambda: report.live(worker),
         ready=lambda: report.ready(worker),
+        notes=lambda: report.notes(worker),
         lanes=lambda: report.lanes(worker),
         metrics=metrics.render,
     )

@@ -9,17 +9,22 @@ is poison. One file a process, held by a lock: an unlocked one was left behind b
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from errno import ENOSPC, EPERM
 from fcntl import LOCK_EX, LOCK_NB, flock
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from stat import S_ISDIR, S_IWGRP, S_IWOTH
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from io import FileIO
 
     from worker.core.delivery import Delivery
 
@@ -27,6 +32,8 @@ log = structlog.get_logger()
 
 DEATHS_BEFORE_ALONE = 2
 DEATHS_ALONE = 3
+PRIVATE = 0o700
+"""The mode of a folder that we make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +71,38 @@ _NOTES = TypeAdapter(dict[str, Record])
 class Suspects:
     """The notes of this process, and what it inherited from those that died."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         """Take over the notes of dead processes in `folder`, which is made if need be.
 
-        Raises `OSError` when the folder cannot be written to.
+        Without a folder that can be used, or with None, what is noted ends with the process.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        self.trouble: str | None = None
+        """Why notes do not outlive the process at the moment; None when they do."""
         self._records: dict[str, Record] = {}
+        self._file: FileIO | None = None
+        self._path = Path()
+        if folder is not None:
+            try:
+                self._take_over(_own(folder))
+            except OSError as error:
+                self._cannot(error)
+
+    def _take_over(self, folder: Path) -> None:
         self._path = folder / f"calling-{uuid4().hex}.json"
-        self._file = _locked(self._path)
+        try:
+            self._file = _locked(self._path)
+        except OSError as error:  # a full disk: what the dead left can be read all the same
+            self._cannot(error)
         for path in folder.glob("calling-*.json"):
             if path != self._path:
                 self._inherit(path)
         self._write()
+
+    def _cannot(self, error: OSError) -> None:
+        """Go on without: notes are worth less than the edits that wait."""
+        if self.trouble is None:
+            log.warning("state_folder_unusable", why=str(error))
+        self.trouble = f"the state folder cannot be used: {error}"
 
     def known(self, delivery: Delivery) -> Record:
         """What is known against a delivery; nothing against one that was never redelivered."""
@@ -102,24 +128,27 @@ class Suspects:
         self._records = {
             key: replace(one, calling=False) for key, one in self._records.items() if one.deaths
         }
+        if self._file is None:
+            return
         if self._records:
             self._write()
         else:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
         self._file.close()
 
     def _inherit(self, path: Path) -> None:
         try:
-            file = path.open("r+", encoding="ascii", errors="replace")
+            file = path.open("r+b", buffering=0)
         except FileNotFoundError:
             return  # another process was faster
         except OSError as error:
             log.warning("notes_unreadable", path=str(path), why=error.strerror)
             return
         with file:
-            if not _lock(file):
+            if os.fstat(file.fileno()).st_uid != os.geteuid() or not _lock(file):
                 return
-            for key, fields in _notes(file.read()).items():
+            for key, fields in _notes(file.readall()).items():
                 record = fields.after_death()
                 if record.deaths or record.deaths_alone:
                     known = self._records.get(key, Record())
@@ -128,16 +157,27 @@ class Suspects:
                         max(known.deaths_alone, record.deaths_alone),
                     )
                     log.warning("edit_suspected", deaths=record.deaths, alone=record.deaths_alone)
-            self._write()
-            path.unlink(missing_ok=True)
+            if self._write():
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
         """Overwrite in place: the page cache outlives the process, which is all that is needed."""
+        if self._file is None:
+            return False
         text = json.dumps({key: asdict(one) for key, one in self._records.items()})
-        self._file.seek(0)
-        self._file.write(text)
-        self._file.truncate()
-        self._file.flush()
+        try:
+            self._file.seek(0)
+            whole = self._file.write(text.encode()) == len(text)
+            self._file.truncate()
+        except OSError as error:
+            self._cannot(error)
+            return False
+        if whole:
+            self.trouble = None
+        else:
+            self._cannot(OSError(ENOSPC, os.strerror(ENOSPC)))
+        return whole
 
 
 def _key(delivery: Delivery) -> str:
@@ -146,16 +186,38 @@ def _key(delivery: Delivery) -> str:
     return sha256(text + delivery.body).hexdigest()
 
 
-def _locked(path: Path) -> IO[str]:
+def _own(folder: Path) -> Path:
+    """The folder itself, if nobody else can write there, or else one of our own within.
+
+    The default lies in a temporary folder that is everybody's: who makes it first could leave
+    notes there that send our edits to the dead letters. Raises `OSError`.
+    """
+    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    if _is_own(folder):
+        return folder
+    own = folder / f"own-{os.geteuid()}"
+    own.mkdir(mode=PRIVATE, exist_ok=True)
+    if not _is_own(own):
+        raise PermissionError(EPERM, "belongs to, or can be written by, somebody else", str(own))
+    return own
+
+
+def _is_own(folder: Path) -> bool:
+    found = folder.lstat()
+    others_write = found.st_mode & (S_IWGRP | S_IWOTH)
+    return S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not others_write
+
+
+def _locked(path: Path) -> FileIO:
     """A new file, which has its name only once it is locked, and so never looks left behind."""
     unnamed = path.with_suffix(".new")
-    file = unnamed.open("x+", encoding="ascii")
+    file = unnamed.open("x+b", buffering=0)
     _lock(file)
     unnamed.rename(path)
     return file
 
 
-def _lock(file: IO[str]) -> bool:
+def _lock(file: FileIO) -> bool:
     try:
         flock(file, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -163,7 +225,7 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
-def _notes(text: str) -> dict[str, Record]:
+def _notes(text: bytes) -> dict[str, Record]:
     """Notes as written; those of a process that died while writing them are lost."""
     try:
         return _NOTES.validate_json(text)

@@ -56,8 +56,8 @@ class Worker:
     ) -> None:
         """Build everything; nothing is connected before `start`.
 
-        `caller` gives the API client of an account. Raises `OSError` when the state folder
-        cannot be used.
+        `caller` gives the API client of an account. Raises `OSError` when the machine gives no
+        descriptors for the loop.
         """
         wire.install()
         self.settings = settings

@@ -73,8 +73,13 @@ def test_edits_with_a_reply_to_that_is_no_utf_8_are_applied_and_so_are_all_other
 ) -> None:
     subscriber = Subscriber(amqp_url, namespace)
     worker = new_worker(ready=True, **two_accounts)
+    with connected(amqp_url) as channel:  # once the connection for replies is up
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        properties = pika.BasicProperties(message_id="first", reply_to=queue)
+        channel.basic_publish(namespace, "acme-app", json.dumps(edit()).encode(), properties)
+        until(lambda: channel.basic_get(queue, auto_ack=True)[0] is not None)
     hostile = {number: {"reply_to": NO_TEXT} for number in range(16)}
-    ids = send(amqp_url, namespace, hostile)
+    ids = send(amqp_url, namespace, hostile) | {"first"}
     until(lambda: len(subscriber.take()) >= len(ids), 30)
     assert subscriber.settled() == dict.fromkeys(ids, "applied")
     undisturbed(worker)

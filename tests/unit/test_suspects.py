@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from fcntl import flock
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.builders import delivery, properties
-from worker.suspects import Record, Suspects
+from worker.suspects import DEATHS_BEFORE_ALONE, Record, Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from worker.core.delivery import Delivery
 
@@ -33,7 +36,9 @@ def folder(tmp_path: Path) -> Path:
 
 def die(suspects: Suspects) -> None:
     """The process ends as by SIGKILL: its lock goes, its file stays."""
-    suspects._file.close()  # noqa: SLF001
+    file = suspects._file  # noqa: SLF001
+    assert file is not None
+    file.close()
 
 
 def died_calling(folder: Path, *edits: Delivery, times: int = 1, alone: bool = False) -> None:
@@ -224,13 +229,6 @@ def test_what_cannot_be_opened_is_passed_over(folder: Path) -> None:
     assert known(folder).deaths == 2
 
 
-def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("a file")
-
-    with pytest.raises(OSError, match="state"):
-        Suspects(tmp_path / "state")
-
-
 def test_the_notes_quote_nothing_of_an_edit(folder: Path) -> None:
     process = Suspects(folder)
     process.begin(CULPRIT, alone=False)
@@ -247,3 +245,74 @@ def leaked(message: Delivery) -> Iterator[str]:
     yield "culprit"
     yield message.routing_key
     yield message.body.decode()
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_gone_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with capture_logs() as logged:
+        process = Suspects(tmp_path / "file" / "inside")
+        process.begin(CULPRIT, alone=False)
+        process.end(CULPRIT)
+        process.close()
+
+    assert process.trouble is not None
+    assert [line["event"] for line in logged] == ["state_folder_unusable"]
+
+
+def test_a_full_disk_is_told_once_and_until_it_is_over(folder: Path) -> None:
+    process = Suspects(folder)
+    file = process._file  # noqa: SLF001
+    with Path("/dev/full").open("r+b", buffering=0) as full, capture_logs() as logged:
+        process._file = full  # noqa: SLF001
+        process.begin(CULPRIT, alone=False)
+        process.begin(NEIGHBOUR, alone=False)
+        told = process.trouble
+    process._file = file  # noqa: SLF001
+    process.begin(NEIGHBOUR, alone=False)
+
+    assert told is not None
+    assert [line["event"] for line in logged] == ["state_folder_unusable"]
+    assert process.trouble is None
+    assert process.known(CULPRIT).calling
+    die(process)
+
+
+def test_notes_in_a_folder_that_others_can_write_to_are_not_believed(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=DEATHS_BEFORE_ALONE)
+    folder.chmod(0o777)
+
+    process = Suspects(folder)
+    found, trouble = process.known(CULPRIT), process.trouble
+    die(process)
+
+    assert not found.runs_alone
+    assert trouble is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+def test_notes_of_another_user_are_not_believed(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=DEATHS_BEFORE_ALONE)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 12345, 12345)
+
+    assert not known(folder).runs_alone
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+def test_a_forged_note_in_a_folder_of_ours_is_not_believed(folder: Path) -> None:
+    died_calling(folder, CULPRIT, times=DEATHS_BEFORE_ALONE)
+    for path in folder.iterdir():
+        os.chown(path, 12345, 12345)
+
+    assert not known(folder).runs_alone
+
+
+def test_a_folder_of_our_own_among_others_keeps_what_we_note(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    died_calling(folder, CULPRIT, times=DEATHS_BEFORE_ALONE)
+
+    assert known(folder).runs_alone
+    assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [0o700]

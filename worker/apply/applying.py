@@ -22,7 +22,6 @@ from worker.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from worker.account import Account
     from worker.apply.sheet import Sheet
@@ -67,16 +66,15 @@ class Applying:
         watcher: Watcher,
         *,
         version: str,
-        folder: Path,
     ) -> None:
-        """`results`: where events and failures are written; `folder`: an empty one to work in."""
+        """`results`: where events and failures are written."""
         self.loop = PlainLoop()
         names = Names()
         by_place = {sheet.where: sheet for sheet in sheets}
         self._results = Results(self.loop, names, by_place, *results)
         self._watcher = watcher
         settler = Settler(self.loop, self._results, NoReplies(), names.journal)
-        self._suspects = Suspects(folder)
+        self._suspects = Suspects(None)
         signed = Signed(names, version)
         shared = Shared(self.loop, settler, self._suspects, signed, _always, _always)
         self._feeds = {one.name: self._feed(one, caller(one), shared) for one in accounts}

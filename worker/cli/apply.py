@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -95,10 +94,7 @@ def _applied(
     patience: timedelta | None,
 ) -> Ended:
     stops = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="taskedit-") as folder,
-        bar("Settled", len(sheets)) as look,
-    ):
+    with bar("Settled", len(sheets)) as look:
         seconds = None if patience is None else patience.total_seconds()
         applying = Applying(
             accounts,
@@ -107,7 +103,6 @@ def _applied(
             (sys.stdout.buffer, file),
             Watcher(look, _say, seconds),
             version=version("task-edit-worker"),
-            folder=Path(folder),
         )
 
         def stop() -> None:

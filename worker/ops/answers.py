@@ -35,6 +35,8 @@ class Probes:
     """None when alive, else why not."""
     ready: Callable[[], str | None]
     """None when ready, else why not."""
+    notes: Callable[[], tuple[str, ...]]
+    """What to know of a worker that is ready all the same, a sentence each."""
     lanes: Callable[[], Mapping[str, object]]
     """JSON: account to the state of its lane."""
     metrics: Callable[[], bytes]
@@ -67,7 +69,7 @@ def _answer(path: str, probes: Probes) -> tuple[HTTPStatus, str, bytes]:
         case "/livez":
             return _health(probes.live())
         case "/readyz":
-            return _health(probes.ready())
+            return _health(probes.ready(), probes.notes())
         case "/lanes":
             text = json.dumps(probes.lanes(), indent=2, ensure_ascii=False, allow_nan=False)
             return HTTPStatus.OK, _JSON, text.encode(errors="backslashreplace") + b"\n"
@@ -77,11 +79,10 @@ def _answer(path: str, probes: Probes) -> tuple[HTTPStatus, str, bytes]:
             return HTTPStatus.NOT_FOUND, _TEXT, "\n".join((*PATHS, "")).encode()
 
 
-def _health(trouble: str | None) -> tuple[HTTPStatus, str, bytes]:
-    if trouble is None:
-        return HTTPStatus.OK, _TEXT, b"ok\n"
-    text = f"{trouble}\n".encode(errors="backslashreplace")
-    return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, text
+def _health(trouble: str | None, notes: tuple[str, ...] = ()) -> tuple[HTTPStatus, str, bytes]:
+    status = HTTPStatus.OK if trouble is None else HTTPStatus.SERVICE_UNAVAILABLE
+    lines = (trouble or "ok", *(f"note: {note}" for note in notes), "")
+    return status, _TEXT, "\n".join(lines).encode(errors="backslashreplace")
 
 
 def _response(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tomllib
+from stat import S_ISVTX, S_IWOTH
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ def table(path: Path) -> dict[str, object]:
         return tomllib.loads(_read(path, LARGEST_TABLE).decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"names {path}, which is no TOML: {error}") from None
+
+
+def anybody_can_write(path: Path) -> bool:
+    """Whether others than its owner and its group can change a file, or the folder it lies in."""
+    try:
+        file, folder = path.stat().st_mode, path.parent.stat().st_mode
+    except OSError:
+        return False
+    return bool(file & S_IWOTH or (folder & S_IWOTH and not folder & S_ISVTX))
 
 
 def readable(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from worker.settings import accounts, terms, texts, urls
+from worker.settings import accounts, files, terms, texts, urls
 from worker.settings.model import LogFormat, LogLevel, Settings, Supervision
 from worker.settings.source import Findings, environment_source
 
@@ -111,6 +111,8 @@ def _accounts(source: Source, own: Terms, *, wanted: bool) -> tuple[Account, ...
             source.warn(name, f"is not used: {source.place('accounts_file')} has the accounts")
 
     def parse(path: str) -> tuple[Account, ...]:
+        if files.anybody_can_write(source.folder / path):
+            source.warn("accounts_file", f"names {path}, which every user can change: chmod o-w")
         return accounts.accounts_in(source.folder / path, own, source.findings)
 
     return source.read("accounts_file", parse, ())
@@ -129,8 +131,16 @@ def _hold(source: Source) -> timedelta:
 
 def _state_dir(source: Source, environ: Mapping[str, str], namespace: str) -> Path:
     systemds = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    default = Path(systemds) if systemds else Path(tempfile.gettempdir()) / namespace
+    default = Path(systemds) if systemds else _temporary() / namespace
     return source.read("state_dir", lambda text: source.folder / text, default)
+
+
+def _temporary() -> Path:
+    """The system's folder for temporary files; where none can be written, its usual name."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path("/tmp")  # noqa: S108 (nothing can be written there, which is told later)
 
 
 def _supervision(environ: Mapping[str, str]) -> Supervision:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def probes(**changes: Any) -> Probes:
-    good = Probes(live=lambda: None, ready=lambda: None, lanes=dict, metrics=bytes)
+    good = Probes(live=lambda: None, ready=lambda: None, notes=tuple, lanes=dict, metrics=bytes)
     return replace(good, **changes)
 
 

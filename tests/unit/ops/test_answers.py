@@ -98,3 +98,12 @@ def test_a_probe_that_fails_is_an_answer_and_a_log_line(path: str) -> None:
 
     assert (status, body) == (500, "the probe itself failed\n")
     assert [line["event"] for line in lines] == ["probe_failed"]
+
+
+def test_a_worker_that_is_ready_says_what_to_know_all_the_same() -> None:
+    noted = probes(notes=lambda: ("the state folder is full",))
+
+    assert asked("GET /readyz HTTP/1.1", noted)[::2] == (
+        200,
+        "ok\nnote: the state folder is full\n",
+    )

@@ -213,3 +213,12 @@ def test_on_a_terminal_auto_means_text_in_colour(arguments: str, coloured: bool)
 
     assert ("\x1b[0m" in text) is coloured
     assert "\x1b[2J" not in text  # what publishers wrote does not steer the terminal
+
+
+def test_what_breaks_lines_or_turns_text_around_is_escaped() -> None:
+    hostile = "a\u2028b\u2029c\u202ed\x85e\ufefff"
+    text = written(f"log.info('edit', message_id={hostile!a}, words='余额')", '"info", "json"')
+
+    assert json.loads(text)["message_id"] == hostile
+    assert "余额" in text
+    assert not set(hostile).difference("abcdef") & set(text)

@@ -56,6 +56,7 @@ NAMES = {
     "taskedit_repeats_total": {"account"},
     "taskedit_retries_total": {"account"},
     "taskedit_settings_refused": set(),
+    "taskedit_state_folder_usable": set(),
     "taskedit_suspensions_total": {"account"},
     "taskedit_throttled_seconds_total": {"account"},
     "taskedit_throttles_total": {"account"},
@@ -192,6 +193,7 @@ def test_the_process_as_a_whole() -> None:
             confirms_outstanding=5,
             events_refused=6,
             letters_refused=7,
+            state_folder_usable=False,
             subscribed={"acme": False},
             strays=strays,
         )
@@ -203,6 +205,7 @@ def test_the_process_as_a_whole() -> None:
     assert value(samples, "connected", link="consume") == 0
     assert value(samples, "reconnects_total", link="consume") == 3
     assert value(samples, "publishing_blocked") == 1
+    assert value(samples, "state_folder_usable") == 0
     assert value(samples, "confirms_outstanding") == 5
     assert value(samples, "events_refused_total") == 6
     assert value(samples, "dead_letters_refused_total") == 7

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,9 +11,6 @@ from tests.unit.settings.builders import CREDENTIALS, accounts_file, problems
 from worker.core.judge import Fault
 from worker.core.pacing import Rate
 from worker.settings import Settings, load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TWO = """
 [accounts.acme]
@@ -208,3 +205,16 @@ def test_a_rate_that_concurrency_cannot_reach_is_warned_of_by_account(tmp_path: 
     (warning,) = settings.warnings
     assert warning.startswith("accounts.umbra.concurrency in ")
     assert warning.endswith("enough for 50/s only while a call takes less than 320ms")
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 0), (0o646, 1)])
+def test_an_accounts_file_that_every_user_can_change_is_warned_of(
+    tmp_path: Path, mode: int, warnings: int
+) -> None:
+    environment = accounts_file(tmp_path, TWO)
+    Path(environment["TASKEDIT_ACCOUNTS_FILE"]).chmod(mode)
+
+    settings = load(environment)
+
+    assert isinstance(settings, Settings)
+    assert sum("every user can change" in each for each in settings.warnings) == warnings

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -281,3 +283,17 @@ def test_a_watchdog_of_another_process_is_not_ours(told: dict[str, str]) -> None
 
     assert isinstance(settings, Settings)
     assert settings.supervision.watchdog is None
+
+
+def test_without_a_folder_for_temporary_files_settings_are_read_all_the_same() -> None:
+    program = """
+import tempfile
+tempfile._candidate_tempdir_list = list
+from worker.settings import load
+print(load({"TASKEDIT_API_KEY": "k", "TASKEDIT_API_SECRET": "a-secret"}).state_dir)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.stderr, done.stdout) == ("", "/tmp/task-edit\n")

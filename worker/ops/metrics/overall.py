@@ -34,6 +34,11 @@ def overall(reading: Reading) -> Iterator[Metric]:
         "account",
         reading.subscribed,
     )
+    yield _gauge(
+        "state_folder_usable",
+        "0 while notes of what is being called would end with the process.",
+        reading.state_folder_usable,
+    )
     yield _gauge("publishing_blocked", "1 while RabbitMQ takes no publications.", reading.blocked)
     yield _gauge(
         "confirms_outstanding",

@@ -30,6 +30,8 @@ class Reading:
     """Events that went to the journal alone."""
     letters_refused: int
     """How often RabbitMQ would not take a dead letter; each is offered until it does."""
+    state_folder_usable: bool = True
+    """Notes of what is being called outlive the process."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
     """Account to whether its queue is consumed, as a stand-by too; ``-`` for the strays."""
     strays: Tally = field(default_factory=Tally)
