@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import requests  # noqa: TID251 - this is the door to the other HTTP API; worker/api calls ours
+from worker.api.adapter import ApiSession, BoundedAdapter
+from worker.api.errors import RequestException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATIENCE: Final = timedelta(seconds=10)
+LARGEST_ANSWER: Final = 32 * 1024 * 1024
+"""Bytes; a list of many bindings is long."""
 
 
 class ManagementError(Exception):
@@ -42,8 +46,7 @@ class Management:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         self.address = urlunsplit(parts._replace(netloc=host)).rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = ApiSession(BoundedAdapter(PATIENCE, PATIENCE, largest_body=LARGEST_ANSWER))
         if parts.username is not None:
             user = unquote(parts.username), unquote(parts.password or "")
         self._session.auth = user
@@ -81,13 +84,13 @@ class Management:
         rest = "/".join(quote(part, safe="") for part in (self.virtual_host, *path))
         url = f"{self.address}/api/{kind}/{rest}"
         try:
-            reply = self._session.get(url, timeout=PATIENCE.total_seconds(), allow_redirects=False)
-            if reply.status_code == requests.codes.not_found:
+            reply = self._session.get(url)
+            if reply.status_code == HTTPStatus.NOT_FOUND:
                 return None
-            if reply.status_code != requests.codes.ok:
+            if reply.status_code != HTTPStatus.OK:
                 raise ManagementError(f"{self.address} answers with HTTP {reply.status_code}")
             return reply.json()
-        except (requests.RequestException, ValueError) as error:
+        except (RequestException, ValueError) as error:
             kind = type(error).__name__
             raise ManagementError(f"{self.address} cannot be asked ({kind})") from None
 

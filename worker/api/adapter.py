@@ -1,47 +1,109 @@
 """Our transport adapter for requests: one deadline for the whole call, every reply bounded.
 
 Stock requests has timeouts for each read, so a server that sends a byte now and then holds a
-thread for ever, and it makes about nine system calls a request. An adapter is the extension
-point that requests documents for this. Here connections and TLS are set up with urllib3
-(`worker.api.dial`), and a call is then one send and its reads (`worker.api.wire`).
-
-What it does not do itself (proxies, client certificates, other CA files, streamed uploads) it
-leaves to the stock adapter that it extends.
+thread for ever; it makes about nine system calls a request, and it may ask nobody between
+connecting and sending. An adapter is the extension point that requests documents for this.
 """
 
 from __future__ import annotations
 
 import re
-from io import BytesIO
+from collections import deque
+from threading import Event, Lock, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from requests import Response, exceptions
-from requests.utils import select_proxy
-from urllib3 import HTTPHeaderDict, HTTPResponse
+import requests
+from requests.adapters import BaseAdapter
+from requests.cookies import RequestsCookieJar
+from requests.exceptions import InvalidHeader, RequestException
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers, select_proxy
 
-from worker.api.broken import BrokenCallError, Stage, StayedError
-from worker.api.dial import Origin, dial
-from worker.api.head import head
-from worker.api.idle import LONGEST_IDLE, Idle
-from worker.api.timed import TimedAdapter
-from worker.api.wire import Wire
+from worker.api.connect import Route, connect
+from worker.api.errors import NotSentError
+from worker.api.http1 import LARGEST_BODY, HttpConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from requests import PreparedRequest
+    from worker.api.http1 import HttpReply
 
-    from worker.api.reader import HttpReply
+LONGEST_IDLE = 15.0
+"""Seconds after which a kept connection is not used again.
+
+Below what servers commonly allow (Tomcat 20, most balancers 60), so that it is we who close: a
+request that crosses the server's closing on its way is lost, and nobody can say whether it was
+heard. A shorter time that the server announces (``Keep-Alive: timeout=5``) counts.
+"""
+
+SWEEP_EVERY = 1.0
+"""Seconds between two looks for connections whose time is over."""
+
+_HARMLESS = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+"""What a header value may hold (RFC 9110, 5.5): no control characters but the tab."""
 
 _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 
 
-class DeadlineAdapter(TimedAdapter):
+class ApiRequest(requests.PreparedRequest):
+    """A prepared request that asks once more before it leaves."""
+
+    may_send: Callable[[], bool] | None = None
+    """Asked when the connection stands, right before anything is sent; on no, nothing is."""
+
+    def copy(self) -> ApiRequest:
+        """Another one, with headers of its own."""
+        made = ApiRequest()
+        made.__dict__.update(self.__dict__)
+        made.headers = self.headers.copy()
+        return made
+
+
+class ApiResponse(requests.Response):
+    """A reply that has been read whole. Its content is as it was sent, not decompressed."""
+
+    def __init__(self, reply: HttpReply, request: requests.PreparedRequest) -> None:
+        # Not Response.__init__, which makes a cookie jar: a quarter of what a call costs.
+        self._content = reply.body
+        self._content_consumed = True
+        self._next = None
+        self.status_code = reply.code
+        self.reason = reply.phrase
+        self.headers = CaseInsensitiveDict(reply.headers)
+        self.encoding = get_encoding_from_headers(self.headers)
+        self.raw = None
+        self.url = str(request.url)
+        self.request = request
+        self.history = []
+
+    @property
+    def cookies(self) -> RequestsCookieJar:  # type: ignore[override]
+        """None: the API sets none that count."""
+        return RequestsCookieJar()
+
+
+class ApiSession(requests.Session):
+    """A session with our adapter, deaf to the environment, that never follows a redirect."""
+
+    def __init__(self, adapter: BoundedAdapter) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.adapters.clear()
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        self.headers["Accept-Encoding"] = "identity"
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere, whatever `resp` says: an edit is never sent to another address."""
+
+
+class BoundedAdapter(BaseAdapter):
     """Sends requests and reads replies, each whole and in time; safe for many threads.
 
-    `connect_timeout` is for a new connection, TLS included; `call_timeout` from the first byte
-    sent to the last byte read. TLS is always verified, by `ca_file` or else certifi's.
+    `connect_timeout` is for a new connection, proxy and TLS included; `call_timeout` from the
+    first byte sent to the last byte read. TLS is always verified, by `ca_file` or else certifi's.
 
     A request is sent once. When a kept connection breaks under it, nobody can tell whether the
     server heard it, and a second sending would pass neither the account's pacing nor the lane's
@@ -49,98 +111,124 @@ class DeadlineAdapter(TimedAdapter):
     """
 
     def __init__(
-        self, connect_timeout: timedelta, call_timeout: timedelta, ca_file: str | None = None
+        self,
+        connect_timeout: timedelta,
+        call_timeout: timedelta,
+        ca_file: str | None = None,
+        *,
+        largest_body: int = LARGEST_BODY,
     ) -> None:
         super().__init__()
-        self.connect_seconds = connect_timeout.total_seconds()
-        self.call_seconds = call_timeout.total_seconds()
-        self.ca_file = ca_file
-        self._idle: dict[Origin, Idle] = {}
-
-    def exchange(
-        self,
-        origin: Origin,
-        request: bytes,
-        *,
-        headless: bool = False,
-        connect_seconds: float | None = None,
-        call_seconds: float | None = None,
-        leave: Callable[[], bool] = lambda: True,
-    ) -> HttpReply:
-        """Send the bytes of a whole request to `origin` and give its reply.
-
-        `headless`: the request is HEAD. The seconds are the adapter's own unless given. `leave`
-        is asked once the connection stands, right before anything is sent; if it says no,
-        `StayedError` is raised. Raises `BrokenCallError`, and nothing else, for trouble of any
-        kind with network or peer.
-        """
-        idle = self._idle.get(origin) or self._idle.setdefault(origin, Idle())
-        wire = idle.take()
-        if wire is None:
-            wire = Wire(dial(origin, self.ca_file, connect_seconds or self.connect_seconds))
-        if not leave():
-            idle.keep(wire)
-            raise StayedError
-        try:
-            reply = wire.exchange(request, call_seconds or self.call_seconds, headless=headless)
-        except BaseException:
-            wire.close()
-            raise
-        if wire.keeps_alive:
-            idle.keep(wire, _announced(reply.headers))
-        else:
-            wire.close()
-        return reply
+        self._connect_seconds = connect_timeout.total_seconds()
+        self._call_seconds = call_timeout.total_seconds()
+        self._ca_file = ca_file
+        self._largest_body = largest_body
+        self._pools: dict[tuple[str, str | None], tuple[Route, ConnectionPool]] = {}
 
     def send(
         self,
-        request: PreparedRequest,
-        stream: bool = False,  # noqa: FBT001, FBT002
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002
         timeout: Any = None,  # noqa: ANN401
         verify: bool | str | None = True,  # noqa: FBT001, FBT002
         cert: Any = None,  # noqa: ANN401
         proxies: Mapping[str, str] | None = None,
-    ) -> Response:
+    ) -> requests.Response:
         """What `requests.Session` calls; raises the exceptions of requests.
 
-        `timeout` is read as seconds (to connect, for the whole call), or one number for both;
-        None is the adapter's own. The body has always been read already, also with `stream`.
+        The reply has been read whole, also with `stream`. `ValueError` for what this adapter is
+        told when it is made, and not for each request: timeouts, authorities, certificates.
         """
-        if verify is False:
-            raise ValueError("this adapter does not switch the verification of TLS off")
-        assert request.url is not None  # noqa: S101  (prepared requests have one)
-        connect, call = self._seconds(timeout)
-        streamed = not isinstance(request.body, bytes | str | None)
-        if streamed or cert or isinstance(verify, str) or select_proxy(request.url, proxies):
-            trusted = verify if isinstance(verify, str) else self.ca_file or True
-            return super().send(request, stream, (connect, call), trusted, cert, proxies)
-        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        if timeout is not None or verify is not True or cert is not None:
+            raise ValueError("this adapter has its own timeouts and verifies TLS by its CA file")
+        body = request.body or b""
+        if not isinstance(body, bytes):
+            raise TypeError("the body must be bytes")
         try:
-            reply = self.exchange(
-                Origin.of(request.url),
-                head(request) + b"\r\n" + body,
-                headless=request.method == "HEAD",
-                connect_seconds=connect,
-                call_seconds=call,
-            )
-        except BrokenCallError as error:
-            raise _as_requests(error, request) from error
-        return self.build_response(request, _as_urllib3(reply, request))
-
-    def _seconds(self, timeout: object) -> tuple[float, float]:
-        match timeout:
-            case (float() | int() | None as connect, float() | int() | None as call):
-                return connect or self.connect_seconds, call or self.call_seconds
-            case float() | int() | None:
-                return timeout or self.connect_seconds, timeout or self.call_seconds
-            case _:
-                raise TypeError("a timeout is seconds, or (to connect, for the whole call)")
+            reply = self._exchange(request, body, proxies)
+        except RequestException as error:
+            error.request = request
+            raise
+        return ApiResponse(reply, request)
 
     def close(self) -> None:
         """Close the kept connections; those in use are closed when their call ends."""
-        super().close()
-        for idle in self._idle.values():
-            idle.close()
+        for _, pool in self._pools.values():
+            pool.close()
+
+    def _exchange(
+        self, request: requests.PreparedRequest, body: bytes, proxies: Mapping[str, str] | None
+    ) -> HttpReply:
+        url = str(request.url)
+        route, pool = self._pool(url, select_proxy(url, proxies) if proxies else None)
+        data = head(request, body, route) + body
+        connection = pool.take()
+        if connection is None:
+            sock = connect(route, self._ca_file, self._connect_seconds)
+            connection = HttpConnection(sock, self._largest_body)
+        try:
+            may_send = getattr(request, "may_send", None)
+            reply = None
+            if may_send is None or may_send():
+                headless = request.method == "HEAD"
+                reply = connection.exchange(data, self._call_seconds, headless=headless)
+        except BaseException:
+            connection.close()
+            raise
+        if reply is None:
+            pool.keep(connection)
+            raise NotSentError("it may not be sent any more")
+        if connection.keeps_alive:
+            pool.keep(connection, _announced(reply.headers))
+        else:
+            connection.close()
+        return reply
+
+    def _pool(self, url: str, proxy: str | None) -> tuple[Route, ConnectionPool]:
+        origin = url[: url.index("/", 8)]  # a prepared URL has a path
+        found = self._pools.get((origin, proxy))
+        if found is None:
+            made = Route.of(url, proxy), ConnectionPool()
+            found = self._pools.setdefault((origin, proxy), made)
+        return found
+
+
+def head(request: requests.PreparedRequest, body: bytes, route: Route) -> bytes:
+    """Request line and headers, with those that each request must have, and the empty line.
+
+    Raises `InvalidHeader` for a value that would end its line: requests checks what it prepares,
+    but what it has prepared can be changed. The message never shows a value.
+    """
+    target = request.path_url
+    headers = dict(request.headers.lower_items())
+    if not _HARMLESS.fullmatch("".join(map(_text, headers.values()))):
+        raise InvalidHeader("a header holds a control character")
+    lines = []
+    if "host" not in headers:
+        lines.append(f"Host: {_host(route)}")
+    if "content-length" not in headers and request.method not in {"GET", "HEAD"}:
+        lines.append(f"Content-Length: {len(body)}")
+    if route.proxy is not None and not route.is_tunnel:
+        target = f"http://{_host(route)}{target}"
+        lines += route.proxy_header
+    for name, value in zip(request.headers, headers.values(), strict=True):
+        lines.append(f"{name}: {_text(value)}")
+    try:
+        text = "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""])
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidHeader("a header holds a character that HTTP cannot carry") from None
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def _host(route: Route) -> str:
+    """The `Host` header: the port only if it is not the scheme's own (RFC 9110, 7.2)."""
+    host = f"[{route.target.host}]" if ":" in route.target.host else route.target.host
+    usual = 443 if route.target.secure else 80
+    return host if route.target.port == usual else f"{host}:{route.target.port}"
 
 
 def _announced(headers: Mapping[str, str]) -> float:
@@ -151,26 +239,100 @@ def _announced(headers: Mapping[str, str]) -> float:
     return int(found[1]) - 1.0 if found else LONGEST_IDLE
 
 
-def _as_urllib3(reply: HttpReply, request: PreparedRequest) -> HTTPResponse:
-    return HTTPResponse(
-        body=BytesIO(reply.body),
-        headers=HTTPHeaderDict(reply.headers),
-        status=reply.code,
-        reason=reply.phrase,
-        preload_content=False,
-        decode_content=False,
-        request_method=request.method,
-    )
+class ConnectionPool:
+    """Kept connections to one host that wait for their next request.
+
+    A stack: the connection used last is used next, so no more are kept than are needed. Safe for
+    many threads without a lock: each step is one atomic operation of a deque.
+    """
+
+    __slots__ = ("_closed", "_connections", "is_swept")
+
+    def __init__(self) -> None:
+        self._connections: deque[HttpConnection] = deque()
+        self._closed = False
+        self.is_swept = False
+        """Whether the sweeper looks after it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no connection is kept."""
+        return not self._connections
+
+    def take(self) -> HttpConnection | None:
+        """A connection that still stands, or None; closes those that do not."""
+        while self._connections:
+            try:
+                connection = self._connections.pop()
+            except IndexError:  # another thread was faster
+                break
+            if monotonic() < connection.good_until and connection.is_quiet():
+                return connection
+            connection.close()
+        return None
+
+    def keep(self, connection: HttpConnection, seconds: float = LONGEST_IDLE) -> None:
+        """Put a connection back, good for `seconds`; it is closed soon after."""
+        connection.good_until = monotonic() + min(seconds, LONGEST_IDLE)
+        self._connections.append(connection)
+        if self._closed:
+            self.close()
+        elif not self.is_swept:
+            _SWEEPER.look_after(self)
+
+    def close(self) -> None:
+        """Close all, and from now on whatever is put back."""
+        self._closed = True
+        self.sweep(float("inf"))
+
+    def sweep(self, now: float) -> None:
+        """Close those whose time is over."""
+        for _ in range(len(self._connections)):
+            try:
+                oldest = self._connections.popleft()
+            except IndexError:
+                return
+            if oldest.good_until < now:
+                oldest.close()
+            else:
+                self._connections.appendleft(oldest)
+                return
 
 
-def _as_requests(error: BrokenCallError, request: PreparedRequest) -> exceptions.RequestException:
-    match error:
-        case BrokenCallError(stage=Stage.CONNECT, late=True):
-            kind: type[exceptions.RequestException] = exceptions.ConnectTimeout
-        case BrokenCallError(late=True):
-            kind = exceptions.ReadTimeout
-        case BrokenCallError(stage=Stage.TLS):
-            kind = exceptions.SSLError
-        case _:
-            kind = exceptions.ConnectionError
-    return kind(error.detail, request=request)
+class _Sweeper:
+    """Closes kept connections whose time is over, also of accounts that make no call any more.
+
+    One thread for all pools, which ends when nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        self._pools: list[ConnectionPool] = []
+        self._lock = Lock()
+
+    def look_after(self, pool: ConnectionPool) -> None:
+        """Sweep a pool until it is empty."""
+        with self._lock:
+            if pool.is_swept:
+                return
+            pool.is_swept = True
+            self._pools.append(pool)
+            if len(self._pools) == 1:
+                Thread(target=self._run, name="sweep", daemon=True).start()
+
+    def _run(self) -> None:
+        pause = Event()
+        while True:
+            pause.wait(SWEEP_EVERY)
+            for pool in tuple(self._pools):
+                pool.sweep(monotonic())
+            with self._lock:
+                for pool in self._pools:
+                    # In this order: who keeps a connection now finds the mark gone, or is seen.
+                    pool.is_swept = False
+                    pool.is_swept = not pool.is_empty
+                self._pools = [pool for pool in self._pools if pool.is_swept]
+                if not self._pools:
+                    return
+
+
+_SWEEPER = _Sweeper()

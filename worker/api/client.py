@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from worker.api.adapter import DeadlineAdapter
-from worker.api.broken import BrokenCallError, StayedError
-from worker.api.detour import Detour
-from worker.api.dial import Origin, trust
-from worker.api.head import head, prepared
-from worker.api.probe import Probe, probe
+from requests.exceptions import RequestException
+
+from worker.api.adapter import ApiRequest, ApiSession, BoundedAdapter
+from worker.api.auth import SignatureAuth
+from worker.api.connect import BAD_URL, Route, trust
+from worker.api.errors import NotSentError
 from worker.core.answer import answer
 from worker.core.reply import Answered, Reply, Unanswered
-from worker.core.sign import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from worker.account import Endpoint
-    from worker.api.reader import HttpReply
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -31,9 +30,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Client:
     """Calls taskEdit of one account; many threads may call at once.
 
-    requests prepares the request once, as a template (URL, header rules), and each call goes
-    straight to the adapter: through `Session` a call costs several times the CPU, for cookies,
-    redirects, environment and hooks that this API has no use for.
+    requests prepares the request once (URL, header rules); each call signs a copy and sends it
+    through a session of requests.
 
     Raises `ValueError`, in a sentence without the secrets, for a URL, key, proxy or CA file that
     cannot be used.
@@ -44,19 +42,18 @@ class Client:
             raise ValueError("the API key must be visible ASCII characters, without spaces")
         if not api_secret.get_secret_value():
             raise ValueError("the API secret is empty")
-        self._endpoint = endpoint
         self._key = api_key
         self._secret = api_secret
-        fixed = {"Content-Type": "application/json;charset=UTF-8", "Api-Key": api_key}
-        template = prepared("POST", f"{endpoint.url}/taskEdit", fixed)
-        self._origin = Origin.of(str(template.url))
-        if self._origin.secure:
+        content = {"Content-Type": "application/json;charset=UTF-8"}
+        self._template = prepared("POST", f"{endpoint.url}/taskEdit", content)
+        route = Route.of(str(self._template.url), endpoint.proxy)
+        if route.target.secure:
             _check(endpoint.ca_file)
-        self._head = head(template)
-        self._adapter = DeadlineAdapter(
-            endpoint.connect_timeout, endpoint.call_timeout, endpoint.ca_file
+        proxy = endpoint.proxy
+        self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
+        self._session = ApiSession(
+            BoundedAdapter(endpoint.connect_timeout, endpoint.call_timeout, endpoint.ca_file)
         )
-        self._detour = Detour(template, endpoint) if endpoint.proxy else None
 
     def call(
         self,
@@ -64,54 +61,56 @@ class Client:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool] = lambda: True,
+        leave: Callable[[], bool] | None = None,
     ) -> Reply | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
         Trouble of any kind with the API or on the way to it is a reply. `traceparent` is passed
-        on if it is one (W3C Trace Context), else left out. `leave` is asked right before the
-        request goes out: on a connection that stands, or, by way of a proxy, before that. If it
-        says no, nothing is sent, and there is no reply.
+        on if it is one (W3C Trace Context), else left out. `leave` is asked when the connection
+        stands, right before the request goes out on it. If it says no, nothing is sent, and
+        there is no reply.
         """
-        secret = self._secret.get_secret_value()
-        signed = {
-            "Sign": signature(self._key, secret, str(timestamp)),
-            "Timestamp": str(timestamp),
-        }
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
-            signed["traceparent"] = traceparent
-        try:
-            reply = self._exchange(signed, body, leave)
-        except BrokenCallError as error:
-            return Unanswered(error.detail)
-        except StayedError:
-            return None
         now = datetime.fromtimestamp(timestamp, UTC)
+        secret = self._secret.get_secret_value()
+        request = self._template.copy()
+        request.body = body
+        request.prepare_auth(SignatureAuth(self._key, secret, timestamp))
+        request.may_send = leave
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            request.headers["traceparent"] = traceparent
+        try:
+            reply = self._session.send(request, allow_redirects=False, proxies=self._proxies)
+        except NotSentError:
+            return None
+        except RequestException as error:
+            return Unanswered(str(error))
+        headers = dict(reply.headers.lower_items())
         return _discreet(
-            answer(reply.code, reply.headers, reply.body, now=now), (secret, self._key)
+            answer(reply.status_code, headers, reply.content, now=now), (secret, self._key)
         )
-
-    def probe(self) -> Probe:
-        """Look whether the API's host is there, without calling taskEdit."""
-        return probe(self._endpoint)
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._adapter.close()
-        if self._detour is not None:
-            self._detour.close()
+        self._session.close()
 
-    def _exchange(
-        self, headers: Mapping[str, str], body: bytes, leave: Callable[[], bool]
-    ) -> HttpReply:
-        if self._detour is not None:
-            if not leave():
-                raise StayedError
-            return self._detour.exchange(headers, body)
-        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        lines.append(f"Content-Length: {len(body)}\r\n\r\n")
-        request = self._head + "".join(lines).encode() + body
-        return self._adapter.exchange(self._origin, request, leave=leave)
+
+def prepared(method: str, url: str, headers: Mapping[str, str] | None = None) -> ApiRequest:
+    """A request without a body, with our name and no wish for compression.
+
+    `ValueError` if the URL cannot be used.
+    """
+    ours = {
+        "User-Agent": f"task-edit-worker/{version('task-edit-worker')}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
+    request = ApiRequest()
+    try:
+        request.prepare(method, url, headers={**ours, **(headers or {})})
+    except RequestException:
+        raise ValueError(BAD_URL) from None
+    request.headers.pop("Content-Length", None)
+    return request
 
 
 def _discreet(reply: Reply, secrets: tuple[str, ...]) -> Reply:

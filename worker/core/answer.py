@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -90,31 +91,34 @@ def retry_after(text: str, sent: datetime) -> timedelta | None:
 def _own_answer(
     code: int, headers: Mapping[str, str], body: bytes, date: datetime | None
 ) -> Answered | Unanswered:
-    plain = _plain(headers, body)
-    if plain is None:
-        return _unreadable(code, "a compressed body that cannot be read")
+    plain, packed = _plain(headers, body)
     content = _json_object(plain)
     if content is None:
-        return _unreadable(code, _kind_of(headers, plain))
+        kind = "a compressed body that cannot be read" if packed else _kind_of(headers, plain)
+        return _unreadable(code, kind)
     status = _status(content.get("status"))
     if status is None:
         return _unreadable(code, "JSON without a status that can be read")
     return Answered(status, _words(content.get("reason")), date)
 
 
-def _plain(headers: Mapping[str, str], body: bytes) -> bytes | None:
-    """The body without its `Content-Encoding`; None if that is not gzip or deflate, or a bomb."""
-    encoding = headers.get("content-encoding", "identity").lower()
-    if encoding == "identity" or not body:
-        return body
-    if encoding not in _WINDOW_BITS:
-        return None
-    unpacker = decompressobj(wbits=_WINDOW_BITS[encoding])
-    try:
-        plain = unpacker.decompress(body, LARGEST_UNPACKED)
-    except ZlibError:
-        return None
-    return plain if unpacker.eof else None
+def _plain(headers: Mapping[str, str], body: bytes) -> tuple[bytes, bool]:
+    """The body without its `Content-Encoding`, and whether it is still compressed for all we know.
+
+    Some gateways name a coding that is none (``none``, a charset), or one that they did not
+    apply; so a body that cannot be unpacked within bounds is given as it came.
+    """
+    named = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    codings = [name for name in named if name not in {"", "identity", "none"}]
+    if not codings or not body:
+        return body, False
+    if len(codings) == 1 and codings[0] in _WINDOW_BITS:
+        unpacker = decompressobj(wbits=_WINDOW_BITS[codings[0]])
+        with suppress(ZlibError):
+            plain = unpacker.decompress(body, LARGEST_UNPACKED)
+            if unpacker.eof:
+                return plain, False
+    return body, True
 
 
 def _json_object(body: bytes) -> dict[str, object] | None:
@@ -144,8 +148,8 @@ def _status(value: object) -> str | None:
 
 
 def _words_of_error(headers: Mapping[str, str], body: bytes) -> str | None:
-    plain = _plain(headers, body)
-    if plain is None or len(plain) > _SHORT_BODY:
+    plain, _ = _plain(headers, body)
+    if len(plain) > _SHORT_BODY:
         return None
     content = _json_object(plain)
     if content is None:

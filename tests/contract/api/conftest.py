@@ -36,6 +36,18 @@ class NewClient(Protocol):
     ) -> Client: ...
 
 
+def endpoint(
+    url: str,
+    *,
+    connect: float = 5.0,
+    call: float = 10.0,
+    proxy: str | None = None,
+    ca_file: str | None = None,
+) -> Endpoint:
+    """How to reach a URL."""
+    return Endpoint(url, timedelta(seconds=connect), timedelta(seconds=call), proxy, ca_file)
+
+
 @pytest.fixture
 def new_client() -> Iterator[NewClient]:
     made: list[Client] = []
@@ -48,10 +60,8 @@ def new_client() -> Iterator[NewClient]:
         proxy: str | None = None,
         ca_file: str | None = None,
     ) -> Client:
-        endpoint = Endpoint(
-            url, timedelta(seconds=connect), timedelta(seconds=call), proxy, ca_file
-        )
-        made.append(Client(endpoint, KEY, SecretStr(SECRET)))
+        way = endpoint(url, connect=connect, call=call, proxy=proxy, ca_file=ca_file)
+        made.append(Client(way, KEY, SecretStr(SECRET)))
         return made[-1]
 
     yield client

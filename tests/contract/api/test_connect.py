@@ -8,11 +8,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
+from requests.exceptions import RequestException
 
 from tests.contract.api.conftest import EDIT, TIMESTAMP
 from tests.contract.api.peer import Peer, keeps_answering
-from worker.api.broken import BrokenCallError
-from worker.api.dial import Origin, connect
+from worker.api.connect import Attempt, first_that_accepts
 from worker.core.reply import Answered, Unanswered
 
 if TYPE_CHECKING:
@@ -62,14 +62,17 @@ def test_nobody_accepts(new_client: NewClient, port: int) -> None:
 
 def test_an_address_that_refuses_or_stays_silent_does_not_hide_the_next() -> None:
     with Peer(keeps_answering) as peer, silent("127.0.0.3", peer.port):
-        origin = Origin.of(peer.url)
+
+        def attempt(seconds: float) -> Attempt:
+            return Attempt("api.example.com:443", seconds, monotonic() + seconds)
+
         addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
-        with connect(origin, addresses, 1.0, monotonic() + 1.0) as sock:
+        with first_that_accepts(addresses, peer.port, attempt(1.0)) as sock:
             assert sock.getpeername() == ("127.0.0.1", peer.port)
-        with pytest.raises(BrokenCallError, match=r"within 0\.2 s"):
-            connect(origin, addresses[:2], 0.2, monotonic() + 0.2)
-        with pytest.raises(BrokenCallError, match="refused"):
-            connect(origin, addresses[:1], 0.2, monotonic() + 0.2)
+        with pytest.raises(RequestException, match=r"within 0\.2 s"):
+            first_that_accepts(addresses[:2], peer.port, attempt(0.2))
+        with pytest.raises(RequestException, match="refused"):
+            first_that_accepts(addresses[:1], peer.port, attempt(0.2))
 
 
 def test_a_peer_that_comes_back_is_used_again(new_client: NewClient, port: int) -> None:

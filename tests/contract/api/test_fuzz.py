@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests.exceptions import RequestException, Timeout
 
 from tests.contract.api.peer import BODY, OK, http
-from worker.api.broken import BrokenCallError
-from worker.api.reader import LARGEST_BODY, HttpReply
-from worker.api.wire import Wire
+from worker.api.http1 import LARGEST_BODY, HttpConnection, HttpReply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +37,11 @@ PARTS = st.sampled_from(
 )
 
 
-def exchanged(pieces: Sequence[bytes], *, closes: bool) -> HttpReply | BrokenCallError:
+def exchanged(pieces: Sequence[bytes], *, closes: bool) -> HttpReply | RequestException:
     """One exchange with a peer that says these pieces, and closes or stays silent after."""
     near, far = socket.socketpair()
     near.setblocking(False)
-    wire = Wire(near)
+    connection = HttpConnection(near)
 
     def answer() -> None:
         with suppress(OSError):
@@ -54,11 +53,11 @@ def exchanged(pieces: Sequence[bytes], *, closes: bool) -> HttpReply | BrokenCal
     thread = Thread(target=answer, daemon=True)
     thread.start()
     try:
-        return wire.exchange(REQUEST, SECONDS)
-    except BrokenCallError as error:
+        return connection.exchange(REQUEST, SECONDS)
+    except RequestException as error:
         return error
     finally:
-        wire.close()
+        connection.close()
         far.close()
         thread.join(10)
 
@@ -86,6 +85,6 @@ def test_any_bytes_in_any_pieces(data: bytes, cuts: set[int], closes: bool) -> N
         case HttpReply(code=code, body=body):
             assert 200 <= code <= 999
             assert len(body) <= LARGEST_BODY
-        case BrokenCallError(detail=detail, late=late):
-            assert detail.isprintable()
-            assert not (late and closes)
+        case RequestException() as error:
+            assert str(error).isprintable()
+            assert not (isinstance(error, Timeout) and closes)

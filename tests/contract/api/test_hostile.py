@@ -102,7 +102,7 @@ def test_a_reply_in_single_bytes_is_an_answer(ask: Ask) -> None:
         (http(body=b""), "http:200", "empty body"),
         (http("200 OK", "Content-Type: text/html", body=b"<h1>Hi"), "http:200", "HTML"),
         (http(body=b"hello"), "http:200", "no JSON"),
-        (http("200 OK", "Content-Encoding: br", body=BODY), "http:200", "compressed"),
+        (http("200 OK", "Content-Encoding: br", body=b"\x0b\x02\x80"), "http:200", "compressed"),
         (
             http(
                 "200 OK", "Content-Encoding: gzip", body=gzip.compress(b"0" * 30_000_000, mtime=0)
@@ -119,6 +119,66 @@ def test_what_is_no_answer(ask: Ask, reply: bytes, status: str | None, why: str)
     assert isinstance(result, Unanswered)
     assert result.status == status
     assert why in result.detail
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK.replace(b"\r\n", b"\n"),
+        http("200 OK", "X-Folded: a", "\tb"),
+        http("200 OK", "X-Blank : a"),
+        http("200 OK", f"Content-Length: {len(BODY)}"),
+        http("200 OK", f"Content-Length: +{len(BODY)}", length=False),
+        CHUNKED + b"2d  \r\n" + BODY + b"\r\n0\r\n\r\n",
+        http("200 OK", "X-Control: a\x01\x00\x7fb"),
+    ],
+    ids=["bare LF", "folded", "blank", "length twice", "+N", "chunk size", "control"],
+)
+def test_a_slip_that_every_client_overlooks_is_an_answer_and_ends_its_connection(
+    reply: bytes, new_client: NewClient
+) -> None:
+    """The peer would go on; we do not, for who slips once may not mean what we read next."""
+
+    def script(talk: Talk) -> None:
+        while talk.hear():
+            talk.say(reply)
+
+    with Peer(script) as peer:
+        client = new_client(peer.url)
+        assert [client.call(EDIT, TIMESTAMP) for _ in range(2)] == [SUCCESS] * 2
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize("encoding", ["", "none", "identity", "utf-8", "identity, none", "br"])
+def test_an_encoding_that_is_none_does_not_hide_the_answer(encoding: str, ask: Ask) -> None:
+    assert ask(says(http("200 OK", f"Content-Encoding: {encoding}")), 10) == SUCCESS
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        (f"Content-Length: {len(BODY) + 1}",),
+        ("Transfer-Encoding: chunked",),
+        ("Transfer-Encoding : chunked",),
+        (f"Content-Length : {len(BODY) - 1}",),
+    ],
+)
+def test_what_smuggles_is_refused_and_ends_its_connection(
+    head: tuple[str, ...], new_client: NewClient
+) -> None:
+    """Two lengths, or a length and chunks: beside the right Content-Length that `http` adds."""
+
+    def script(talk: Talk) -> None:
+        while talk.hear():
+            talk.say(http("200 OK", *head) if len(talk.peer.requests) == 1 else OK)
+
+    with Peer(script) as peer:
+        client = new_client(peer.url)
+        reply = client.call(EDIT, TIMESTAMP)
+        assert isinstance(reply, Unanswered)
+        assert "no HTTP" in reply.detail
+        assert client.call(EDIT, TIMESTAMP) == SUCCESS
+        assert peer.connections == 2
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

@@ -204,3 +204,20 @@ def test_closing_the_client_closes_what_is_kept(
         assert client.call(EDIT, TIMESTAMP) == SUCCESS
         client.close()
         assert closed.wait(10)
+
+
+def test_a_kept_connection_is_closed_though_no_call_is_made_any_more(
+    context: ssl.SSLContext | None, authority: Authority, new_client: NewClient
+) -> None:
+    closed = Event()
+
+    def script(talk: Talk) -> None:
+        talk.hear()
+        talk.say(http("200 OK", "Keep-Alive: timeout=2"))
+        talk.hear()
+        closed.set()
+
+    with Peer(script, context) as peer:
+        client = new_client(peer.url, ca_file=authority.file)
+        assert client.call(EDIT, TIMESTAMP) == SUCCESS
+        assert closed.wait(15)

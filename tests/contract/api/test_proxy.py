@@ -1,20 +1,20 @@
-"""By way of a proxy: as stock requests does it, with our deadline, bounds and words."""
+"""By way of a proxy: one deadline, bounds and words, as without one."""
 
 from __future__ import annotations
 
 import base64
 import socket
-import threading
 from contextlib import suppress
 from itertools import chain, repeat
-from threading import Thread, Timer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
-from tests.contract.api.conftest import EDIT, KEY, TIMESTAMP
+from tests.contract.api.conftest import EDIT, KEY, TIMESTAMP, endpoint
 from tests.contract.api.peer import OK, Peer, Talk, http, keeps_answering
+from worker.api.probe import probe
 from worker.core.reply import Answered, Unanswered
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_https_goes_through_a_tunnel_and_its_connection_is_kept(
         assert b"Proxy-Authorization" not in peer.requests[0]
         assert peer.requests[0].endswith(EDIT)
         assert peer.requests[0].startswith(b"POST /aivoice/taskEdit HTTP/1.1\r\n")
-        assert client.probe().reached
+        assert probe(endpoint(peer.url, proxy=through(proxy), ca_file=authority.file)).reached
         assert len(proxy.requests) == 2
 
 
@@ -79,18 +79,18 @@ def test_a_proxy_that_refuses_is_told_without_its_password(new_client: NewClient
     with Peer(script) as proxy:
         reply = new_client("https://api.invalid/x", proxy=through(proxy)).call(EDIT, TIMESTAMP)
     assert reply == Unanswered(
-        f"no connection to api.invalid through the proxy 127.0.0.1:{proxy.port}"
+        f"no connection to api.invalid:443 through the proxy 127.0.0.1:{proxy.port}"
         " (Tunnel connection failed: 407 Proxy Authentication Required)"
     )
 
 
 def test_a_proxy_that_is_not_there_is_told(new_client: NewClient, port: int) -> None:
     proxy = f"http://user:proxy-canary@127.0.0.1:{port}"
-    for url in ("https://api.invalid/x", "http://api.invalid/x"):
+    for url in ("https://api.invalid/x", "http://api.invalid:443/x"):
         reply = new_client(url, proxy=proxy).call(EDIT, TIMESTAMP)
         assert reply == Unanswered(
-            f"no connection to api.invalid through the proxy 127.0.0.1:{port}"
-            " (the proxy cannot be reached)"
+            f"no connection to api.invalid:443 through the proxy 127.0.0.1:{port}"
+            " (Connection refused)"
         )
 
 
@@ -104,7 +104,7 @@ def test_a_bad_certificate_is_refused_through_a_proxy_too(
         assert isinstance(reply, Unanswered)
         assert "not trusted here" in reply.detail
         assert peer.requests == []
-        assert not client.probe().reached
+        assert not probe(endpoint(peer.url, proxy=through(proxy), ca_file=authority.file)).reached
 
 
 def silent(talk: Talk) -> None:
@@ -145,7 +145,7 @@ def test_one_deadline_is_for_the_whole_reply(
         (http(body=b"", length=False), b"x" * 60_000, "over 65536 bytes"),
         (CHUNKED, b"4\r\nabcd\r\n" * 9000, "over 65536 bytes"),
         (http("200 OK", "Content-Length: 600000000", length=False), b"x" * 60_000, "over 65536"),
-        (b"HTTP/1.1 200 OK\r\n", b"X-Endless: header\r\n" * 1000, "closed the connection"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Endless: header\r\n" * 1000, "over 32768 bytes"),
     ],
 )
 def test_what_has_no_end_is_left_soon(
@@ -196,12 +196,55 @@ def test_a_proxy_that_closes_without_a_reply_is_told(new_client: NewClient) -> N
     assert reply == Unanswered("the API closed the connection without a reply")
 
 
-def test_no_timer_outlives_its_call(new_client: NewClient) -> None:
-    with Peer(keeps_answering) as proxy:
-        client = new_client("http://api.invalid/x", proxy=through(proxy))
-        before = {thread for thread in threading.enumerate() if isinstance(thread, Timer)}
+def test_a_call_that_may_not_leave_after_all_is_told_so_when_the_tunnel_stands(
+    authority: Authority, new_client: NewClient
+) -> None:
+    """A proxy takes as long as it likes: whoever may not send any more is asked after that."""
+    with Peer(tunnels) as proxy, Peer(keeps_answering, authority.server()) as peer:
+        client = new_client(peer.url, proxy=through(proxy), ca_file=authority.file)
+        asked: list[int] = []
+
+        def may_send() -> bool:
+            asked.append(peer.connections)
+            return False
+
+        assert client.call(EDIT, TIMESTAMP, leave=may_send) is None
         assert client.call(EDIT, TIMESTAMP) == SUCCESS
-        for thread in set(threading.enumerate()) - before:
-            if isinstance(thread, Timer):
-                thread.join(5)
-                assert not thread.is_alive()
+        assert (asked, peer.connections, len(peer.requests)) == ([1], 1, 1)
+
+
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_itself_can_be_reached_by_tls(
+    target: str, authority: Authority, new_client: NewClient
+) -> None:
+    script, context = (
+        (tunnels, authority.server()) if target == "https" else (keeps_answering, None)
+    )
+    with Peer(script, authority.server()) as proxy, Peer(keeps_answering, context) as peer:
+        by = f"https://user:proxy-canary@127.0.0.1:{proxy.port}"
+        client = new_client(peer.url, proxy=by, ca_file=authority.file)
+        long = b"x" * 200_000
+        assert [client.call(body, TIMESTAMP) for body in (EDIT, long, EDIT)] == [SUCCESS] * 3
+        assert proxy.connections == 1
+        heard = peer.requests if target == "https" else proxy.requests
+        assert heard[1].endswith(long)
+
+
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_a_proxy_that_is_none_is_told(says: bytes, new_client: NewClient) -> None:
+    def script(talk: Talk) -> None:
+        talk.hear()
+        talk.say(says)
+
+    with Peer(script) as proxy:
+        reply = new_client("https://api.invalid/x", proxy=through(proxy)).call(EDIT, TIMESTAMP)
+    assert isinstance(reply, Unanswered)
+    assert "(the proxy does not answer in HTTP)" in reply.detail
+
+
+def test_a_proxy_that_says_nothing_ends_in_time(new_client: NewClient) -> None:
+    with Peer(silent) as proxy:
+        client = new_client("https://api.invalid/x", connect=0.3, proxy=through(proxy))
+        reply = client.call(EDIT, TIMESTAMP)
+    assert isinstance(reply, Unanswered)
+    assert "within 0.3 s" in reply.detail

@@ -1,72 +1,105 @@
-"""What our adapter does for a session that asks for more than the client needs."""
+"""The session that every call passes, and what it does not do."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-import requests.adapters
-from urllib3 import Timeout
 
-from tests.contract.api.peer import Peer, keeps_answering
-from worker.api.adapter import DeadlineAdapter
+from tests.contract.api.conftest import EDIT, TIMESTAMP
+from tests.contract.api.peer import OK, Peer, Talk, http, keeps_answering
+from worker.api.adapter import ApiSession, BoundedAdapter
+from worker.core.reply import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.contract.api.conftest import Authority
+    from tests.contract.api.conftest import NewClient
+
+TEN = timedelta(seconds=10)
 
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with requests.Session() as made:
-        made.trust_env = False
-        for prefix in ("http://", "https://"):
-            made.mount(prefix, DeadlineAdapter(timedelta(seconds=5), timedelta(seconds=10)))
+    with ApiSession(BoundedAdapter(TEN, TEN)) as made:
         yield made
 
 
-def test_verification_cannot_be_switched_off(session: requests.Session, port: int) -> None:
-    with pytest.raises(ValueError, match="does not switch the verification of TLS off"):
-        session.get(f"https://127.0.0.1:{port}/", verify=False)
+@pytest.fixture
+def passed() -> Iterator[list[str]]:
+    """What passes `requests.Session.send` and our adapter, as an instrumentation sees it."""
+    seen: list[str] = []
+    session_send, adapter_send = requests.Session.send, BoundedAdapter.send
+
+    def by_session(self: requests.Session, request: Any, **how: Any) -> requests.Response:  # noqa: ANN401
+        seen.append(f"session {request.method}")
+        request.headers["X-Seen"] = "yes"
+        reply = session_send(self, request, **how)
+        seen.append(f"HTTP {reply.status_code}")
+        return reply
+
+    def by_adapter(self: BoundedAdapter, *args: Any, **how: Any) -> requests.Response:  # noqa: ANN401
+        seen.append("adapter")
+        return adapter_send(self, *args, **how)
+
+    requests.Session.send = by_session  # type: ignore[method-assign]
+    BoundedAdapter.send = by_adapter  # type: ignore[method-assign]
+    yield seen
+    requests.Session.send = session_send  # type: ignore[method-assign]
+    BoundedAdapter.send = adapter_send  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("timeout", [None, 5, 5.0, (5, 0.3), (None, 0.3), (5, None)])
-def test_a_timeout_is_for_both_or_for_each(
-    session: requests.Session, timeout: float | tuple[float | None, float | None] | None
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_call_passes_the_session_of_requests_and_the_mounted_adapter(
+    proxied: bool, new_client: NewClient, passed: list[str]
 ) -> None:
     with Peer(keeps_answering) as peer:
-        assert session.get(peer.url, timeout=timeout).ok
+        proxy = f"http://127.0.0.1:{peer.port}" if proxied else None
+        url = "http://api.invalid/aivoice" if proxied else peer.url
+        client = new_client(url, proxy=proxy)
+        assert [client.call(EDIT, TIMESTAMP) for _ in range(2)] == [Answered("0", "success")] * 2
+        assert passed == ["session POST", "adapter", "HTTP 200"] * 2
+        assert all(b"\r\nX-Seen: yes\r\n" in request for request in peer.requests)
+        assert peer.connections == 1
 
 
-def test_a_timeout_of_another_kind_is_refused(session: requests.Session) -> None:
-    with pytest.raises(TypeError, match="a timeout is seconds"), Peer(keeps_answering) as peer:
-        session.get(peer.url, timeout=Timeout(5))  # type: ignore[arg-type]
-
-
-def test_another_ca_file_goes_the_stock_way(
-    session: requests.Session, authority: Authority
+@pytest.mark.parametrize("how", [{"verify": False}, {"timeout": 5}, {"cert": "x.pem"}])
+def test_what_the_adapter_is_told_when_it_is_made_is_not_told_again(
+    how: dict[str, Any], session: requests.Session, port: int
 ) -> None:
-    with Peer(keeps_answering, authority.server()) as peer:
-        assert session.get(peer.url, verify=authority.file).ok
-        with pytest.raises(requests.exceptions.SSLError):
-            session.get(peer.url)
+    with pytest.raises(ValueError, match="verifies TLS"):
+        session.get(f"https://127.0.0.1:{port}/", **how)
 
 
-def test_a_proxy_goes_the_stock_way(session: requests.Session) -> None:
-    with Peer(keeps_answering) as proxy:
-        proxies = {"http": f"http://127.0.0.1:{proxy.port}"}
-        assert session.get("http://api.invalid/x", proxies=proxies).ok
-        assert proxy.requests[0].startswith(b"GET http://api.invalid/x HTTP/1.1")
+def test_a_body_that_is_not_whole_is_refused(session: requests.Session, port: int) -> None:
+    body: Iterator[bytes] = iter([])
+    with pytest.raises(TypeError, match="must be bytes"):
+        session.post(f"http://127.0.0.1:{port}/", data=body)
 
 
-def test_a_streamed_upload_goes_the_stock_way(session: requests.Session) -> None:
-    with Peer(keeps_answering) as peer:
-        body: Iterator[bytes] = iter([])
-        assert session.post(peer.url, data=body).ok
-        assert b"Transfer-Encoding: chunked" in peer.requests[0]
+def test_a_redirect_is_a_reply(session: requests.Session) -> None:
+    for location in ("/there", "http://[", "https://elsewhere.invalid/"):
+
+        def script(talk: Talk, location: str = location) -> None:
+            talk.hear()
+            talk.say(http("302 Found", f"Location: {location}", body=b""))
+
+        with Peer(script) as peer:
+            assert session.get(peer.url).status_code == 302
+            assert len(peer.requests) == 1
+
+
+def test_a_cookie_is_not_sent_back(session: requests.Session) -> None:
+    def script(talk: Talk) -> None:
+        while talk.hear():
+            talk.say(OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\n", 1))
+
+    with Peer(script) as peer:
+        for _ in range(2):
+            assert not session.get(peer.url).cookies
+        assert b"Cookie" not in peer.requests[1]
 
 
 def test_a_connection_is_kept_for_its_host_alone(session: requests.Session) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ops.simulator.control import Simulator
-from tests.contract.api.conftest import KEY, SECRET
+from tests.contract.api.conftest import KEY, SECRET, endpoint
+from worker.api.probe import probe
 from worker.core.reply import Answered, Unanswered
 
 if TYPE_CHECKING:
@@ -107,19 +108,19 @@ def test_a_status_that_is_a_number_is_read_as_text(simulator: Simulator, client:
     assert reply.status == "0"
 
 
-def test_the_probe_reaches_it_without_a_call(simulator: Simulator, client: Client) -> None:
-    probe = client.probe()
-    assert probe.reached
-    assert probe.skew is not None
-    assert abs(probe.skew) < timedelta(minutes=1)
+def test_the_probe_reaches_it_without_a_call(simulator: Simulator) -> None:
+    found = probe(endpoint(simulator.url))
+    assert found.reached
+    assert found.skew is not None
+    assert abs(found.skew) < timedelta(minutes=1)
     assert simulator.calls() == []
 
 
-def test_the_probe_tells_how_far_off_our_clock_is(simulator: Simulator, client: Client) -> None:
+def test_the_probe_tells_how_far_off_our_clock_is(simulator: Simulator) -> None:
     simulator.settings(clock_offset=-3600)
-    probe = client.probe()
-    assert probe.skew is not None
-    assert timedelta(minutes=59) < probe.skew < timedelta(minutes=61)
+    found = probe(endpoint(simulator.url))
+    assert found.skew is not None
+    assert timedelta(minutes=59) < found.skew < timedelta(minutes=61)
 
 
 SENT_ON = [

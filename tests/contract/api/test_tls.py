@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.contract.api.conftest import EDIT, SECRET, TIMESTAMP
+from tests.contract.api.conftest import EDIT, SECRET, TIMESTAMP, endpoint
 from tests.contract.api.peer import OK, Peer, Talk, keeps_answering
+from worker.api.probe import probe
 from worker.core.reply import Answered, Unanswered
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_a_bad_certificate_is_refused_with_what_to_do(
         assert f"127.0.0.1:{peer.port}" in reply.detail
         assert SECRET not in reply.detail
         assert peer.requests == []
-        assert not client.probe().reached
+        assert not probe(endpoint(peer.url, ca_file=authority.file)).reached
 
 
 def test_without_a_ca_file_the_worlds_authorities_are_trusted_and_ours_is_not(

@@ -50,7 +50,7 @@ def _secure(account: Account, found: Probe) -> Check:
         says = f"{account.endpoint.url} is called in clear text"
         return Check("tls", Health.NOTE, says, "write TASKEDIT_API_URL with https://")
     if found.certificate_ends is None:
-        return Check("tls", Health.UNVERIFIED, "by way of a proxy its certificate is not seen")
+        return Check("tls", Health.UNVERIFIED, "the end of its certificate is not told")
     ends = f"{found.certificate_ends:%Y-%m-%d}"
     if found.certificate_ends - datetime.now(UTC) < ENDS_SOON:
         return Check("tls", Health.NOTE, f"verified; the certificate ends soon, on {ends}")

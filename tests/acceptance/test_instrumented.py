@@ -1,0 +1,36 @@
+"""The running worker calls through requests: whatever instruments requests sees each call."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.kit import edit, publish, until
+from tests.contract.api.peer import Peer, keeps_answering
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import NewWorker
+    from tests.acceptance.kit import Subscriber
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_each_call_passes_the_session_of_requests_and_our_adapter(
+    proxied: bool, amqp_url: str, namespace: str, new_worker: NewWorker, events: Subscriber
+) -> None:
+    with ExitStack() as stack:
+        settings = {}
+        if proxied:
+            proxy = stack.enter_context(Peer(keeps_answering))
+            settings["HTTP_PROXY"] = f"http://127.0.0.1:{proxy.port}"
+        worker = new_worker(ready=False, **settings)
+        worker.kill()
+        worker.arguments = ("-m", "tests.acceptance.instrumented", "run")
+        worker.start()
+        ids = publish(amqp_url, namespace, [edit(n) for n in (1, 2, 3)])
+        until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+        sent = [line for line in worker.log.read_text().splitlines() if line.startswith("sent ")]
+        assert sent == ["sent POST 200 BoundedAdapter"] * 3
+        if proxied:
+            assert [b"\r\nX-Seen: yes\r\n" in request for request in proxy.requests] == [True] * 3
