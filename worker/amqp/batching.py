@@ -10,8 +10,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pika.adapters.asyncio_connection import _AsyncioIOServicesAdapter  # what pika itself uses
-from pika.adapters.utils.nbio_interface import AbstractIOReference, AbstractStreamTransport
+from pika.adapters.asyncio_connection import (  # what pika itself uses
+    _AsyncioIOServicesAdapter,
+    _TimerHandle,
+)
+from pika.adapters.utils.nbio_interface import (
+    AbstractIOReference,
+    AbstractStreamTransport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,9 +124,49 @@ class BatchingServices(_AsyncioIOServicesAdapter):
     transport: BatchingTransport | None = None
     """Of the connection made last."""
 
-    def __init__(self, loop: PikaLoop) -> None:
+    def __init__(self, loop: PikaLoop, gave_up: Callable[[OSError], None] | None = None) -> None:
+        """`gave_up` is told what pika raises while it opens a connection; without, it is raised."""
         super().__init__(loop.aio)
         self._turns = loop
+        self._gave_up = gave_up
+
+    def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
+        """As pika's own."""
+        super().add_callback_threadsafe(self._told(callback))
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> _TimerHandle:
+        """As pika's own."""
+        return super().call_later(delay, self._told(callback))
+
+    def getaddrinfo(  # type: ignore[override]
+        self,
+        host: str,
+        port: int,
+        on_done: Callable[..., None],
+        family: int = 0,
+        socktype: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> AbstractIOReference:
+        """As pika's own."""
+        return super().getaddrinfo(host, port, self._told(on_done), family, socktype, proto, flags)
+
+    def _told(self, callback: Callable[..., object]) -> Callable[..., None]:
+        """The callback, but of an `OSError` of its own whoever opens is told.
+
+        pika opens sockets in its callbacks, and does not expect that there may be none: no
+        descriptor is left. What it raises there would end the loop, and the process.
+        """
+
+        def told(*given: object) -> None:
+            try:
+                callback(*given)
+            except OSError as error:
+                if self._gave_up is None:
+                    raise
+                self._gave_up(error)
+
+        return told
 
     def when_sent(self, callback: Callable[[], None]) -> None:
         """Call back, later, once all that was written up to now has left the process."""

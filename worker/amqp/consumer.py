@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
+from pika.exceptions import NoFreeChannels
 
 from worker.amqp.subscription import Subscription
 from worker.amqp.topology import declare, refused
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 AT_ONCE = 0.05
 SHORTEST_WAIT = 0.5
 LONGEST_WAIT = 15.0
+SPARE_CHANNELS = 2
+"""Of a connection that allows few, those that no queue may keep: to declare and to read the journal
+takes one each, for a moment. pika gives out the lowest numbers first."""
 
 
 class Consumer:
@@ -76,11 +80,19 @@ class Consumer:
         def opened(channel: Channel) -> None:
             declare(channel, self.objects, passive=self._passive, done=channel.close)
 
-        connection.channel(on_open_callback=opened)
+        try:
+            connection.channel(on_open_callback=opened)
+        except NoFreeChannels:
+            self._loop.call_later(SHORTEST_WAIT, lambda: self._refresh_again(connection))
+
+    def _refresh_again(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self.refresh(connection)
 
     def connection_lost(self) -> None:
         """The connection is gone; its channels have told us already."""
         self._connection = None
+        self._opening = False
         self.trouble = "no connection to RabbitMQ"
 
     def end(self, ended: Callable[[], None]) -> None:
@@ -100,8 +112,23 @@ class Consumer:
         idle = self._subscription is None and not self._opening and self._ended is None
         if connection is None or not connection.is_open or not idle:
             return
-        self._opening = True
-        connection.channel(on_open_callback=self._declare)
+        try:
+            connection.channel(on_open_callback=self._declare)
+        except NoFreeChannels:
+            self._surplus(connection)
+            self._loop.call_later(0, self._again)
+        else:
+            self._opening = True
+
+    def _surplus(self, connection: Connection) -> None:
+        """The connection has no channel for this queue: told, while the others are served."""
+        why = (
+            f"RabbitMQ allows a connection {connection.params.channel_max} channels, which is too"
+            " few for all accounts: raise its channel_max"
+        )
+        if self.trouble != why:
+            log.error("no_channel_left", queue=self.queue, why=why)
+        self.trouble = why
 
     def _declare(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._closed)
@@ -118,6 +145,11 @@ class Consumer:
 
     def _consume(self, channel: Channel) -> None:
         self._doing = None
+        allowed = channel.connection.params.channel_max
+        if allowed and channel.channel_number > allowed - SPARE_CHANNELS:
+            self._surplus(channel.connection)  # declared all the same: what is for it waits there
+            channel.close()
+            return
         self._subscription = Subscription(
             channel,
             self.queue,

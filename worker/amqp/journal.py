@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
+from pika.exceptions import NoFreeChannels
 
 from worker.amqp.wire import received
 from worker.core.delivery import PERSISTENT, Properties, Publication
@@ -130,7 +131,10 @@ class Journal:
                 self._queue, self._received, arguments={"x-stream-offset": offset}
             )
 
-        self._connection.channel(on_open_callback=opened)
+        try:
+            self._connection.channel(on_open_callback=opened)
+        except NoFreeChannels:
+            self._again(marker, "the connection has no channel left")
 
     def _received(
         self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes

@@ -58,7 +58,7 @@ class Link:
         self.trouble: str | None = "not connected yet"
         """Why there is no connection; None when there is one."""
         self.reconnects = 0
-        self.services = BatchingServices(loop)
+        self.services = BatchingServices(loop, self._gave_up)
         self._loop = loop
         self._urls = tuple(urls)
         self._next_url = 0
@@ -138,6 +138,12 @@ class Link:
             log.warning("cannot_connect", link=self.name, address=shown(url), why=reason(error))
         if self._ended is None:
             self._again()
+
+    def _gave_up(self, error: OSError) -> None:
+        """Pika stopped in the middle of opening a connection, without another word."""
+        if self._attempt is None:
+            raise error
+        self._failed(self._urls[self._next_url % len(self._urls)], error)
 
     def _closed(self, url: str, error: BaseException) -> None:
         self.connection = None

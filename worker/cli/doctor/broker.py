@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 NAME = "broker"
+PRIORITIES_OVERTAKE: Final = (4, 0)
+"""The first whose quorum queues deliver by priority."""
 OLDEST: Final = (3, 10)
 """The first with at-least-once dead-lettering, and with time to live in quorum queues."""
 QUEUES_OWN_TIMEOUT: Final = (3, 12)
@@ -61,6 +63,12 @@ def able(inspection: Inspection, settings: Settings) -> Iterator[Check]:
         yield Check(NAME, Health.GOOD, says)
         yield Check("broker features", Health.GOOD, "quorum queues, streams, at-least-once")
         yield _timeout(number, settings)
+        if number >= PRIORITIES_OVERTAKE:
+            says = (
+                "from RabbitMQ 4.0 on an edit published with a priority above 4 overtakes others"
+                " of its lane, of its own job too; whether one is, cannot be seen from here"
+            )
+            yield Check("priority", Health.NOTE, says)
 
 
 def _timeout(number: tuple[int, ...], settings: Settings) -> Check:

@@ -1,0 +1,34 @@
+"""What the doctor says of a RabbitMQ that was reached, by its version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from tests.unit.settings.builders import CREDENTIALS
+from worker.cli.doctor.broker import able
+from worker.settings import Settings, load
+
+if TYPE_CHECKING:
+    from worker.amqp.inspection import Inspection
+
+
+class Reached:
+    """An inspection of a broker of that version."""
+
+    address, user = "localhost", "guest"
+
+    def __init__(self, version: str) -> None:
+        self.server = {"product": "RabbitMQ", "version": version}
+
+
+@pytest.mark.parametrize(("version", "told"), [("3.13.7", False), ("4.0.5", True), ("4.3.6", True)])
+def test_priorities_are_told_of_where_they_overtake(version: str, *, told: bool) -> None:
+    settings = load(CREDENTIALS)
+    assert isinstance(settings, Settings)
+
+    checks = {check.name: check for check in able(cast("Inspection", Reached(version)), settings)}
+
+    assert ("priority" in checks) is told
+    assert checks.get("priority") is None or "above 4" in checks["priority"].says
