@@ -64,6 +64,12 @@ class DeadLetterHeaders(BaseModel):
     version: Annotated[str, Field(min_length=1)] = Field(
         alias=names.VERSION_HEADER, description="The version of the worker that set it aside."
     )
+    place: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9]+)?$")] = Field(
+        default="",
+        alias=names.PLACE_HEADER,
+        description="Where it stood in its lane's order; only there while there is a journal.",
+        examples=["4711.5"],
+    )
     user_id: str = Field(
         default="",
         alias=names.USER_ID_HEADER,

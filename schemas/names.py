@@ -32,8 +32,10 @@ DEAD_AT_HEADER: Final = "taskedit-dead-at"
 EVENT_ID_HEADER: Final = "taskedit-event-id"
 REDRIVES_HEADER: Final = "taskedit-redrives"
 VERSION_HEADER: Final = "taskedit-version"
+PLACE_HEADER: Final = "taskedit-place"
 USER_ID_HEADER: Final = "taskedit-user-id"
-"""Headers of a dead letter, all of them text. The last is there only if the edit had a user id."""
+"""Headers of a dead letter, all of them text. The last is there only if the edit had a user id, and
+the place (its lane's order, as in the headers of its event) only while there is a journal."""
 
 ACCOUNT_PATTERN: Final = r"^[a-z0-9-]{1,40}$"
 """What an account may be called: it becomes a part of a queue's name and of an event's source."""

@@ -15,8 +15,10 @@ from schemas import Reason
 from worker.calls import Callers, Task
 from worker.core.decode import Unfit, decode, unread
 from worker.core.health import State
+from worker.core.identity import redrives
 from worker.core.order import Waiting, Window
 from worker.core.pacing import Pacer, departures
+from worker.core.place import Place, place_of, superseded
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.outcome import Outcomes
@@ -85,6 +87,7 @@ class Lane:
         self._source: Source | None = None
         self._unread: list[tuple[Delivery, Source]] = []
         self._number = 0
+        self._term: int | None = None
         self._probed: frozenset[int] = frozenset()
         self._probing = False
         self._pumping = False
@@ -112,8 +115,12 @@ class Lane:
         else:
             self._unread.append((delivery, source))
 
-    def open(self, taken: Iterable[float] | None = None) -> None:
-        """What was settled before is known. `taken`: when calls were made before, if known."""
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
+        """What was settled before is known. `taken`: when calls were made before, if known.
+
+        `term`: the journal's offset up to which that was read, if there is a journal.
+        """
+        self._term = term
         self._pacer = self._pacer.resumed(now=self._shared.loop.now(), taken=taken)
         self.is_open = True
         unread_yet, self._unread = self._unread, []
@@ -138,6 +145,9 @@ class Lane:
 
     def _read(self, delivery: Delivery, source: Source) -> None:
         begun = self._shared.loop.now()
+        self._number += 1
+        stamped = None if self._term is None else Place(self._term, self._number)
+        place = place_of(delivery, stamped)
         try:
             read = decode(delivery, self.account.name, self.account.bounds)
         except Exception:
@@ -145,10 +155,10 @@ class Lane:
             read = Unfit(unread(delivery, self.account.name), _internal("reading"))
         if isinstance(read, Unfit):
             self._shared.refusing.use(begun, self._shared.loop.now() - begun)
-            self._refusals.put(partial(self._refuse, delivery, source, read))
+            self._refusals.put(partial(self._refuse, delivery, source, read, place))
             return
-        self._number += 1
         waiting = Waiting(delivery, source, read, self._number, self._shared.loop.now())
+        waiting.place = place
         waiting.trace = self._shared.trace(delivery, self.account.name)
         past = self._past.pop(_key(waiting), None) if self._past else None
         if past is not None:
@@ -156,14 +166,13 @@ class Lane:
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
         self.window.add(waiting)
 
-    def _refuse(self, delivery: Delivery, source: Source, read: Unfit) -> None:
+    def _refuse(self, delivery: Delivery, source: Source, read: Unfit, place: Place | None) -> None:
         """Settle what no call can be made of; while the window goes back, it goes with it."""
         if self.draining or self.returning or not source.alive:
             return
         self.refusing += 1
-        self._outcomes.settle(
-            delivery, source, read.head, read.verdict, attempts=0, done=self._refused
-        )
+        settling = partial(self._outcomes.settle, attempts=0, done=self._refused, place=place)
+        settling(delivery, source, read.head, read.verdict)
 
     def _refused(self) -> None:
         self.refusing -= 1
@@ -223,7 +232,7 @@ class Lane:
         return probe
 
     def _settled_without_call(self, waiting: Waiting) -> bool:
-        """Settle a repeat, and an edit that is known to end the process."""
+        """Settle a repeat, what was sent again too late, and what is known to end the process."""
         head, known = waiting.edit.head, self._shared.suspects.known(waiting.delivery)
 
         def closed() -> None:
@@ -233,9 +242,18 @@ class Lane:
         if repeat(waiting.delivery, waiting.source, head, done=closed, trace=waiting.trace):
             self.unconfirmed += 1
             return True
-        if known.is_poison:
-            self._close(waiting, _poison(), attempts=waiting.attempts)
-        return known.is_poison
+        verdict = self._superseded(waiting) or (_poison() if known.is_poison else None)
+        if verdict is not None:
+            self._close(waiting, verdict, attempts=waiting.attempts)
+        return verdict is not None
+
+    def _superseded(self, waiting: Waiting) -> Rejected | None:
+        """The verdict on an edit sent again when a newer one of its job has been applied."""
+        if waiting.place is None or not redrives(waiting.delivery):
+            return None
+        memory, job = self._shared.memory, waiting.edit.job
+        newer = memory.newer(waiting.edit.head.account, job, waiting.place)
+        return superseded(waiting.delivery, newer[1]) if newer else None
 
     def _begin(self, waiting: Waiting, now: float) -> bool:
         """Have a call made; False if it must wait for others, or others for it."""
@@ -314,6 +332,7 @@ class Lane:
             attempts=attempts,
             done=lambda: self._closed(waiting),
             trace=waiting.trace,
+            place=waiting.place,
         )
 
     def _closed(self, waiting: Waiting) -> None:

@@ -13,7 +13,8 @@ import structlog
 
 from schemas import Reason
 from worker.core.delivery import Properties
-from worker.core.settle import settle, settle_again
+from worker.core.memory import Known
+from worker.core.settle import settle, settle_again, settle_known
 from worker.core.verdict import Applied, Rejected
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery, Publication, Source
     from worker.core.identity import Identity
+    from worker.core.place import Place
     from worker.core.traced import Trace
     from worker.settler import Closing
     from worker.shared import Shared
@@ -39,7 +41,7 @@ class Outcomes:
         self._closing: dict[Identity, list[Callable[[], None]]] = {}
         """Rejections under way, and what waits for each: the same message, delivered twice."""
 
-    def settle(
+    def settle(  # noqa: PLR0913 (all that an event and a letter tell of)
         self,
         delivery: Delivery,
         source: Source,
@@ -49,10 +51,12 @@ class Outcomes:
         attempts: int,
         done: Callable[[], None],
         trace: Trace | None = None,
+        place: Place | None = None,
     ) -> None:
         """Settle by a final verdict, unless this very message was settled before."""
         try:
-            self._settle(delivery, source, head, verdict, attempts=attempts, done=done, trace=trace)
+            settling = partial(self._settle, attempts=attempts, done=done, trace=trace, place=place)
+            settling(delivery, source, head, verdict)
         except Exception:
             log.exception("settlement_failed", account=head.account)
             self._settle_bare(delivery, source, head, verdict, attempts=attempts, done=done)
@@ -97,7 +101,7 @@ class Outcomes:
 
         self._shared.settler.carry_out(settlement, delivery, source, closed)
 
-    def _settle(
+    def _settle(  # noqa: PLR0913 (all that an event and a letter tell of)
         self,
         delivery: Delivery,
         source: Source,
@@ -107,6 +111,7 @@ class Outcomes:
         attempts: int,
         done: Callable[[], None],
         trace: Trace | None,
+        place: Place | None,
     ) -> None:
         trace = trace or self._shared.trace(delivery, head.account)
         if self.repeat(delivery, source, head, done=done, trace=trace):
@@ -115,7 +120,9 @@ class Outcomes:
             waiting = self._closing.get(head.identity)
             if waiting is not None:
                 again = partial(self.settle, delivery, source, head, verdict)
-                waiting.append(partial(again, attempts=attempts, done=done, trace=trace))
+                waiting.append(
+                    partial(again, attempts=attempts, done=done, trace=trace, place=place)
+                )
                 return
             self._closing[head.identity] = []
         settlement = settle(
@@ -127,10 +134,14 @@ class Outcomes:
             chance_id=_random_id,
             by=self._shared.signed,
             trace=None if trace is None else trace.publish(),
+            place=place,
         )
 
         def closed(closing: Closing) -> None:
             if closing.out:
+                if place is not None and head.job_id is not None and isinstance(verdict, Applied):
+                    memory = self._shared.memory
+                    memory.applied(head.account, head.job_id, place, head.message_id)
                 self._tell(closing, head, verdict, attempts, trace)
             done()
             if self._closing and head.identity:
@@ -151,9 +162,14 @@ class Outcomes:
         """Settle a repeat by its event of before; False if this message is none."""
         if head.identity is None:
             return False
-        event = self._shared.memory.find(head.identity, self._shared.loop.now())
-        if event is None:
+        found = self._shared.memory.find(head.identity, self._shared.loop.now())
+        if found is None:
             return False
+        if isinstance(found, Known):
+            now, by = datetime.now(UTC), self._shared.signed
+            settlement = settle_known(delivery, head, found, now=now, by=by)
+        else:
+            settlement = settle_again(delivery, found)
         self._tally.repeats += 1
 
         def closed(closing: Closing) -> None:
@@ -161,7 +177,7 @@ class Outcomes:
                 self._line(closing, head, trace, outcome="repeated")
             done()
 
-        self._shared.settler.carry_out(settle_again(delivery, event), delivery, source, closed)
+        self._shared.settler.carry_out(settlement, delivery, source, closed)
         return True
 
     def _tell(
@@ -206,7 +222,7 @@ class Outcomes:
         if head.identity is None:
             return
         memory = self._shared.memory
-        memory.keep(head.identity, event, self._shared.loop.now())
+        memory.keep(event, self._shared.loop.now())
         self._tally.conflicts += memory.conflicts(head.identity)
 
     @staticmethod

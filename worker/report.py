@@ -100,6 +100,7 @@ def _hindrances(worker: Worker) -> Iterator[str]:
         yield f"topology: {worker.foundation.trouble}"
         return
     yield from (f"topology: {mismatch}" for mismatch in worker.foundation.mismatches)
+    yield from (f"journal: {trouble}" for trouble in (worker.journal.trouble,) if trouble)
     for queue, service in list(worker.services.items()):
         if service.consumer.trouble is not None:
             yield f"queue {queue}: {service.consumer.trouble}"

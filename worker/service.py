@@ -27,7 +27,7 @@ class Desk(Protocol):
     def deliver(self, delivery: Delivery, source: Source) -> None:
         """Take a delivery."""
 
-    def open(self, taken: Iterable[float] | None = None) -> None:
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
         """Begin: what was settled before is known."""
 
     def lost(self) -> None:
@@ -102,7 +102,8 @@ class Service:
     def _recalled(self, recalling: object) -> None:
         if recalling is self._recalling:
             self._recalling = None
-            self.desk.open(self._taken())
+            missing = self._journal.missing is not None
+            self.desk.open(self._taken(), None if missing else self._journal.term)
 
     def _lost(self) -> None:
         self._recalling = None

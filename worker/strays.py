@@ -53,9 +53,9 @@ class Strays:
         else:
             self._refusals.put(partial(self._settle, delivery, source))
 
-    def open(self, taken: Iterable[float] | None = None) -> None:
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
         """What was settled before is known."""
-        del taken  # nothing is called, so nothing is paced
+        del taken, term  # nothing is called, so nothing is paced, and there is no order to keep
         self.is_open = True
         waiting, self._waiting = self._waiting, []
         for delivery, source in waiting:

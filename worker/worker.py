@@ -97,7 +97,13 @@ class Worker:
             tracing=tracing,
         )
         self.recall = Recall(self.shared.memory, self.loop.now)
-        self.journal = Journal(self.loop, self.publisher, self.names.journal, self.recall.hear)
+        self.journal = Journal(
+            self.loop,
+            self.publisher,
+            self.names.journal,
+            self.recall.hear,
+            blocked=lambda: self.publishing.blocked is not None,
+        )
         self.foundation = Foundation(
             self.loop,
             shared_objects(self.names),

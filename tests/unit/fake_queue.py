@@ -25,7 +25,7 @@ class Desk(Protocol):
 
     def deliver(self, delivery: Delivery, source: Source) -> None: ...
 
-    def open(self, taken: Iterable[float] | None = None) -> None: ...
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None: ...
 
     def lost(self) -> None: ...
 
@@ -86,6 +86,8 @@ class FakeQueue:
     """Reads the journal, before the desk may open; false if that cannot be done yet."""
     taken: Iterable[float] | None = ()
     """When calls were made before, as the journal tells."""
+    term: int = 0
+    """The journal's offset up to which it was read."""
     watch_ack: Callable[[FakeChannel, int], None] = lambda channel, tag: None
     ready: deque[Message] = field(default_factory=deque)
     channel: FakeChannel | None = None
@@ -131,7 +133,8 @@ class FakeQueue:
         if recalling is not self.recalling:
             return
         if self.recall():
-            self.desk.open(self.taken)
+            self.term += 100
+            self.desk.open(self.taken, self.term)
         else:
             self.loop.call_later(0.02, lambda: self._recalled(recalling))
 

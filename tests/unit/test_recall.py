@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.builders import account, event
+from tests.unit.builders import account, event, headers
 from worker.core.identity import Identity
 from worker.core.memory import Memory
+from worker.core.place import Place
 from worker.recall import Recall
 
 if TYPE_CHECKING:
@@ -31,25 +32,39 @@ def told(name: str = "a0", attempts: object = 1, *, age: float = 0.0) -> Publica
     return event("e", body, timestamp=int(time() - age))
 
 
-def test_events_of_the_journal_are_remembered_by_their_age() -> None:
+@pytest.mark.parametrize("age", [0, -7200, 7200])
+def test_an_event_of_the_journal_is_known_for_an_hour_whatever_its_own_clock(age: int) -> None:
     memory = Memory()
     known = Identity("acme", "m-1", bytes(32), 0)
-    found = Recall(memory, lambda: NOW)
 
-    found.hear(event(known.event_id("applied"), timestamp=int(time() - 3000)))
+    stamped = event(known.event_id("applied"), timestamp=int(time() - age))
+    Recall(memory, lambda: NOW).hear(stamped)
 
-    assert memory.find(known, NOW + 500)
-    assert not memory.find(known, NOW + 700)
+    assert memory.find(known, NOW + 3600)
 
 
 @pytest.mark.parametrize("stamp", [None, 0, 2**60])
-def test_an_event_without_a_time_or_with_one_to_come_is_of_now(stamp: int | None) -> None:
+def test_an_event_without_a_time_or_with_one_to_come_is_known(stamp: int | None) -> None:
     memory = Memory()
     known = Identity("acme", "m-1", bytes(32), 0)
 
     Recall(memory, lambda: NOW).hear(event(known.event_id("applied"), timestamp=stamp))
 
     assert memory.find(known, NOW + 3599)
+
+
+def test_the_newest_applied_edit_of_a_job_is_told_by_the_place_in_its_events_headers() -> None:
+    memory = Memory()
+    data = {"account": "a0", "jobId": 7, "messageId": "m-2", "outcome": "applied"}
+    rejected = data | {"jobId": 8, "outcome": "rejected"}
+
+    for each in (data, rejected):
+        body = json.dumps({"data": each}).encode()
+        placed = event("e", body, headers=headers(taskedit_place="50.2"))
+        Recall(memory, lambda: NOW).hear(placed)
+
+    assert memory.newer("a0", 7, Place(50, 1)) == (Place(50, 2), "m-2")
+    assert memory.newer("a0", 8, Place(0, 0)) is None
 
 
 def test_calls_are_counted_for_accounts_with_a_longer_window() -> None:

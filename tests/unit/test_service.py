@@ -19,6 +19,9 @@ TERM = 1.0
 class FakeJournal:
     """Read at once; notes when it was asked."""
 
+    missing = None
+    term = 7
+
     def __init__(self, loop: FakeLoop) -> None:
         self.read_at: list[float] = []
         self._loop = loop
@@ -40,7 +43,8 @@ class FakeDesk:
     def deliver(self, _: Delivery, __: Source) -> None:
         self.delivered += 1
 
-    def open(self, _: Iterable[float] | None = None) -> None:
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
+        del taken, term
         self.is_open = True
 
     def lost(self) -> None:

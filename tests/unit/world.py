@@ -18,6 +18,7 @@ from tests.unit.fakes import (
 from tests.unit.schemas.builders import body, edit
 from worker.core.reply import Answered
 from worker.lane import Lane
+from worker.recall import Recall
 from worker.settler import Settler
 from worker.shared import Shared
 
@@ -108,9 +109,9 @@ class World:
         if not self.publisher.is_open:
             return False
         self.publisher.arrive()
-        now = self.loop.now()
+        recalled = Recall(self.shared.memory, self.loop.now)
         for event in self.events():
-            self.shared.memory.recall(event, now, 0.0)
+            recalled.hear(event)
         return True
 
     def events(self) -> list[Publication]:

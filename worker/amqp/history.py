@@ -53,10 +53,10 @@ class Reading:
         connection: Connection,
         queue: str,
         *,
-        hear: Callable[[str | None, bytes], None],
+        hear: Callable[[Properties, bytes], None],
         ended: Callable[[End, str], None],
     ) -> None:
-        """`hear` gets each event's id and body; `ended` is called once, with a sentence."""
+        """`hear` gets each event's properties and body; `ended` is called once, with a sentence."""
         self.next_offset: int | None = None
         """Where to go on after a connection is lost; None if nothing was read."""
         self._loop = loop
@@ -130,7 +130,7 @@ class Reading:
         self.next_offset = int(offset) + 1
         self._heard_at = self._loop.now()
         if core.type != MARKER:
-            self._hear(core.message_id, body)
+            self._hear(core, body)
         elif core.message_id == self._marker:
             self._finish(End.DONE)
             return

@@ -1,8 +1,11 @@
 """The journal's tail: what was settled lately, by whoever held the lanes before.
 
 On taking a lane, a marker is published to the journal and the tail is read up to it; no call
-starts before that. Reading anew at each taking needs no following in between: while a lane is
-ours, all its events are our own.
+starts before that, however long RabbitMQ blocks publishing or answers slowly. Reading anew at each
+taking needs no following in between: while a lane is ours, all its events are our own.
+
+The tail is the last hour by RabbitMQ's clock (a stream can be read from an interval before now),
+and never fewer than the newest 10,000 events. So no clock of any replica decides what is known.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from pika.exceptions import NoFreeChannels
 
 from worker.amqp.wire import received
 from worker.core.delivery import PERSISTENT, Properties, Publication
-from worker.core.memory import EVENTS_AT_MOST
 from worker.settler import Fate
 
 if TYPE_CHECKING:
@@ -34,11 +36,14 @@ log = structlog.get_logger()
 MARKER = "task-edit.marker"
 UNACKED_AT_MOST = 2000
 ACK_EVERY = 500
-READ_WITHIN = 20.0
-"""Seconds for one reading; then it is tried again."""
+THE_LAST_HOUR = "1h"
+"""A stream's offset as an interval before RabbitMQ's own now."""
+EVENTS_AT_LEAST = 10_000
+STALLS_AFTER = 20.0
+"""Seconds without anything read; then it is tried again, unless RabbitMQ blocks publishing."""
 AGAIN_IN = 1.0
 GIVE_UP_AFTER = 60.0
-"""Seconds in all; then the lanes go on without what could not be read."""
+"""Seconds of nothing but refusals; then the lanes go on without what could not be read."""
 
 
 class Journal:
@@ -50,23 +55,35 @@ class Journal:
         publisher: ConfirmedPublisher,
         queue: str,
         recall: Callable[[Publication], None],
+        *,
+        blocked: Callable[[], bool],
     ) -> None:
-        """`recall` is told every event read; it has its time in `properties.timestamp`."""
+        """`recall` is told every event read; it has its time in `properties.timestamp`.
+
+        `blocked` tells whether RabbitMQ takes no publications at the moment.
+        """
         self.missing: str | None = None
         """Why there is no journal to read; None when there is one, as far as is known."""
+        self.trouble: str | None = None
+        """Why a reading takes long; None when none does."""
+        self.term = 0
+        """The offset of the last marker read: later readings, by any replica, have higher ones."""
         self._loop = loop
         self._publisher = publisher
         self._queue = queue
         self._recall = recall
+        self._blocked = blocked
         self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._askers: list[Callable[[], None]] = []
         self._reading: list[Callable[[], None]] = []
         self._marker = ""
         self._next_offset = 0
-        self._begun = 0.0
+        self._refused_since: float | None = None
+        self._read_at = 0.0
         self._unacked = 0
-        self._from_the_end = False
+        self._hour_begins: int | None = None
+        self._seeking = False
 
     def start(self, connection: Connection) -> None:
         """Read on this connection from now on."""
@@ -79,6 +96,7 @@ class Journal:
         self._askers.clear()
         self._reading.clear()
         self._marker = ""
+        self.trouble = self._refused_since = None
 
     def read(self, done: Callable[[], None]) -> None:
         """Call `done` once everything published before now has been recalled."""
@@ -88,7 +106,7 @@ class Journal:
 
     def _begin(self) -> None:
         self._reading, self._askers = self._askers, []
-        self._begun = self._loop.now()
+        self._refused_since = None
         self._mark()
 
     def _mark(self) -> None:
@@ -103,21 +121,35 @@ class Journal:
             if marker != self._marker:
                 return
             if fate is Fate.REFUSED:
-                self._again(marker, "the stream refused the marker")
+                self._refused(marker, "the stream refused the marker")
             elif fate is Fate.UNROUTABLE:
                 self.missing = f"there is no queue {self._queue}"
                 self._finish()
             elif fate is Fate.CONFIRMED:
-                self._open("last")
+                self._hour_begins = None
+                self._open(THE_LAST_HOUR)
 
+        self._read_at = self._loop.now()
         self._publisher.publish(publication, lambda: marker == self._marker, sure)
-        self._loop.call_later(READ_WITHIN, lambda: self._again(marker, "took too long"))
+        self._loop.call_later(STALLS_AFTER, lambda: self._watch(marker))
+
+    def _watch(self, marker: str) -> None:
+        """Begin anew when nothing comes any more; while RabbitMQ blocks, only wait."""
+        if marker != self._marker or not self._reading:
+            return
+        if self._blocked():
+            self._read_at = self._loop.now()
+            self._tell("RabbitMQ blocks publishing")
+        if self._loop.now() - self._read_at >= STALLS_AFTER:
+            self._again(marker, "took too long")
+        else:
+            self._loop.call_later(STALLS_AFTER, lambda: self._watch(marker))
 
     def _open(self, offset: str | int) -> None:
         if self._connection is None or not self._connection.is_open:
             return
         marker = self._marker
-        self._from_the_end = offset == "last"
+        self._seeking = isinstance(offset, str)
         self._unacked = 0
 
         def opened(channel: Channel) -> None:
@@ -150,16 +182,16 @@ class Journal:
             self._finish()
             return
         offset = int(stated)
-        start = max(self._next_offset, offset - EVENTS_AT_MOST)
-        if self._from_the_end and start < offset:
-            self._leave(channel)
-            self._open(start)
+        self._read_at = self._loop.now()
+        if self._seeking:
+            self._seek(channel, offset)
             return
-        self._from_the_end = False
         self._next_offset = max(self._next_offset, offset + 1)
         if had.type != MARKER:
             self._hear(Publication(delivery.exchange, delivery.routing_key, body, had))
         elif had.message_id == self._marker:
+            self.term = offset
+            self._next_offset = offset + 1
             self._leave(channel)
             self._finish()
             return
@@ -178,6 +210,16 @@ class Journal:
         except Exception:
             log.exception("event_not_recalled", queue=self._queue)
 
+    def _seek(self, channel: Channel, offset: int) -> None:
+        """Find where the tail begins, from the first event of the last hour and the last one."""
+        self._leave(channel)
+        if self._hour_begins is None:
+            self._hour_begins = offset
+            self._open("last")
+        else:
+            begins = min(self._hour_begins, max(0, offset - EVENTS_AT_LEAST))
+            self._open(min(max(self._next_offset, begins), offset))
+
     def _leave(self, channel: Channel) -> None:
         self._channel = None
         channel.close()
@@ -185,21 +227,34 @@ class Journal:
     def _closed(self, marker: str, channel: Channel, error: Exception) -> None:
         if channel is self._channel:
             self._channel = None
-            self._again(marker, str(getattr(error, "reply_text", "") or error))
+            self._refused(marker, str(getattr(error, "reply_text", "") or error))
+
+    def _refused(self, marker: str, why: str) -> None:
+        """RabbitMQ will not: after a restart that passes, and a missing permission does not."""
+        if marker != self._marker or not self._reading:
+            return
+        now = self._loop.now()
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        if now - self._refused_since < GIVE_UP_AFTER:
+            self._again(marker, why)
+        else:
+            log.warning("journal_not_read", queue=self._queue, why=why)
+            self.missing = f"{self._queue} cannot be read: {why}"
+            self._finish()
 
     def _again(self, marker: str, why: str) -> None:
-        """Try once more with a marker of its own, or go on without what could not be read."""
+        """Try once more with a marker of its own."""
         if marker != self._marker or not self._reading:
             return
         if self._channel is not None and self._channel.is_open:
             self._leave(self._channel)
+        self._tell(why)
+        self._marker = waiting = str(uuid4())
+        self._loop.call_later(AGAIN_IN, lambda: self._mark_again(waiting))
+
+    def _tell(self, why: str) -> None:
+        self.trouble = f"not read yet: {why}"
         log.warning("journal_not_read", queue=self._queue, why=why)
-        if self._loop.now() - self._begun < GIVE_UP_AFTER:
-            self._marker = waiting = str(uuid4())
-            self._loop.call_later(AGAIN_IN, lambda: self._mark_again(waiting))
-        else:
-            self.missing = f"{self._queue} cannot be read: {why}"
-            self._finish()
 
     def _mark_again(self, waiting: str) -> None:
         if waiting == self._marker and self._reading:
@@ -208,6 +263,7 @@ class Journal:
     def _finish(self) -> None:
         done, self._reading = self._reading, []
         self._marker = ""
+        self.trouble = None
         for callback in done:
             callback()
         if self._askers:

@@ -38,7 +38,7 @@ def command(sought: Sought, until: datetime | None, *, as_json: bool) -> None:
     sought = replace(sought, until=until)
     passes, found = sought.sieve(), 0
 
-    def hear(_: str | None, body: bytes) -> bool:
+    def hear(_: object, body: bytes) -> bool:
         nonlocal found
         event = event_in(body) if passes(body) else None
         if event is None:

@@ -33,7 +33,7 @@ def command(sought: Sought, *, as_json: bool) -> None:
     _, broker = settings_and_broker()
     passes, headed = sought.sieve(), as_json
 
-    def hear(_: str | None, body: bytes) -> None:
+    def hear(_: object, body: bytes) -> None:
         nonlocal headed
         event = event_in(body) if passes(body) else None
         if event is not None and sought.wants(event):

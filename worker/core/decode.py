@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas import Invalid, Malformed, Reason, api_body, cloudevent, document, names, validate
 from worker.core.delivery import legible
-from worker.core.identity import Identity, identity
+from worker.core.identity import Identity, identity, stated_message_id
 from worker.core.verdict import Rejected
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Unfit:
 
 def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Unfit:
     """Read a delivery by the account's bounds. Pure; raises nothing that a publisher can cause."""
-    message_id = legible(delivery.properties.message_id)
+    message_id = stated_message_id(delivery)
     found = document.read(delivery.body)
     if not isinstance(found, Malformed) and _is_cloudevent(delivery.properties.content_type):
         opened = cloudevent.unwrap(found)
@@ -73,7 +73,7 @@ def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Un
 
 def unread(delivery: Delivery, account: str | None) -> Letterhead:
     """The letterhead of a message whose body was not, or could not be, read."""
-    message_id = legible(delivery.properties.message_id)
+    message_id = stated_message_id(delivery)
     return Letterhead(
         account,
         message_id,

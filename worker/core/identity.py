@@ -1,4 +1,9 @@
-"""What makes a repeat: the same account, message id, body and redrive count."""
+"""What makes a repeat: the same account, message id, body and redrive count.
+
+A dead letter that comes back by another hand than `redrive` (a shovel, the management UI, a
+time to live) still carries its letter's headers. It is that edit sent again: it counts as one
+redrive more than its header says, so that it is never a repeat of its own rejection.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from hashlib import sha1, sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from schemas.names import REDRIVES_HEADER
+from schemas.names import EVENT_ID_HEADER, REDRIVES_HEADER
 from worker.core.delivery import legible
 
 if TYPE_CHECKING:
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
 """Our own namespace for event ids (RFC 9562, version 5)."""
 NO_ACCOUNT = "-"
+LETTER_PREFIX = "taskedit-"
+"""What the names of a dead letter's own headers begin with."""
 _COUNT = re.compile("[0-9]{1,9}")
 
 
@@ -59,8 +66,27 @@ def identity(delivery: Delivery, account: str | None, message_id: str | None) ->
     )
 
 
+def stated_message_id(delivery: Delivery) -> str | None:
+    """The message id property; of a returned letter that never had one, its event's id."""
+    return legible(delivery.properties.message_id) or legible(returned_as(delivery))
+
+
+def returned_as(delivery: Delivery) -> str | None:
+    """The event id that a dead letter carries when it comes back by another hand; None if not one.
+
+    `redrive` removes the letter's headers from what it sends.
+    """
+    headers = delivery.properties.headers
+    return headers.text(EVENT_ID_HEADER) if headers.table else None
+
+
 def redrives(delivery: Delivery) -> int:
-    """How often an operator has sent this message again after a repair."""
+    """How often this message has been sent again after it was rejected."""
+    return stated_redrives(delivery) + (returned_as(delivery) is not None)
+
+
+def stated_redrives(delivery: Delivery) -> int:
+    """The redrive count that the message's header states; 0 without one."""
     headers = delivery.properties.headers
     text = headers.text(REDRIVES_HEADER) if headers.table else None
     return int(text) if text and _COUNT.fullmatch(text) else 0

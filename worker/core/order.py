@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from worker.core.decode import Edit
     from worker.core.delivery import Delivery, Source
+    from worker.core.place import Place
     from worker.core.traced import Trace
 
 
@@ -33,6 +34,8 @@ class Waiting:
     failed_at_answers: int | None = None
     """How many answers the lane had had when this edit first failed without one."""
     clock_corrected: bool = False
+    place: Place | None = None
+    """Where it stands in the lane's order; None while there is no journal."""
     alone: bool = False
     """Suspected of ending the process: called while nothing else is."""
     trace: Trace | None = None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from schemas import Outcome
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery
+    from worker.core.memory import Known
+    from worker.core.place import Place
 
 DETAIL_BYTES = 1024
 SHORT_STRING_BYTES = 255
@@ -59,12 +61,13 @@ def settle(  # noqa: PLR0913 (all that an event tells of)
     chance_id: Callable[[], str],
     by: Signed,
     trace: Mapping[str, str] | None = None,
+    place: Place | None = None,
 ) -> Settlement:
     """The settlement of a delivery by its final verdict.
 
     `attempts`: calls that counted. `now`: aware, UTC. `chance_id` gives the event's id
     when the message has none of its own to derive it from. `trace`: headers by which subscribers
-    follow the edit; the message's own without them.
+    follow the edit; the message's own without them. `place`: where the edit stood in its lane.
     """
     outcome: Outcome = "applied" if isinstance(verdict, Applied) else "rejected"
     event_id = head.identity.event_id(outcome) if head.identity else chance_id()
@@ -79,18 +82,33 @@ def settle(  # noqa: PLR0913 (all that an event tells of)
             correlation_id=_short(head.correlation_id or head.message_id),
             timestamp=int(now.timestamp()),
             type=_event_type(outcome),
-            headers=_trace(delivery) if trace is None else Headers.of(trace),
+            headers=_event_headers(delivery, trace, place),
         ),
     )
     letter = None
     if isinstance(verdict, Rejected):
-        letter = _letter(delivery, head, verdict, event_id, attempts, now, by)
+        letter = _letter(delivery, head, verdict, event_id, attempts, now, by, place)
     return Settlement(event, letter, _reply(delivery, event))
 
 
 def settle_again(delivery: Delivery, event: Publication) -> Settlement:
     """The settlement of a repeat: its event once more, as it was, and nothing else."""
     return Settlement(event, None, _reply(delivery, event))
+
+
+def settle_known(
+    delivery: Delivery, head: Letterhead, known: Known, *, now: datetime, by: Signed
+) -> Settlement:
+    """The settlement of a repeat of which only the outcome is remembered: its event told anew.
+
+    It has the same id; attempts and times are those of the repeat, which was not called.
+    """
+    verdict: Applied | Rejected = Applied("0", "success")
+    if known.reason is not None:
+        detail = "the same message was rejected before: its first event has the details"
+        verdict = Rejected(known.reason, detail)
+    told = settle(delivery, head, verdict, attempts=0, now=now, chance_id=str, by=by)
+    return Settlement(told.event, None, told.reply)
 
 
 def _event_body(
@@ -131,7 +149,7 @@ def _reply(delivery: Delivery, event: Publication) -> Publication | None:
     return Publication("", address, event.body, event.properties) if address else None
 
 
-def _letter(
+def _letter(  # noqa: PLR0913, PLR0917 (all that a letter tells of)
     delivery: Delivery,
     head: Letterhead,
     verdict: Rejected,
@@ -139,6 +157,7 @@ def _letter(
     attempts: int,
     now: datetime,
     by: Signed,
+    place: Place | None,
 ) -> Publication:
     """The message byte for byte, with why and whence in its headers.
 
@@ -159,6 +178,8 @@ def _letter(
         names.REDRIVES_HEADER: str(redrives(delivery)),
         names.VERSION_HEADER: by.version,
     }
+    if place is not None:
+        said[names.PLACE_HEADER] = str(place)
     had = delivery.properties
     if had.user_id:
         said[names.USER_ID_HEADER] = legible(had.user_id) or ""
@@ -182,6 +203,14 @@ def _letter(
 def stamp(when: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, such as ``2026-11-22T08:00:00.000Z``."""
     return when.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _event_headers(
+    delivery: Delivery, trace: Mapping[str, str] | None, place: Place | None
+) -> Headers:
+    own = _trace(delivery) if trace is None else Headers.of(trace)
+    stood = {} if place is None else {names.PLACE_HEADER: str(place)}
+    return own.merged(stood) if stood else own
 
 
 def _trace(delivery: Delivery) -> Headers:

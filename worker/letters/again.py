@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from schemas import Bounds, names
 from worker.core.decode import decode, unread
 from worker.core.delivery import PERSISTENT, Delivery, Publication
+from worker.core.identity import LETTER_PREFIX
 
 if TYPE_CHECKING:
     from schemas import Names
     from worker.core.identity import Identity
+    from worker.core.place import Place
     from worker.letters.letter import Letter
 
-OURS = "taskedit-"
-"""What a dead letter's own headers begin with; a new letter gets new ones."""
 _BROKERS_OWN = "x-"
 _NOT_CARRIED = frozenset(("CC", "BCC"))
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,22 +34,34 @@ class Again:
 
 
 def again(
-    letter: Letter, delivery: Delivery, to: Names, *, redrives: int, body: bytes | None = None
+    letter: Letter,
+    delivery: Delivery,
+    to: Names,
+    *,
+    redrives: int,
+    body: bytes | None = None,
+    place: Place | None = None,
 ) -> Again:
     """The letter as a message with that redrive count, and `body` instead of its own if given.
+
+    With `place` the lane calls it only if no newer edit of its job has been applied; else its new
+    letter has the reason of this one.
 
     It goes back to its own lane's queue; of no account, to the exchange by its routing key. One
     that never had a message id gets its event's id for one: so a copy that a killed command
     leaves is a repeat of it, and the lane settles it once.
     """
     had = delivery.properties
-    own = had.headers.kept(without=_NOT_CARRIED, prefix=OURS).kept(
+    own = had.headers.kept(without=_NOT_CARRIED, prefix=LETTER_PREFIX).kept(
         without=_NOT_CARRIED, prefix=_BROKERS_OWN
     )
+    judged: dict[str, str] = {}
+    if place is not None:
+        judged = {names.PLACE_HEADER: str(place), names.REASON_HEADER: letter.reason}
     unnamed = letter.head.message_id is None
     properties = replace(
         had,
-        headers=own.merged({names.REDRIVES_HEADER: str(redrives)}),
+        headers=own.merged({names.REDRIVES_HEADER: str(redrives)} | judged),
         delivery_mode=PERSISTENT,
         expiration=None,
         user_id=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from schemas import Bounds, names
 from worker.core.decode import decode, unread
 from worker.core.delivery import legible
-from worker.core.identity import identity, redrives
+from worker.core.identity import LETTER_PREFIX, identity, stated_redrives
+from worker.core.place import place as place_in
 
 if TYPE_CHECKING:
     from worker.core.decode import Letterhead
     from worker.core.delivery import Delivery
     from worker.core.headers import Headers
     from worker.core.identity import Identity
+    from worker.core.place import Place
 
 _STRING = b"S"
 _ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
@@ -46,6 +48,8 @@ class Letter:
     dead_at: datetime | None
     event_id: str
     redrives: int
+    stood: Place | None
+    """Where it stood in its lane's order; None without a journal, or if it was in no lane."""
     version: str
     head: Letterhead
     """What the lane read of it."""
@@ -75,8 +79,9 @@ def read(delivery: Delivery, place: int) -> Letter:
     said = _texts(delivery.properties.headers)
     account = said.get(names.ACCOUNT_HEADER, "")
     event_id = said.get(names.EVENT_ID_HEADER, "")
-    head = _head(delivery, account if _ACCOUNT.match(account) else None)
-    count = redrives(delivery)
+    before = _before_death(delivery)
+    head = _head(before, account if _ACCOUNT.match(account) else None)
+    count = stated_redrives(delivery)
     copy = f"{event_id}\x1f{delivery.properties.message_id or ''}\x1f{count}\x1f"
     return Letter(
         place=place,
@@ -91,12 +96,19 @@ def read(delivery: Delivery, place: int) -> Letter:
         dead_at=_instant(said.get(names.DEAD_AT_HEADER, "")),
         event_id=event_id,
         redrives=count,
+        stood=place_in(said.get(names.PLACE_HEADER)),
         version=said.get(names.VERSION_HEADER, ""),
         head=head,
-        identity=head.identity or _by_event(delivery, head.account, event_id),
+        identity=head.identity or _by_event(before, head.account, event_id),
         key=sha256(copy.encode(errors="replace") + delivery.body).digest(),
         size=len(delivery.body),
     )
+
+
+def _before_death(delivery: Delivery) -> Delivery:
+    """The message without what its letter says of it, as it was when it was rejected."""
+    own = delivery.properties.headers.kept(without=frozenset(), prefix=LETTER_PREFIX)
+    return replace(delivery, properties=replace(delivery.properties, headers=own))
 
 
 def _head(delivery: Delivery, account: str | None) -> Letterhead:

@@ -3,6 +3,10 @@
 A letter is *superseded* when a newer edit of its job has been applied since, for sending it again
 would undo that. It is *settled* when it was sent again before and that has ended, applied or as
 a newer letter: a copy that a killed command left behind.
+
+Newer is what has a greater place in the lane's order. Only where a place is missing (without
+a journal, or of what reached no lane) do the replicas' clocks decide. The lane judges once more at
+the moment of the call: see `worker.core.place`.
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ from pydantic import ValidationError
 
 from schemas import read_event
 from worker.core.identity import NO_ACCOUNT
+from worker.core.place import OLDEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from schemas import Event, Outcome
     from worker.core.identity import Identity
+    from worker.core.place import Place
     from worker.letters.letter import Letter
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("applied", "rejected")
@@ -62,6 +68,7 @@ class _Applied:
     message_id: str | None
     received_at: datetime
     finished_at: datetime
+    place: Place | None
 
 
 @dataclass(slots=True)
@@ -95,8 +102,11 @@ class Past:
         found = _JOB.search(body)
         return (found is not None and int(found[1]) in self.jobs) or event_id in self.ids
 
-    def hear(self, body: bytes) -> Event | None:
-        """Take in an event, and return it; None for what is no event of ours."""
+    def hear(self, body: bytes, place: Place | None = None) -> Event | None:
+        """Take in an event, and return it; None for what is no event of ours.
+
+        `place`: where its edit stood in its lane, as its headers say.
+        """
         event = self.hear_begin(body)
         if event is None:
             return None
@@ -105,7 +115,7 @@ class Past:
         self._ended.add(event.id)
         if data.outcome == "applied" and data.jobId is not None:
             self._applied[data.jobId].append(
-                _Applied(account, data.messageId, data.receivedAt, data.finishedAt)
+                _Applied(account, data.messageId, data.receivedAt, data.finishedAt, place)
             )
         return event
 
@@ -143,7 +153,22 @@ class Past:
         That is told by its first event, which may lie before all that was heard.
         """
         newer = self._newer(letter)
-        return newer is not None and newer.message_id is not None
+        by_clock = newer is not None and (newer.place is None or letter.stood is None)
+        return by_clock and newer is not None and newer.message_id is not None
+
+    def has_heard(self, letter: Letter) -> bool:
+        """Whether the letter's own event was among those heard: nothing before it matters."""
+        return letter.event_id in self._ended
+
+    def place(self, letter: Letter) -> Place:
+        """What an edit's place has to exceed to be newer than the letter, to the lane.
+
+        Of a letter without a place, all that was heard is known not to be newer when it is sent.
+        """
+        if letter.stood is not None:
+            return letter.stood
+        edits = self._applied.get(letter.head.job_id or 0, ())
+        return max((edit.place for edit in edits if edit.place is not None), default=OLDEST)
 
     def _next(self, letter: Letter) -> tuple[int, set[Outcome]]:
         """The lowest redrive count that has not ended yet, and how the ones before it ended."""
@@ -169,15 +194,19 @@ class Past:
         }
 
     def _newer(self, letter: Letter) -> _Applied | None:
-        """The last applied edit of the letter's job that was received after it."""
-        since, died = letter.received_at, letter.dead_at
-        if letter.head.job_id is None or since is None or died is None:
-            return None
-        for edit in reversed(self._applied.get(letter.head.job_id, ())):
-            ours = letter.account in {None, edit.account}
-            if ours and _whole(self._begin(edit)) >= since and _whole(edit.finished_at) >= died:
+        """The last applied edit of the letter's job that is newer than it."""
+        for edit in reversed(self._applied.get(letter.head.job_id or 0, ())):
+            if letter.account in {None, edit.account} and self._is_newer(edit, letter):
                 return edit
         return None
+
+    def _is_newer(self, edit: _Applied, letter: Letter) -> bool:
+        if letter.stood is not None and edit.place is not None:
+            return edit.place > letter.stood
+        since, died = letter.received_at, letter.dead_at
+        if since is None or died is None:
+            return False
+        return _whole(self._begin(edit)) >= since and _whole(edit.finished_at) >= died
 
     def _begin(self, edit: _Applied) -> datetime:
         """When the edit was received for the first time, before any redrive."""

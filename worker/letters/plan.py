@@ -11,6 +11,7 @@ from worker.letters.past import Fresh, Past, Settled, Superseded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from worker.core.place import Place
     from worker.letters.letter import Letter
     from worker.letters.past import Standing
 
@@ -29,6 +30,8 @@ class Move:
     """The redrive count to send it with; None for a copy of what has been settled."""
     body: bytes | None = None
     """What to send instead of its own body."""
+    place: Place | None = None
+    """The lane does not call it after an edit of its job with a greater one; None: whatever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ def planned(
             continue
         sends += count is not None
         body = (mended or {}).get(letter.key)
-        moves[letter.key] = Move(letter.key, letter.size, count, body)
+        place = None if even_if_superseded else past.place(letter)
+        moves[letter.key] = Move(letter.key, letter.size, count, body, place)
     return Plan(tuple(moves.values()), tuple(superseded), beyond)
 
 

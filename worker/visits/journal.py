@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.amqp.history import Offset
+    from worker.core.delivery import Properties
     from worker.visits.broker import Broker
 
 
 def read_journal(
-    broker: Broker, offset: Offset, hear: Callable[[str | None, bytes], bool | None]
+    broker: Broker, offset: Offset, hear: Callable[[Properties, bytes], bool | None]
 ) -> Trouble | None:
-    """Tell `hear` the id and body of each event from `offset` up to now, or until it says False.
+    """Tell `hear` each event from `offset` up to now, or until it says False.
 
     Hearing happens between reads of the connection: it may print, but not wait for people.
     """
@@ -30,7 +31,7 @@ class Follower:
     """Tells every event as it is published, over as many connections as it takes."""
 
     def __init__(
-        self, broker: Broker, offset: Offset, hear: Callable[[str | None, bytes], None]
+        self, broker: Broker, offset: Offset, hear: Callable[[Properties, bytes], None]
     ) -> None:
         """`offset`: where to begin, ``next`` for what is published from now on."""
         self.was_up = False
@@ -54,7 +55,7 @@ class _Reader:
         self,
         broker: Broker,
         offset: Offset,
-        hear: Callable[[str | None, bytes], bool | None],
+        hear: Callable[[Properties, bytes], bool | None],
         *,
         follow: bool,
     ) -> None:
@@ -85,8 +86,8 @@ class _Reader:
         begin = reading.follow if self._follow else reading.read
         begin(self._offset)
 
-    def _heard(self, event_id: str | None, body: bytes) -> None:
-        if self._hear(event_id, body) is False and self._reading is not None:
+    def _heard(self, had: Properties, body: bytes) -> None:
+        if self._hear(had, body) is False and self._reading is not None:
             self._reading.stop()
 
     def _ended(self, end: End, why: str) -> None:

@@ -143,6 +143,7 @@ class Redrive:
                 self._broker.names,
                 redrives=move.redrives,
                 body=move.body,
+                place=move.place,
             )
             self._publish(message, held)
 

@@ -21,13 +21,14 @@ from worker.visits.journal import Follower, read_journal
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
     from tests.contract.letters.conftest import DeadQueue
+    from worker.core.delivery import Properties
     from worker.visits.broker import Broker
 
 COUNT = 3000
 
 
-def note(heard: list[str | None], event_id: str | None, _: bytes) -> None:
-    heard.append(event_id)
+def note(heard: list[str | None], event: Properties, _: bytes) -> None:
+    heard.append(event.message_id)
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ def test_reading_can_begin_in_the_middle_or_in_the_future_and_end_early(
     assert read_journal(visited, NOW.replace(year=2099), partial(note, heard)) is None
     assert heard == []
 
-    def three(one: str | None, _: bytes) -> bool:
-        heard.append(one)
+    def three(one: Properties, _: bytes) -> bool:
+        heard.append(one.message_id)
         return len(heard) < 3
 
     assert read_journal(visited, "first", three) is None
@@ -94,8 +95,8 @@ def test_following_goes_on_where_it_was_left_when_a_connection_is_lost(
         proxy = network.proxy(broker.port)
         url = visited.urls[0].replace(f":{broker.port}/", f":{proxy.port}/")
 
-        def hear(one: str | None, _: bytes) -> None:
-            heard.append(one)
+        def hear(one: Properties, _: bytes) -> None:
+            heard.append(one.message_id)
             if len(heard) in {100, COUNT}:
                 proxy.reset()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.builders import delivery, headers, properties
+from tests.unit.builders import delivery, headers, properties, read
 from tests.unit.schemas.builders import body, edit
 from worker.core.delivery import Delivery, legible
 from worker.core.identity import NAMESPACE, Identity, identity, redrives
@@ -117,3 +117,19 @@ def test_text_is_made_legible_only_where_it_is_not(text: str | None, shown: str 
 def test_an_event_id_is_a_uuid5_of_what_makes_a_repeat(text: str, digest: bytes, n: int) -> None:
     name = "\x1f".join(("acme", text, digest.hex(), str(n), "applied"))
     assert Identity("acme", text, digest, n).event_id("applied") == str(uuid5(NAMESPACE, name))
+
+
+def test_a_dead_letter_that_comes_back_counts_as_a_redrive_more_than_its_header_says() -> None:
+    said = headers(taskedit_event_id="e-1", taskedit_redrives="2")
+    returned = delivery(properties=properties(headers=said))
+    redriven = delivery(properties=properties(headers=headers(taskedit_redrives="3")))
+
+    assert who(returned) == who(redriven)
+
+
+def test_a_returned_letter_without_a_message_id_goes_by_the_id_of_its_event() -> None:
+    said = headers(taskedit_event_id="e-1")
+
+    returned = delivery(properties=properties(message_id=None, headers=said))
+
+    assert read(returned).head.message_id == "e-1"

@@ -1,98 +1,119 @@
-"""What was settled lately is known, for an hour and up to 10,000 events."""
+"""What was settled lately is known for an hour at least, however much else was settled."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import pytest
+
+from schemas import Reason
+from schemas.names import APPLIED_EVENT_TYPE, REJECTED_EVENT_TYPE
 from tests.unit.builders import event
+from worker.core import memory as bounds
 from worker.core.identity import Identity
-from worker.core.memory import EVENTS_AT_MOST, SECONDS_AT_MOST, Memory
+from worker.core.memory import SECONDS_AT_LEAST, SPAN, WHOLE_AT_MOST, Known, Memory
+from worker.core.place import Place
+
+if TYPE_CHECKING:
+    from worker.core.delivery import Publication
 
 KNOWN = Identity("acme", "m-1", bytes(32), 0)
 OTHER = replace(KNOWN, digest=b"\x01" * 32)
+HOUR = SECONDS_AT_LEAST
 
 
-def named(name: object) -> Identity:
-    return Identity("acme", f"m-{name}", bytes(32), 0)
+def told(identity: Identity = KNOWN, outcome: str = "applied") -> Publication:
+    kind = APPLIED_EVENT_TYPE if outcome == "applied" else REJECTED_EVENT_TYPE
+    return event(identity.event_id(outcome), b'{"data": {"reason": "invalid"}}', type=kind)
 
 
-def test_what_was_kept_is_found_by_the_very_same_message_only() -> None:
+def busy(memory: Memory, now: float, count: int = WHOLE_AT_MOST) -> None:
+    """So many other messages are settled."""
+    for number in range(count):
+        memory.keep(event(f"{number:08x}-0000-5000-8000-{int(now):012x}"), now)
+
+
+@pytest.mark.parametrize("outcome", ["applied", "rejected"])
+def test_what_was_kept_is_found_by_the_very_same_message_only(outcome: str) -> None:
     memory = Memory()
-    kept = event()
+    kept = told(outcome=outcome)
 
-    memory.keep(KNOWN, kept, now=0.0)
+    memory.keep(kept, now=0.0)
 
     assert memory.find(KNOWN, now=1.0) is kept
     assert memory.find(OTHER, now=1.0) is None
 
 
-def test_what_the_journal_recalls_is_found_by_the_events_id_whatever_the_outcome() -> None:
-    for outcome in ("applied", "rejected"):
-        memory, recalled = Memory(), event(KNOWN.event_id(outcome))
-
-        memory.recall(recalled, now=0.0, age=10.0)
-
-        assert memory.find(KNOWN, now=0.0) is recalled
-        assert memory.find(OTHER, now=0.0) is None
-
-
-def test_an_event_is_known_for_an_hour() -> None:
+def test_an_event_is_known_for_an_hour_and_not_for_ever() -> None:
     memory = Memory()
-    memory.keep(KNOWN, event(), now=100.0)
-    memory.recall(event(OTHER.event_id("applied")), now=100.0, age=3000.0)
+    memory.keep(told(), now=100.0)
 
-    assert memory.find(KNOWN, now=100.0 + SECONDS_AT_MOST)
-    assert not memory.find(KNOWN, now=100.1 + SECONDS_AT_MOST)
-    assert memory.find(OTHER, now=700.0)
-    assert not memory.find(OTHER, now=700.1)
+    assert memory.find(KNOWN, now=100.0 + HOUR)
+    assert not memory.find(KNOWN, now=101.0 + SPAN + bounds.SECONDS_AT_MOST)
+    assert len(memory) == 0
 
 
-def test_events_too_old_to_matter_are_not_kept_when_newer_ones_come() -> None:
+@pytest.mark.parametrize(("outcome", "reason"), [("applied", None), ("rejected", Reason.INVALID)])
+def test_how_a_message_ended_is_known_after_any_number_of_others(
+    outcome: str, reason: Reason | None
+) -> None:
     memory = Memory()
-    memory.keep(KNOWN, event(), now=0.0)
-    memory.recall(event("e-1"), now=0.0, age=0.0)
+    memory.keep(told(outcome=outcome), now=0.0)
 
-    memory.keep(OTHER, event(), now=SECONDS_AT_MOST + 1)
-    memory.recall(event("e-2"), now=SECONDS_AT_MOST + 1, age=0.0)
+    busy(memory, HOUR - 1)
 
+    assert memory.find(KNOWN, now=HOUR) == Known(reason)
+
+
+def test_beyond_an_hour_no_more_is_kept_than_there_is_room_for() -> None:
+    memory = Memory(room=2)
+    memory.keep(told(), now=0.0)
+    busy(memory, SPAN, count=2)
+
+    assert memory.find(KNOWN, now=HOUR + SPAN)
+    assert not memory.find(KNOWN, now=HOUR + SPAN + 1)
     assert len(memory) == 2
 
 
-def test_the_memory_is_bounded_and_forgets_the_oldest_first() -> None:
-    memory = Memory()
-    names = [named(n) for n in range(EVENTS_AT_MOST + 5)]
-    one = event()
-
-    for name in names:
-        memory.keep(name, one, now=0.0)
-        memory.conflicts(name)
-    for number in range(EVENTS_AT_MOST + 5):
-        memory.recall(event(str(number)), now=0.0, age=0.0)
-
-    assert len(memory) == 2 * EVENTS_AT_MOST
-    assert memory.find(names[4], now=0.0) is None
-    assert memory.find(names[5], now=0.0) is one
-
-
-def test_what_is_kept_again_is_the_newest() -> None:
-    memory = Memory()
-    first, one = named("first"), event()
-    memory.keep(first, one, now=0.0)
-    for number in range(EVENTS_AT_MOST - 1):
-        memory.keep(named(number), one, now=0.0)
-
-    memory.keep(first, one, now=0.0)
-    memory.keep(named("last"), one, now=0.0)
-
-    assert memory.find(first, now=0.0)
-
-
-def test_an_event_without_an_id_is_nothing_to_recall() -> None:
+def test_what_is_no_event_of_ours_is_not_kept() -> None:
     memory = Memory()
 
-    memory.recall(event(""), now=0.0, age=0.0)
+    memory.keep(event(""), now=0.0)
+    memory.keep(event("someone-elses"), now=0.0)
 
     assert len(memory) == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"data": 7}', b'{"data": {"reason": ["x"]}}'])
+def test_an_event_that_cannot_be_read_hurts_nobody(body: bytes) -> None:
+    memory = Memory()
+
+    memory.keep(replace(told(outcome="rejected"), body=body), now=0.0)
+
+    assert memory.find(KNOWN, now=0.0)
+
+
+def test_a_jobs_newest_applied_edit_is_known_by_its_place() -> None:
+    memory = Memory()
+    memory.applied("acme", 7, Place(10, 5), "new")
+    memory.applied("acme", 7, Place(10, 4), "sent again")
+
+    assert memory.newer("acme", 7, Place(10, 4)) == (Place(10, 5), "new")
+    assert memory.newer("acme", 7, Place(9, 99))
+    assert memory.newer("acme", 7, Place(10, 5)) is None
+    assert memory.newer("acme", 7, Place(11, 1)) is None
+    assert memory.newer("acme", 8, Place(0, 0)) is None
+    assert memory.newer("zeta", 7, Place(0, 0)) is None
+
+
+def test_so_many_jobs_are_known_and_no_more() -> None:
+    memory = Memory()
+    for job in range(bounds.JOBS_AT_MOST + 1):
+        memory.applied("acme", job, Place(1, 1), None)
+
+    assert memory.newer("acme", 0, Place(0, 0)) is None
+    assert memory.newer("acme", 1, Place(0, 0))
 
 
 def test_the_same_message_id_with_another_body_is_a_conflict() -> None:

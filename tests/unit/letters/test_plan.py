@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.letters.dead import DONE, ended, sent_again
 from tests.unit.schemas.builders import body, edit
+from worker.core.place import OLDEST
 from worker.letters.past import Past
 from worker.letters.plan import Move, first_within, message, planned
 
@@ -50,7 +51,7 @@ def test_what_is_superseded_is_left_unless_told_otherwise() -> None:
 def test_a_mended_letter_is_sent_with_its_new_body() -> None:
     letter = numbered(0)
     plan = planned([letter], Past.of([letter]), {}, mended={letter.key: b"{}"})
-    assert plan.moves == (Move(letter.key, letter.size, 1, b"{}"),)
+    assert plan.moves == (Move(letter.key, letter.size, 1, b"{}", OLDEST),)
 
 
 def test_letters_of_one_message_are_known_as_such() -> None:
