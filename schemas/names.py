@@ -37,6 +37,9 @@ USER_ID_HEADER: Final = "taskedit-user-id"
 """Headers of a dead letter, all of them text. The last is there only if the edit had a user id, and
 the place (its lane's order, as in the headers of its event) only while there is a journal."""
 
+HANDED_ON_HEADER: Final = "taskedit-handed-on"
+"""Of an edit that came from other accounts' lanes, for its appId moved: those, by commas."""
+
 ACCOUNT_PATTERN: Final = r"^[a-z0-9-]{1,40}$"
 """What an account may be called: it becomes a part of a queue's name and of an event's source."""
 

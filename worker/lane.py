@@ -13,12 +13,13 @@ import structlog
 
 from schemas import Reason
 from worker.calls import Callers, Task
-from worker.core.decode import Unfit, decode, unread
+from worker.core.decode import Edit, Unfit, decode, unread
 from worker.core.health import State
 from worker.core.identity import redrives
 from worker.core.order import Waiting, Window
 from worker.core.pacing import Pacer, departures
 from worker.core.place import Place, place_of, superseded
+from worker.core.settle import handed_on, lanes_passed
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.outcome import Outcomes
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.calls import Caller
     from worker.core.delivery import Delivery, Source
+    from worker.settler import Closing
     from worker.shared import Shared
 
 log = structlog.get_logger()
@@ -40,6 +42,8 @@ ACK_SETTLES_IN = 0.2
 """Seconds that the last acks need to be taken by RabbitMQ before the channel may be closed."""
 SOLO_LOOKS_EVERY = 0.05
 EARLY_ENOUGH = 0.0005
+LONGEST_PAUSE = 30.0
+"""Seconds between two times that an edit is handed on, while replicas do not agree on its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Lane:
         self._probing = False
         self._pumping = False
         self._past: dict[object, _Past] = {}
+        self._leaving: list[Waiting] = []
+        """Edits to hand on to other lanes, once they are the first of their jobs."""
         self._timer: tuple[float, object] | None = None
         self._pacer = Pacer(account.rates, now=now, taken=())
         self._outcomes = Outcomes(shared, self.tally)
@@ -138,6 +144,7 @@ class Lane:
         self.window.clear()
         self._unread.clear()
         self._refusals.clear()
+        self._leaving.clear()
         self.standing.forget_streak()
         self._source = None
         self.is_open = False
@@ -153,6 +160,9 @@ class Lane:
         except Exception:
             log.exception("decode_failed", account=self.account.name)
             read = Unfit(unread(delivery, self.account.name), _internal("reading"))
+        owner = self._another_owner(read.head.app_id)
+        if owner is not None:
+            read = Edit(read.head, read.head.job_id or -self._number - 1, b"")
         if isinstance(read, Unfit):
             self._shared.refusing.use(begun, self._shared.loop.now() - begun)
             self._refusals.put(partial(self._refuse, delivery, source, read, place))
@@ -164,7 +174,25 @@ class Lane:
         if past is not None:
             waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
+        waiting.to = owner
         self.window.add(waiting)
+        if owner is not None:
+            self._leaving.append(waiting)
+
+    def _another_owner(self, app_id: str | None) -> str | None:
+        """The account that an appId belongs to, if it is not this one."""
+        if (
+            app_id is None
+            or not self.account.bounds.app_ids
+            or app_id in self.account.bounds.app_ids
+        ):
+            return None
+        return self._shared.ownership.owner(app_id)
+
+    def holds(self, app_id: str) -> bool:
+        """Whether it has an edit of that app, or may have: it has not read all it was given."""
+        held = any(waiting.edit.head.app_id == app_id for waiting in self.window)
+        return held or bool(self._unread)
 
     def _refuse(self, delivery: Delivery, source: Source, read: Unfit, place: Place | None) -> None:
         """Settle what no call can be made of; while the window goes back, it goes with it."""
@@ -183,6 +211,8 @@ class Lane:
     def pump(self) -> None:
         """Start every call that may start now, and have a look later for those that may not."""
         now = self._shared.loop.now()
+        if self._leaving:
+            self._hand_on()
         state = self.standing.look(now)
         while self._may_start(state):
             wait = max(self._pacer.wait(now), self.standing.closed_for(now))
@@ -194,6 +224,55 @@ class Lane:
                 self._look_later(now, SOLO_LOOKS_EVERY)
                 if state is State.SUSPENDED:
                     return  # the next look probes the next job
+
+    def _hand_on(self) -> None:
+        """Claim what belongs to another lane and is the first of its job, and send it there.
+
+        Neither pace nor suspension matters, for nothing is called. One that was handed on before
+        has come back: replicas do not agree yet whose it is, and it waits a while in between.
+        """
+        if not self.is_open or self.draining or self.returning:
+            return
+        claimed = [waiting for waiting in self._leaving if self.window.claim(waiting)]
+        self._leaving = [waiting for waiting in self._leaving if waiting not in claimed]
+        for waiting in claimed:
+            times = len(lanes_passed(waiting.delivery))
+            pause = min(LONGEST_PAUSE, 2.0 ** (times - 1)) if times else 0.0
+            if pause:
+                send = partial(self._send_on, waiting)
+                self._shared.loop.call_later(pause, send)
+            else:
+                self._send_on(waiting)
+
+    def _send_on(self, waiting: Waiting) -> None:
+        owner = self._another_owner(waiting.edit.head.app_id)
+        if not waiting.source.alive or self.draining or self.returning or owner is None:
+            self.window.put_back(waiting, self._shared.loop.now())
+            self._leaving.append(waiting)
+            if owner is None and waiting.source.alive:
+                self._take_anew()
+            return
+        queue = self._shared.signed.names.lane(owner)
+        self.refusing += 1
+
+        def closed(closing: Closing) -> None:
+            if closing.out:
+                self.tally.handed_on += 1
+                log.info("edit_handed_on", account=self.account.name, to=owner)
+            self.window.remove(waiting)
+            self._refused()
+
+        self._shared.settler.hand_on(
+            handed_on(waiting.delivery, self.account.name, queue),
+            waiting.delivery,
+            waiting.source,
+            closed,
+        )
+
+    def _take_anew(self) -> None:
+        """Give the window back to read it again: what was another account's is this one's."""
+        self.returning = True
+        self._moved()
 
     def _pump_soon(self) -> None:
         """Pump once for all that happens in this turn of the loop."""
@@ -364,7 +443,18 @@ class Lane:
         self.account = account
         self.standing.adopt(account, now)
         self._callers.caller = caller
+        self._compare_owners()
         self.pump()
+
+    def _compare_owners(self) -> None:
+        """Look at what is held by who owns each app now."""
+        for waiting in self.window:
+            owner = self._another_owner(waiting.edit.head.app_id)
+            if waiting.to is None and owner is not None:
+                self._leaving.append(waiting)
+            elif waiting.to is not None and owner is None:
+                self._take_anew()
+            waiting.to = owner
 
     def stop(self) -> None:
         """End the threads that made the calls."""

@@ -14,7 +14,7 @@ import structlog
 from schemas import Reason
 from worker.core.delivery import Properties
 from worker.core.memory import Known
-from worker.core.settle import settle, settle_again, settle_known
+from worker.core.settle import lanes_passed, settle, settle_again, settle_known
 from worker.core.verdict import Applied, Rejected
 
 if TYPE_CHECKING:
@@ -162,7 +162,11 @@ class Outcomes:
         """Settle a repeat by its event of before; False if this message is none."""
         if head.identity is None:
             return False
-        found = self._shared.memory.find(head.identity, self._shared.loop.now())
+        find, at = self._shared.memory.find, self._shared.loop.now()
+        found = find(head.identity, at)
+        if found is None:  # a copy of it may have been settled before the appId moved here
+            passed = (replace(head.identity, account=name) for name in lanes_passed(delivery))
+            found = next((known for own in passed if (known := find(own, at))), None)
         if found is None:
             return False
         if isinstance(found, Known):

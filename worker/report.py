@@ -39,7 +39,12 @@ def ready(worker: Worker) -> str | None:
 
 def notes(worker: Worker) -> tuple[str, ...]:
     """What somebody should know of a worker that is ready all the same."""
-    return () if worker.suspects.trouble is None else (worker.suspects.trouble,)
+    folder = () if worker.suspects.trouble is None else (worker.suspects.trouble,)
+    lanes = (
+        f"left over: queue {worker.names.lane(name)}, {edits} edits in it; no account owns it"
+        for name, edits in sorted(worker.leftover.items())
+    )
+    return (*folder, *lanes)
 
 
 def lanes(worker: Worker) -> Mapping[str, object]:
@@ -66,6 +71,7 @@ def reading(worker: Worker) -> Reading:
         state_folder_usable=worker.suspects.trouble is None,
         subscribed=dict(_subscribed(worker)),
         strays=worker.strays.tally,
+        lanes_left_over=len(worker.leftover),
     )
 
 

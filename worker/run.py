@@ -200,7 +200,7 @@ def _probes(worker: Worker) -> Probes:
     return Probes(
         live=lambda: report.live(worker),
         ready=lambda: report.ready(worker),
-        notes=lambda: report.notes(worker),
         lanes=lambda: report.lanes(worker),
         metrics=metrics.render,
+        notes=lambda: report.notes(worker),
     )

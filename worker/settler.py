@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from worker.core.settle import Settlement
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.core.delivery import Delivery, Publication, Source
-    from worker.core.settle import Settlement
     from worker.loop import Loop
 
 log = structlog.get_logger()
@@ -112,6 +113,35 @@ class Settler:
             self._publish_event(closing, settlement.event)
         else:
             self._publish_letter(closing, settlement.letter)
+
+    def hand_on(
+        self,
+        publication: Publication,
+        delivery: Delivery,
+        source: Source,
+        done: Callable[[Closing], None],
+    ) -> None:
+        """Publish a delivery to another lane, then ack it; tried until that lane has it."""
+        closing = Closing(Settlement(publication), delivery, source, done)
+        self.unconfirmed += 1
+        self._publish_to_lane(closing, publication)
+
+    def _publish_to_lane(self, closing: Closing, publication: Publication) -> None:
+        def sure(fate: Fate) -> None:
+            match fate:
+                case Fate.CONFIRMED:
+                    closing.out = True
+                    closing.source.ack(closing.delivery.tag, partial(self._end, closing))
+                case Fate.UNWANTED:
+                    self._end(closing)
+                case Fate.REFUSED | Fate.UNROUTABLE:
+                    log.warning("lane_refused", fate=fate.value, queue=publication.routing_key)
+                    self._loop.call_later(SECONDS_BETWEEN_TRIES, again)
+
+        def again() -> None:
+            self._publish_to_lane(closing, publication)
+
+        self._publisher.publish(publication, closing.wanted, sure)
 
     def _publish_letter(self, closing: Closing, letter: Publication) -> None:
         def sure(fate: Fate) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.core.memory import Memory
+from worker.core.ownership import Ownership
 from worker.refusals import Budget
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Shared:
     solo: Solo = field(default_factory=Solo)
     refusing: Budget = field(default_factory=Budget)
     tracing: Tracing | None = None
+    ownership: Ownership = field(default_factory=Ownership)
+    """Which account each appId belongs to."""
 
     def trace(self, delivery: Delivery, account: str | None) -> Trace | None:
         """The trace of a message that is being processed; None while tracing is off."""

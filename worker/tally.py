@@ -45,6 +45,8 @@ class Tally:
     """From publishing (the message's timestamp, else its receipt) to the ack."""
     retries: int = 0
     repeats: int = 0
+    handed_on: int = 0
+    """Edits given to the lane of the account that their appId belongs to now."""
     conflicts: int = 0
     """Message ids seen again with another body."""
     redeliveries: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,9 +16,12 @@ from worker.amqp.link import Link
 from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
 from worker.amqp.replies import ReplyPublisher
+from worker.amqp.tidying import Tidier
 from worker.amqp.topology import journal as journal_objects
 from worker.amqp.topology import lane_objects, shared_objects
+from worker.core.ownership import ownership
 from worker.core.settle import Signed
+from worker.former import FormerLanes
 from worker.lane import ACK_SETTLES_IN, Lane
 from worker.recall import Recall
 from worker.service import Service
@@ -32,8 +36,10 @@ if TYPE_CHECKING:
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.account import Account
+    from worker.amqp.consumer import Consumer
     from worker.amqp.topology import Object
     from worker.calls import Caller
+    from worker.core.ownership import Unbinding
     from worker.core.traced import Tracing
     from worker.settings import Settings
 
@@ -42,6 +48,11 @@ log = structlog.get_logger()
 TICK = 1.0
 DRAIN_LOOKS_EVERY = 0.02
 CLOSE_WITHIN = 2.0
+TIDY_EVERY = 30.0
+CHANGES_TAKE = 10.0
+"""Seconds after a change of accounts in which a look each second is worth it."""
+MOVES_WITHIN = 60.0
+"""Seconds that an app goes on through its former lane at most, while that is not empty."""
 
 
 class Worker:
@@ -111,6 +122,13 @@ class Worker:
             passive=not settings.declare,
             laid=self._laid,
         )
+        self.former = FormerLanes(settings.state_dir)
+        self.tidier = Tidier(self.names)
+        self.leftover: dict[str, int] = {}
+        """Lanes of no account, which nobody consumes: former account to how many edits wait."""
+        self._tidy_at = self._changed_at = 0.0
+        self._moving_since: dict[str, float] = {}
+        self.shared.ownership = ownership(settings.accounts)
         self.strays = Strays(self.shared)
         self.lanes: dict[str, Lane] = {}
         self.services: dict[str, Service] = {
@@ -152,8 +170,8 @@ class Worker:
         self.services[queue] = self._service(lane, queue, self._objects(account), account.name)
 
     def _objects(self, account: Account) -> tuple[Object, ...]:
-        others = (other for other in self.settings.accounts if other.name != account.name)
-        return lane_objects(self.names, account, others)
+        bound = self.shared.ownership.bound(account.name)
+        return lane_objects(self.names, account.name, bound)
 
     def _service(
         self, desk: Lane | Strays, queue: str, objects: tuple[Object, ...], account: str = ""
@@ -176,6 +194,7 @@ class Worker:
     def _consumer_up(self, connection: Connection) -> None:
         self.journal.start(connection)
         connection.channel(on_open_callback=self.lease.start)
+        self.tidier.start(connection)
         self.foundation.start(connection)
 
     def _laid(self) -> None:
@@ -183,12 +202,14 @@ class Worker:
         if self.foundation.optional_trouble is not None:
             self.journal.missing = self.foundation.optional_trouble
         if connection is not None and not self.draining:
+            self._note_bindings()
             for service in self.services.values():
                 service.consumer.start(connection)
 
     def _consumer_down(self) -> None:
         self.lease.stop()
         self.journal.connection_lost()
+        self.tidier.connection_lost()
         for service in self.services.values():
             service.consumer.connection_lost()
         self.publisher.drop_unwanted()
@@ -216,12 +237,92 @@ class Worker:
     def _tick(self) -> None:
         for service in self.services.values():
             service.desk.tick()
+        self._settle_moves()
+        if self.loop.now() >= self._tidy_at:
+            self._tidy()
         self.loop.call_later(TICK, self._tick)
+
+    # What is not ours any more
+
+    def _note_bindings(self) -> None:
+        owned = self.shared.ownership
+        self.former.note({name: owned.bound(name) for name in owned.keys})
+        self._tidy_at = self.loop.now()
+        self._changed_at = self._tidy_at
+
+    def _tidy(self) -> None:
+        """Unbind lanes from what another one is bound by already; look for lanes left over."""
+        if not self._may_tidy():
+            return
+        owned = self.shared.ownership
+        bound = {name for name in owned.keys if self._consumer(name).declared}
+        todo = owned.unbindings(self.former.keys)
+        todo.sort(key=lambda one: one.lane not in owned.keys)  # those may be refused to us
+        now = [one for one in todo if one.after <= bound]
+        self.tidier.unbind(now, self._unbound)
+        for name in set(self.former.keys) - owned.keys.keys():
+            self.tidier.count(name, partial(self._counted, name))
+        busy = len(now) < len(todo) or self.loop.now() - self._changed_at < CHANGES_TAKE
+        self._tidy_at = self.loop.now() + (TICK if busy else TIDY_EVERY)
+
+    def _may_tidy(self) -> bool:
+        usable = self.consuming.connection is not None and self.foundation.trouble is None
+        return usable and self.settings.declare and not self.draining
+
+    def _unbound(self, one: Unbinding) -> None:
+        log.info("lane_unbound", queue=self.names.lane(one.lane), key=one.key)
+        self.former.unbound(one.lane, one.key)
+
+    def _counted(self, name: str, edits: int | None, consumers: int) -> None:
+        known = self.leftover.pop(name, None)
+        if edits is None:
+            self.former.forget(name)
+        elif not consumers and name not in self.lanes:
+            self.leftover[name] = edits
+            if known is None:
+                log.warning("lane_left_over", queue=self.names.lane(name), edits=edits)
+
+    def _consumer(self, account: str) -> Consumer:
+        return self.services[self.names.lane(account)].consumer
+
+    def _settle_moves(self) -> None:
+        """Bind the new lanes of apps that moved, once nothing of theirs is in the old ones."""
+        for app, source in self.shared.ownership.moving.items():
+            lane = self.lanes[source]
+            since = self._moving_since.setdefault(app, self.loop.now())
+            if self.loop.now() - since >= MOVES_WITHIN:
+                self._arrived(app)
+            elif not lane.holds(app):
+                self.tidier.count(source, partial(self._source_counted, app))
+
+    def _source_counted(self, app: str, edits: int | None, _: int) -> None:
+        source = self.shared.ownership.moving.get(app)
+        if source is not None and not edits and not self.lanes[source].holds(app):
+            self._arrived(app)
+
+    def _arrived(self, app: str) -> None:
+        self._moving_since.pop(app, None)
+        self.shared.ownership = self.shared.ownership.arrived(app)
+        log.info("app_moved", app_id=app, account=self.shared.ownership.owner(app))
+        self._declare_lanes()
+
+    def _declare_lanes(self) -> None:
+        """Bind the lanes by what is theirs now; those that are bound so already are left alone."""
+        self._note_bindings()
+        for account in self.settings.accounts:
+            consumer, objects = self._consumer(account.name), self._objects(account)
+            if consumer.objects != objects or not consumer.declared:
+                consumer.objects, consumer.declared = objects, False
+                if self.consuming.connection is not None and self.foundation.trouble is None:
+                    consumer.refresh(self.consuming.connection)
 
     def adopt(self, settings: Settings) -> None:
         """Take on other accounts, or changed ones; all else needs a restart."""
         self.settings, self.reload_failed = settings, False
         self.recall.watch(settings.accounts)
+        self.shared.ownership = ownership(settings.accounts, self.shared.ownership)
+        moving = self.shared.ownership.moving
+        self._moving_since = {app: at for app, at in self._moving_since.items() if app in moving}
         wanted = {account.name: account for account in settings.accounts}
         for name in [name for name in self.lanes if name not in wanted]:
             self._retire(name)
@@ -231,10 +332,7 @@ class Worker:
                 self._add_lane(account)
             elif lane.account != account:
                 lane.adopt(account, self._caller(account))
-            service = self.services[self.names.lane(account.name)]
-            service.consumer.objects = self._objects(account)
-            if self.consuming.connection is not None and self.foundation.trouble is None:
-                service.consumer.refresh(self.consuming.connection)
+        self._declare_lanes()
         log.info("settings_adopted", accounts=len(wanted))
 
     def _retire(self, name: str) -> None:

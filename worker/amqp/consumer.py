@@ -52,6 +52,8 @@ class Consumer:
         self.objects = objects
         self.trouble: str | None = "not subscribed yet"
         """Why the queue is not consumed; None when it is (as a stand-by too)."""
+        self.declared = False
+        """Whether the broker has `objects` as they are now, as far as declaring them tells."""
         self._loop = loop
         self._passive = passive
         self._deliver = deliver
@@ -73,12 +75,19 @@ class Consumer:
 
     def refresh(self, connection: Connection) -> None:
         """Declare `objects` anew, for they have changed; subscribe if that is still to be done."""
+        self.declared = False
         if self._subscription is None:
             self.start(connection)
             return
 
+        objects = self.objects
+
+        def done(channel: Channel) -> None:
+            self.declared = objects is self.objects
+            channel.close()
+
         def opened(channel: Channel) -> None:
-            declare(channel, self.objects, passive=self._passive, done=channel.close)
+            declare(channel, objects, passive=self._passive, done=lambda: done(channel))
 
         try:
             connection.channel(on_open_callback=opened)
@@ -132,19 +141,20 @@ class Consumer:
 
     def _declare(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._closed)
+        objects = self.objects
         declare(
             channel,
-            self.objects,
+            objects,
             passive=self._passive,
-            done=lambda: self._consume(channel),
+            done=lambda: self._consume(channel, objects),
             doing=self._note,
         )
 
     def _note(self, item: Object) -> None:
         self._doing = item
 
-    def _consume(self, channel: Channel) -> None:
-        self._doing = None
+    def _consume(self, channel: Channel, objects: tuple[Object, ...]) -> None:
+        self._doing, self.declared = None, objects is self.objects
         allowed = channel.connection.params.channel_max
         if allowed and channel.channel_number > allowed - SPARE_CHANNELS:
             self._surplus(channel.connection)  # declared all the same: what is for it waits there
@@ -165,6 +175,8 @@ class Consumer:
             log.info("subscribed", queue=self.queue)
         self.trouble = None
         self._failures = 0
+        if not self.declared and self._connection is not None:
+            self.refresh(self._connection)  # they changed while they were being declared
 
     def _gone(self, why: str) -> None:
         self._subscription = None

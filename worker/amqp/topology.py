@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pika.channel import Channel
 
     from schemas import Names
-    from worker.account import Account
 
 DELIVERIES_AT_MOST = 1000
 """A last resort against poison: two weeks of outage, for each give-back counts before 4.3."""
@@ -75,16 +74,10 @@ def journal(names: Names) -> tuple[Object, ...]:
     return Queue(names.journal, arguments), Binding(names.events, names.journal, "#")
 
 
-def lane_objects(names: Names, account: Account, others: Iterable[Account]) -> tuple[Object, ...]:
-    """An account's lane: its queue, what is bound to it, and what must not be any more."""
-    queue = names.lane(account.name)
-    own = account.bounds.app_ids
-    foreign = sorted({app for other in others for app in other.bounds.app_ids} - set(own))
-    bindings = [Binding(names.exchange, queue, app) for app in sorted(own)]
-    if own:
-        bindings += [Binding(names.exchange, queue, key, absent=True) for key in ("#", *foreign)]
-    else:
-        bindings.append(Binding(names.exchange, queue, "#"))
+def lane_objects(names: Names, account: str, keys: Iterable[str]) -> tuple[Object, ...]:
+    """An account's lane: its queue, and what it is bound by."""
+    queue = names.lane(account)
+    bindings = [Binding(names.exchange, queue, key) for key in sorted(keys)]
     return Queue(queue, lane_arguments(names)), *bindings
 
 

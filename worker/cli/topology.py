@@ -17,6 +17,7 @@ from worker.cli.definitions import definitions, needed
 from worker.cli.exits import DONE, FAILED
 from worker.cli.rabbitmq import inspected, management
 from worker.cli.verified import strangers, verified
+from worker.core.ownership import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def objects(settings: Settings) -> list[Object]:
     names, accounts = Names(settings.namespace), settings.accounts
     found = [*shared_objects(names), *journal(names)]
     for account in accounts:
-        found += lane_objects(names, account, [each for each in accounts if each is not account])
+        found += lane_objects(names, account.name, keys_of(account))
     return found
 
 

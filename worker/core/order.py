@@ -40,6 +40,8 @@ class Waiting:
     """Suspected of ending the process: called while nothing else is."""
     trace: Trace | None = None
     """None while tracing is off."""
+    to: str | None = None
+    """The account whose lane it is handed on to, for its appId is that one's; else None."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,13 @@ class Window:
                 self._busy.add(waiting.edit.job)
                 return waiting
         return None
+
+    def claim(self, waiting: Waiting) -> bool:
+        """Take this very edit, due or not, if it is the first of its job; else False."""
+        if not self._is_first(waiting):
+            return False
+        self._busy.add(waiting.edit.job)
+        return True
 
     def take_probe(self, probed: frozenset[int]) -> Waiting | None:
         """The oldest first-of-its-job whose job is not in `probed`, due or not; for probing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from schemas import names
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 DETAIL_BYTES = 1024
 SHORT_STRING_BYTES = 255
+LANES_REMEMBERED = 10
 TRACE_CHARACTERS = 1024
 """Twice what W3C Trace Context (3.3.1.5) asks to hand on at least."""
-_NOT_CARRIED = frozenset(("CC", "BCC"))
+_NOT_CARRIED = frozenset(("CC", "BCC", names.HANDED_ON_HEADER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,26 @@ def settle_known(
         verdict = Rejected(known.reason, detail)
     told = settle(delivery, head, verdict, attempts=0, now=now, chance_id=str, by=by)
     return Settlement(told.event, None, told.reply)
+
+
+def handed_on(delivery: Delivery, account: str, queue: str) -> Publication:
+    """The message as it is, for the lane of the account that its appId belongs to now.
+
+    `account`: whose lane it was in, which its header tells, for it may have been settled there.
+    Left out is what RabbitMQ would act upon, as in a letter; a time to live begins anew.
+    """
+    had = delivery.properties
+    passed = (*lanes_passed(delivery), account)[-LANES_REMEMBERED:]
+    own = had.headers.kept(without=_NOT_CARRIED, prefix="x-")
+    headers = own.merged({names.HANDED_ON_HEADER: ",".join(passed)})
+    carried = replace(had, headers=headers, delivery_mode=PERSISTENT, user_id=None)
+    return Publication("", queue, delivery.body, carried)
+
+
+def lanes_passed(delivery: Delivery) -> tuple[str, ...]:
+    """The accounts whose lanes a message has been handed on from, the last one last."""
+    stated = delivery.properties.headers.text(names.HANDED_ON_HEADER)
+    return tuple(stated.split(",")[-LANES_REMEMBERED:]) if stated else ()
 
 
 def _event_body(

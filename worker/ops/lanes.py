@@ -60,6 +60,7 @@ def _counts(tally: Tally, wall: datetime) -> dict[str, object]:
         "calls": dict(Counter(dict(tally.calls)).most_common(MOST_STATUSES)),
         "retries": tally.retries,
         "repeats": tally.repeats,
+        "handed_on": tally.handed_on,
         "redeliveries": tally.redeliveries,
         "throttles": tally.throttles,
         "suspensions": tally.suspensions,

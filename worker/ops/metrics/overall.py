@@ -39,6 +39,11 @@ def overall(reading: Reading) -> Iterator[Metric]:
         "0 while notes of what is being called would end with the process.",
         reading.state_folder_usable,
     )
+    yield _gauge(
+        "lanes_left_over",
+        "Lanes that no account owns and nobody consumes, as far as this worker knows of them.",
+        reading.lanes_left_over,
+    )
     yield _gauge("publishing_blocked", "1 while RabbitMQ takes no publications.", reading.blocked)
     yield _gauge(
         "confirms_outstanding",

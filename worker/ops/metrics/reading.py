@@ -34,5 +34,7 @@ class Reading:
     """Notes of what is being called outlive the process."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
     """Account to whether its queue is consumed, as a stand-by too; ``-`` for the strays."""
+    lanes_left_over: int = 0
+    """Lanes that this worker served once, that no account owns, and that nobody consumes."""
     strays: Tally = field(default_factory=Tally)
     """Of the edits that belong to no account."""

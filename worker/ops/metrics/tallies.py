@@ -40,6 +40,11 @@ _COUNTED: tuple[tuple[str, str, Callable[[Tally], float]], ...] = (
         lambda tally: tally.repeats,
     ),
     (
+        "handed_on",
+        "Edits given to the lane of the account that their appId belongs to now.",
+        lambda tally: tally.handed_on,
+    ),
+    (
         "message_id_conflicts",
         "Message ids that came again with another body.",
         lambda tally: tally.conflicts,
