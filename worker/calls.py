@@ -128,19 +128,23 @@ class Callers:
         if not self._may_call():
             return
         try:
-            timestamp = int(time() + task.clock_offset)
-            task.reply = self._called(task.waiting, timestamp)
+            self._call(task, int(time() + task.clock_offset))
         except Exception as bug:  # noqa: BLE001 (the one broad except: see `ops/docs/architecture.md`, "The way of an edit")
-            task.bug = bug
+            if task.reply is None:  # else what the API has said counts, whatever failed after it
+                task.bug = bug
         task.seconds = monotonic() - begun
 
-    def _called(self, waiting: Waiting, timestamp: int) -> Reply | None:
-        call, request, trace = self.caller.call, waiting.edit.request, waiting.trace
+    def _call(self, task: Task, timestamp: int) -> None:
+        request, trace = task.waiting.edit.request, task.waiting.trace
+
+        def call(parent: str | None) -> Reply | None:
+            task.reply = self.caller.call(request, timestamp, traceparent=parent, leave=self._leave)
+            return task.reply
+
         if trace is None:
-            return call(request, timestamp, leave=self._leave)
-        return trace.call(
-            lambda parent: call(request, timestamp, traceparent=parent, leave=self._leave)
-        )
+            call(None)
+        else:
+            trace.call(call)
 
     def _leave(self) -> bool:
         """Wait, behind whoever waits already, until one more call may leave, if it may at all."""

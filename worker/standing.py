@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker.core.health import Call, Health, State, reopened, weigh
-from worker.core.judge import CLOCK, judge
+from worker.core.judge import CLOCK, LARGEST_CLOCK_OFFSET, judge
 from worker.core.reply import Answered, Unanswered
 from worker.core.verdict import Rejected, Retry
 
@@ -109,14 +109,16 @@ class Standing:
     def _compare_clocks(self, waiting: Waiting, reply: Answered) -> None:
         """Note how far the API's clock is ahead of ours; go by it once it refuses our time.
 
-        A Date header is in whole seconds and may come from a gateway, so it is not obeyed before.
+        A Date header is in whole seconds and may come from a gateway, so it is not obeyed before,
+        and never when it cannot be true.
         """
         if reply.date is not None:
             self._tally.clock_skew = reply.date.timestamp() - time()
         if reply.status == CLOCK:
             waiting.clock_corrected = True
-            if reply.date is not None:
-                self.clock_offset = self._tally.clock_skew
+            skew = self._tally.clock_skew
+            if reply.date is not None and abs(skew) <= LARGEST_CLOCK_OFFSET.total_seconds():
+                self.clock_offset = skew
 
     def _adopt(self, health: Health, now: float) -> None:
         """Take on a state, and say so once when it is another."""

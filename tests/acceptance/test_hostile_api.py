@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.acceptance.kit import edit, letters, publish, until
@@ -86,3 +87,22 @@ def test_a_huge_pause_that_is_asked_for_is_bounded(
     until(lambda: worker.lane()["state"] == "throttled")
     assert worker.lane()["since"] < worker.lane()["until"]
     assert worker.asked("/livez")[0] == 200
+
+
+def test_a_date_that_cannot_be_true_is_not_believed(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    """With -4 and a Date of the year 9999 the account waits, and goes on when the API is well."""
+    end_of_time = datetime(9999, 12, 31, tzinfo=UTC) - datetime.now(UTC)
+    simulator.settings(clock_offset=f"{end_of_time // timedelta(seconds=1)}s")
+    worker = new_worker()
+    ids = publish(amqp_url, namespace, [edit(n) for n in range(1, 6)])
+    until(lambda: worker.lane()["state"] == "suspended")
+    simulator.settings(clock_offset="0s")
+    until(lambda: len(events.settled()) == len(ids), 40)
+    assert events.settled() == dict.fromkeys(ids, "applied")
+    assert letters(amqp_url, namespace) == []

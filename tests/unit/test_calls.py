@@ -232,3 +232,17 @@ def test_what_was_begun_before_a_stop_is_still_made() -> None:
     go.set()
 
     assert [each.reply for each in pool.returned(2)] == [GOOD, GOOD]
+
+
+def test_what_was_read_of_a_reply_counts_whatever_fails_after_it() -> None:
+    class Trace:
+        def call(self, make: Callable[[str], Reply | None]) -> None:
+            make("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            raise RuntimeError("a bug")
+
+    pool = Pool(lambda *_: GOOD)
+    traced = task()
+    traced.waiting.trace = Trace()  # type: ignore[assignment]
+    pool.begin(traced)
+    [back] = pool.returned(1)
+    assert (back.reply, back.bug) == (GOOD, None)

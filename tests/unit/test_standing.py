@@ -324,6 +324,17 @@ def test_on_an_expired_timestamp_the_clock_is_set_by_the_replys_date() -> None:
     assert lane.health.state is State.RUNNING
 
 
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_date_that_cannot_be_true_does_not_move_our_clock(year: int) -> None:
+    lane, edit = standing(), waiting()
+
+    verdict = call(lane, edit, Answered("-4", date=datetime(year, 12, 31, tzinfo=UTC)))
+
+    assert isinstance(verdict, Retry)
+    assert lane.clock_offset == 0.0
+    assert isinstance(call(lane, edit, Answered("-4")), Suspend)
+
+
 def test_the_apis_clock_is_watched_and_not_obeyed_before_it_refuses_ours() -> None:
     tally = Tally()
     lane = Standing(account(), tally, 0.0)

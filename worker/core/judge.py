@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SUCCESS = "0"
 CLOCK = "-4"
+LARGEST_CLOCK_OFFSET = timedelta(days=1)
+"""How far the API's clock can be from ours; a `Date` beyond that is a slip of who wrote it."""
 SYSTEM_ERROR = "-5"
 THROTTLED = frozenset(("http:429", "http:503"))
 AT_ONCE = timedelta(0)

@@ -6,6 +6,8 @@ some that send a byte now and then, or never read, take its threads for good.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ MOST_CONNECTIONS = 64
 """One more, and the oldest goes: it is the likeliest to be stuck."""
 LARGEST_HEAD = 16 * 1024
 CHUNK = 64 * 1024
+RESERVED = 4
+"""Descriptors kept for when the process has no others: what asks for /livez must be answered."""
 BREATH = 0.1
 """Seconds to wait when the process has no file descriptors left."""
 
@@ -56,6 +60,8 @@ class Server:
         self._connections: dict[socket.socket, _Connection] = {}
         self._selector = DefaultSelector()
         self._stopped, self._stop = socket.socketpair()
+        self._reserve: list[int] = []
+        self._fill_reserve()
         self._selector.register(listener, EVENT_READ)
         self._selector.register(self._stopped, EVENT_READ)
         host, port = listener.getsockname()[:2]
@@ -81,6 +87,8 @@ class Server:
         for connection in list(self._connections.values()):
             self._drop(connection)
         self._selector.close()
+        for descriptor in self._reserve:
+            os.close(descriptor)
         for one in (self._listener, self._stopped, self._stop):
             one.close()
 
@@ -102,9 +110,8 @@ class Server:
             self._drop(connection)
 
     def _accept(self) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:
+        accepted = self._accepted()
+        if accepted is None:
             sleep(BREATH)
             return
         if len(self._connections) >= MOST_CONNECTIONS:
@@ -112,6 +119,26 @@ class Server:
         accepted.settimeout(0)
         self._connections[accepted] = _Connection(accepted, monotonic() + self._lifetime)
         self._selector.register(accepted, EVENT_READ)
+
+    def _accepted(self) -> socket.socket | None:
+        """The next connection, with a descriptor of the reserve if there is no other."""
+        while True:
+            try:
+                return self._listener.accept()[0]
+            except OSError as error:
+                if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                    return None
+                if self._reserve:
+                    os.close(self._reserve.pop())
+                elif self._connections:
+                    self._drop(next(iter(self._connections.values())))
+                else:
+                    return None
+
+    def _fill_reserve(self) -> None:
+        with suppress(OSError):
+            while len(self._reserve) < RESERVED:
+                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def _advance(self, connection: _Connection) -> None:
         """Read the head, then send the response, then wait for the client to hang up."""
@@ -151,6 +178,7 @@ class Server:
         del self._connections[connection.socket]
         self._selector.unregister(connection.socket)
         connection.socket.close()
+        self._fill_reserve()
 
     def _overdue(self) -> list[_Connection]:
         now = monotonic()
