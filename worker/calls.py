@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from worker.core.reply import Reply
 
 
+IDLE_ENDS = 60.0
+"""Seconds without a call after which a thread ends."""
+
+
 class Caller(Protocol):
     """Calls the API once; thread-safe. Trouble with the API is a reply; a raise is a bug."""
 
@@ -49,7 +53,7 @@ class Task:
 
 
 class Callers:
-    """Threads that make a lane's calls, as many as were ever needed at once.
+    """Threads that make a lane's calls, as many as are needed at once.
 
     `may_call` is asked before each call, and again right before it leaves, for a connection may
     take seconds to make; `done` gets each task back, on the caller's thread. A lane has its own,
@@ -57,9 +61,16 @@ class Callers:
     """
 
     def __init__(
-        self, name: str, caller: Caller, may_call: Callable[[], bool], done: Callable[[Task], None]
+        self,
+        name: str,
+        caller: Caller,
+        may_call: Callable[[], bool],
+        done: Callable[[Task], None],
+        idle_ends: float = IDLE_ENDS,
     ) -> None:
         self.caller = caller
+        self._idle_ends = idle_ends
+        self._counting = Lock()
         self.departures: Departures | None = None
         """Holds the calls to the account's limit at the very moment they leave."""
         self._door = Lock()
@@ -78,7 +89,8 @@ class Callers:
         """Have a task called; `in_flight` counts those under way, this one included."""
         self._tasks.append(task)
         if len(self._idle) < len(self._tasks) and self._threads < in_flight:
-            self._threads += 1
+            with self._counting:
+                self._threads += 1
             name = f"call-{self._name}-{self._threads}"
             Thread(target=self._run, name=name, daemon=True).start()
         elif not self._waking:
@@ -108,20 +120,42 @@ class Callers:
             except IndexError:
                 if self._stopped:
                     return
-                self._rest(bell)
+                if not self._rest(bell):
+                    return
                 continue
             if tasks and not self._waking:
                 self._wake()
             self._make(task)
             self._done(task)
 
-    def _rest(self, bell: Lock) -> None:
-        """Wait to be woken, unless a task came in just now and nobody else is on the way to it."""
+    def _rest(self, bell: Lock) -> bool:
+        """Wait to be woken, unless a task came in just now and nobody else is on the way to it.
+
+        False when the thread is to end, for nobody has needed it for long.
+        """
         self._idle.append(bell)
         if (self._tasks and not self._waking) or self._stopped:
             self._wake()
-        bell.acquire()
+        if not bell.acquire(timeout=self._idle_ends) and self._may_end(bell):
+            return False
         self._waking = False
+        return True
+
+    def _may_end(self, bell: Lock) -> bool:
+        """Whether the thread of `bell` is needed no more, which is then counted no more."""
+        try:
+            self._idle.remove(bell)
+        except ValueError:  # woken just now
+            bell.acquire()
+            return False
+        with self._counting:
+            self._threads -= 1
+        # In this order: who begins a task now starts another thread, or the task is seen here.
+        if not self._tasks:
+            return True
+        with self._counting:
+            self._threads += 1
+        return False
 
     def _make(self, task: Task) -> None:
         begun = monotonic()

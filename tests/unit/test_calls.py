@@ -60,10 +60,11 @@ class Pool:
         act: Callable[[bytes, int], Reply],
         may_call: Callable[[], bool] = lambda: True,
         connect: Callable[[], None] = lambda: None,
+        idle_ends: float = 60.0,
     ) -> None:
         self.back: SimpleQueue[Task] = SimpleQueue()
         POOLS.append(self)
-        self.callers = Callers("pool", Script(act, connect), may_call, self.back.put)
+        self.callers = Callers("pool", Script(act, connect), may_call, self.back.put, idle_ends)
 
     def begin(self, *tasks: Task, in_flight: int | None = None) -> None:
         for number, each in enumerate(tasks, start=1):
@@ -246,3 +247,20 @@ def test_what_was_read_of_a_reply_counts_whatever_fails_after_it() -> None:
     pool.begin(traced)
     [back] = pool.returned(1)
     assert (back.reply, back.bug) == (GOOD, None)
+
+
+def test_threads_that_nobody_needs_end_and_others_begin_when_they_are_needed() -> None:
+    pool = Pool(lambda *_: GOOD, idle_ends=0.05)
+    for _ in range(3):
+        pool.begin(task(1), task(2), task(3))
+        assert [back.reply for back in pool.returned(3)] == [GOOD] * 3
+        end = monotonic() + DEADLINE
+        while any(thread.name.startswith("call-pool-") for thread in threading.enumerate()):
+            assert monotonic() < end
+
+
+def test_no_task_is_forgotten_while_threads_end() -> None:
+    pool = Pool(lambda *_: GOOD, idle_ends=0.0)
+    for number in range(2000):
+        pool.begin(task(number + 1))
+        assert pool.returned(1)[0].reply == GOOD
