@@ -22,6 +22,8 @@ help:  ## Explain the targets
 install: $(STAMP)  ## Make .venv with everything locked, and the project itself
 
 $(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, and $(PYTHON) is %d.%d: make install PYTHON=python3.11" % sys.version_info[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -68,6 +70,12 @@ verify: test  ## All that is slow too, on RabbitMQ 3.10, 4.0 and 4.3 (as root; m
 		$(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance || exit; done
 	for version in 3.10 4.0 4.3; do $(MAKE) chaos SECONDS=600 CHAOS="--rabbitmq $$version" || exit; done
 	$(MAKE) soak
+	$(MAKE) test-pythons
+
+.PHONY: test-pythons
+test-pythons: install  ## Unit tests and those of the broker on Python 3.13 and 3.14 (as root)
+	for version in 3.13 3.14; do CI=true $(BIN)/python -m ops.pythons $$version -n 2 \
+		tests/unit tests/contract/broker tests/contract/letters || exit; done
 
 .PHONY: docs
 docs: ops/docs/node_modules/.package-lock.json  ## The contract as a page: build/docs/index.html (needs npm)

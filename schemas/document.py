@@ -1,15 +1,16 @@
 """A message's body, read as one JSON document.
 
-Stricter than `json` by itself, which takes duplicate keys, NaN and lone surrogates, and raises
-RecursionError or a bare ValueError for input made to hurt. Here whatever cannot be read becomes
-a `Malformed` that says why and where, without quoting what the body holds.
+Stricter than `json` by itself, which takes duplicate keys, NaN and lone surrogates, raises a
+bare ValueError for input made to hurt, and recurses as deep as the Python at hand allows. Here
+whatever cannot be read becomes a `Malformed` that says why and where, without quoting what the
+body holds.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -54,6 +55,27 @@ def printable(text: str, at_most: int = _KEY_CHARACTERS_SHOWN) -> str:
     return shown if len(shown) <= at_most else shown[: at_most - 1] + "…"
 
 
+def too_deep_at(text: str, levels: int = LEVELS_AT_MOST) -> int | None:
+    """Return where JSON opens more than that many levels, or None; the text may be broken.
+
+    Counted before the text is parsed: from Python 3.14 on the parser no longer raises
+    RecursionError at a fixed depth.
+    """
+    # Most edits have few brackets: only the others pay for a closer look.
+    if text.count("{") + text.count("[") <= levels:
+        return None
+    level = 0
+    for found in _BRACKET_OR_TEXT.finditer(text):
+        begins = text[found.start()]
+        if begins in "[{":
+            level += 1
+            if level > levels:
+                return found.start()
+        elif begins in "]}":
+            level -= 1
+    return None
+
+
 def _text(body: bytes) -> str:
     """Return the body as text, or raise `_UnreadableError`."""
     if not body:
@@ -70,38 +92,19 @@ def _text(body: bytes) -> str:
 
 def _parsed(text: str) -> object:
     """Return the JSON value, or raise `_UnreadableError`."""
+    if too_deep_at(text) is not None:
+        raise _UnreadableError(f"The body is nested deeper than {LEVELS_AT_MOST} levels.")
     try:
         document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         what = error.msg.lower().removesuffix(" at")
         where = f"at line {error.lineno} column {error.colno}"
         raise _UnreadableError(f"The body is not JSON: {what} {where}.") from None
-    except RecursionError:
-        raise _UnreadableError(_TOO_DEEP) from None
     except ValueError:  # Python refuses to convert integers of some thousands of digits
         raise _UnreadableError("The body has a number with far too many digits.") from None
-    # Most edits have few brackets and no \ud…: only the others pay for a closer look.
-    if text.count("{") + text.count("[") > LEVELS_AT_MOST:
-        _refuse_depth(document)
     if "\\ud" in text or "\\uD" in text:
         _refuse_lone_surrogates(document)
     return document
-
-
-def _refuse_depth(document: object) -> None:
-    level = [document]
-    for _ in range(LEVELS_AT_MOST):
-        level = [inner for outer in level for inner in _inner(outer)]
-        if not level:
-            return
-    if any(isinstance(value, dict | list) for value in level):
-        raise _UnreadableError(_TOO_DEEP)
-
-
-def _inner(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _refuse_lone_surrogates(document: object) -> None:
@@ -132,7 +135,7 @@ _KINDS: Final[dict[type, str]] = {
     str: "text",
     list: "a list",
 }
-_TOO_DEEP: Final = f"The body is nested deeper than {LEVELS_AT_MOST} levels."
+_BRACKET_OR_TEXT: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
 )

@@ -11,6 +11,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOME_VARIABLE: Final = "TASKEDIT_RABBITMQ_HOME"
+"""Names the folder of a RabbitMQ that was unpacked somewhere: the one with `sbin` in it."""
 
 # Where Debian's, Ubuntu's and the RPM packages put it; the name ends with the version.
 _HOMES = "usr/lib/rabbitmq/lib/rabbitmq_server-*"
@@ -45,18 +52,43 @@ class Installation:
         return str(self.home / "sbin" / name)
 
 
-def found(root: Path = Path("/")) -> Installation | None:
-    """The newest RabbitMQ under `root` that can be started, or None."""
+def found(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> Installation | None:
+    """The newest RabbitMQ under `root` that can be started, or None.
+
+    On this machine (`/`) the folder that TASKEDIT_RABBITMQ_HOME names comes first, or AbsentError
+    if it is none, and the one on the PATH last.
+    """
+    here = root == Path("/")
+    if here and (named := environ.get(HOME_VARIABLE)):
+        if not (Path(named) / "sbin/rabbitmq-server").exists():
+            raise AbsentError(f"{HOME_VARIABLE} is {named}, which has no sbin/rabbitmq-server")
+        return Installation(home=Path(named), version=_version(Path(named)))
     homes = [home for home in root.glob(_HOMES) if (home / "sbin/rabbitmq-server").exists()]
-    if not homes or shutil.which("erl", path=str(root / "usr/bin")) is None:
+    if homes and shutil.which("erl", path=str(root / "usr/bin")) is not None:
+        newest = max(homes, key=lambda home: [int(part) for part in _version(home).split(".")])
+        return Installation(home=Path("/") / newest.relative_to(root), version=_version(newest))
+    return _on_the_path(environ.get("PATH")) if here else None
+
+
+def _on_the_path(path: str | None) -> Installation | None:
+    """As Homebrew and the archive for any Unix leave it: a link to the script in its `sbin`."""
+    script = shutil.which("rabbitmq-server", path=path)
+    if script is None or shutil.which("erl", path=path) is None:
         return None
-    newest = max(homes, key=lambda home: [int(part) for part in _version(home).split(".")])
-    return Installation(home=Path("/") / newest.relative_to(root), version=_version(newest))
+    home = Path(script).resolve().parent.parent
+    return Installation(home, _version(home)) if any(home.glob("plugins/rabbit-*")) else None
 
 
 def _version(home: Path) -> str:
-    """Such as 3.10.8, from the folder's name; what may follow (-rc.1) is left out."""
-    return home.name.removeprefix("rabbitmq_server-").partition("-")[0]
+    """Such as 3.10.8; what may follow (-rc.1) is left out.
+
+    From the folder's name, or, when that is another, from the broker's own plugin in it.
+    """
+    named = home.name.removeprefix("rabbitmq_server-")
+    if named == home.name:
+        plugins = sorted(path.name for path in home.glob("plugins/rabbit-*"))
+        named = plugins[-1].removeprefix("rabbit-") if plugins else "0"
+    return named.partition("-")[0].removesuffix(".ez")
 
 
 def ensure() -> Installation:

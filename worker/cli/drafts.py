@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
+from schemas.document import too_deep_at
 from worker.apply.failure import edit_in
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ Checked = TaskEdit | Invalid | Malformed
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LINES: Final = (".jsonl", ".ndjson")
+_LEVELS_AT_MOST: Final = 500
+"""Of a list: what is deeper is not looked into, for each Python gives up somewhere else."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _SCAN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 """Only looks where a value ends: whether it is any good is for `schemas.read` to say."""
@@ -104,6 +107,8 @@ def _listed(file: str, content: bytes) -> Iterator[Draft]:
         line = 1 + content.count(b"\n", 0, error.start)
         yield Draft(file, line, b"", f"The file is not UTF-8 at byte {error.start}.")
         return
+    deep = too_deep_at(text, _LEVELS_AT_MOST)
+    text = text[:deep]
     line, counted, more = 1, 0, True
     at = _past_space(text, text.index("[") + 1)
     if text[at : at + 1] == "]":
@@ -111,6 +116,8 @@ def _listed(file: str, content: bytes) -> Iterator[Draft]:
     while more:
         line, counted = line + text.count("\n", counted, at), at
         end, flaw = _end(text, at)
+        if flaw is not None and deep is not None:
+            flaw = "The file is nested too deep to be read from here on."
         yield Draft(file, line, text[at:end].encode(), flaw)
         at = _past_space(text, end)
         more = text[at : at + 1] == "," and flaw is None
@@ -133,5 +140,3 @@ def _end(text: str, at: int) -> tuple[int, str | None]:
         what = error.msg.lower().removesuffix(" at")
         where = f"line {error.lineno} column {error.colno}"
         return len(text), f"The file is not JSON: {what} at {where}."
-    except RecursionError:
-        return len(text), "The file is nested too deep to be read from here on."
