@@ -59,6 +59,8 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 	systemd-analyze security --offline=true --no-pager --threshold=20 build/task-edit-worker.service
 	$(BIN)/kubernetes-validate --strict $(filter-out %/kustomization.yaml,$(wildcard ops/kubernetes/*.yaml))
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	$(BIN)/hadolint ops/docker/Dockerfile
 	$(BIN)/yamllint --strict --config-file ops/yamllint.yml docker-compose.yml \
 		$(wildcard ops/*/*.yaml ops/*/*.yml ops/grafana/provisioning/*/*.yml)
@@ -135,6 +137,13 @@ lock: install  ## Resolve the dependencies anew and write both lock files
 	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
 	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
 	$(subst pyproject.toml,tests/bench/requirements.in,$(COMPILE)) --upgrade --output-file tests/bench/requirements.lock
+
+.PHONY: dist
+dist: sbom  ## What a release consists of, in dist/: sdist, wheel made of it, parts list, checksums
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
+	cp build/sbom.json dist/task_edit_worker-$$($(BIN)/taskedit --version | grep -o '[0-9][^ ]*').cdx.json
+	cd dist && rm -f .gitignore && sha256sum -- * >SHA256SUMS
 
 .PHONY: sbom
 sbom: install  ## The parts list of what is installed in production (build/sbom.json, CycloneDX)
