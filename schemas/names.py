@@ -83,6 +83,21 @@ class Names:
         """The exclusive queue that lets only one dead-letter command run at a time."""
         return f"{self.namespace}.dead.lock"
 
+    @property
+    def control(self) -> str:
+        """The stream of what operators want of accounts: pause and resume."""
+        return f"{self.namespace}.control"
+
+    @property
+    def operations(self) -> str:
+        """The stream of what operators did to letters and accounts."""
+        return f"{self.namespace}.operations"
+
+    @property
+    def fleet(self) -> str:
+        """The fanout exchange of the workers' heartbeats."""
+        return f"{self.namespace}.fleet"
+
     def lane(self, account: str) -> str:
         """Return the queue of an account's edits."""
         return f"{self.namespace}.lane.{account}"

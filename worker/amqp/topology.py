@@ -17,6 +17,8 @@ DELIVERIES_AT_MOST = 1000
 UNLIMITED_DELIVERIES = 2_147_483_647
 ACK_TIMEOUT_MS = 3_600_000
 JOURNAL_BYTES = 2_000_000_000
+CONTROL_BYTES = 20_000_000
+OPERATIONS_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,22 @@ def journal(names: Names) -> tuple[Object, ...]:
         "x-max-length-bytes": JOURNAL_BYTES,
     }
     return Queue(names.journal, arguments), Binding(names.events, names.journal, "#")
+
+
+def operators_objects(names: Names) -> tuple[Object, ...]:
+    """What operators' wishes, their doings and the workers' heartbeats go through.
+
+    Apart, for the worker runs without them: an older user may not be allowed to declare them.
+    """
+    stream = {"x-queue-type": "stream"}
+    return (
+        Exchange(names.fleet, "fanout"),
+        Queue(names.control, stream | {"x-max-length-bytes": CONTROL_BYTES}),
+        Queue(
+            names.operations,
+            stream | {"x-max-age": "1Y", "x-max-length-bytes": OPERATIONS_BYTES},
+        ),
+    )
 
 
 def lane_objects(names: Names, account: str, keys: Iterable[str]) -> tuple[Object, ...]:

@@ -1,0 +1,184 @@
+"""A command's session at a real RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schemas import Names
+from worker.amqp.session import Broker, Channel, Failure, FailureKind, Session, SessionError, run
+from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
+from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.letters.queue import browse, locked
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.core.delivery import Delivery
+
+
+@pytest.fixture
+def rabbitmq(amqp_url: str, namespace: str) -> Broker:
+    return Broker((amqp_url,), timedelta(seconds=5), Names(namespace), "test")
+
+
+def _message(exchange: str, key: str, number: int) -> Publication:
+    properties = Properties(message_id=str(number), delivery_mode=PERSISTENT)
+    return Publication(exchange, key, str(number).encode(), properties)
+
+
+def seen_into(seen: list[bytes]) -> Callable[[Delivery], None]:
+    return lambda delivery: seen.append(delivery.body)
+
+
+def _declared(names: Names) -> tuple[Exchange | Queue | Binding, ...]:
+    return (*shared_objects(names), *operators_objects(names))
+
+
+def test_the_broker_says_of_each_publication_what_became_of_it(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> list[Fate]:
+        await session.declared(_declared(session.names))
+        channel = await session.publisher()
+        futures = [
+            channel.publish_soon(_message("", session.names.dead, 1)),
+            channel.publish_soon(_message("", "no-such-queue", 2)),
+            channel.publish_soon(_message("", session.names.dead, 3)),
+        ]
+        return list(await asyncio.gather(*futures))
+
+    assert run(rabbitmq, work) == [Fate.CONFIRMED, Fate.UNROUTABLE, Fate.CONFIRMED]
+
+
+def test_a_stream_is_read_from_its_first_entry_up_to_now(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> list[bytes]:
+        await session.declared(_declared(session.names))
+        for number in range(3):
+            await session.publish(_message("", session.names.control, number))
+        first = [entry.body async for entry in session.stream(session.names.control, "first")]
+        second = [entry.body async for entry in session.stream(session.names.control, "first")]
+        assert first == second
+        return first
+
+    assert run(rabbitmq, work) == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "says"), [("dead", "is no stream"), ("no-such", "there is no queue")]
+)
+def test_what_is_no_stream_is_not_read(rabbitmq: Broker, queue: str, says: str) -> None:
+    async def work(session: Session) -> None:
+        await session.declared(_declared(session.names))
+        async for _ in session.stream(f"{session.names.namespace}.{queue}", "first"):
+            pass
+
+    failure = run(rabbitmq, work)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.NO_STREAM
+    assert says in failure.why
+
+
+def test_a_look_at_the_dead_letters_leaves_them_in_their_order(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> list[list[bytes]]:
+        await session.declared(_declared(session.names))
+        for number in range(50):
+            await session.publish(_message(session.names.dead, "", number))
+        looks: list[list[bytes]] = []
+        for _ in range(3):
+            seen: list[bytes] = []
+            assert await browse(session, "a test", seen_into(seen)) == 0
+            looks.append(seen)
+        return looks
+
+    wanted = [str(number).encode() for number in range(50)]
+    assert run(rabbitmq, work) == [wanted, wanted, wanted]
+
+
+def test_what_is_acked_is_gone_and_the_rest_is_back_in_order(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> list[bytes]:
+        await session.declared(_declared(session.names))
+        for number in range(10):
+            await session.publish(_message(session.names.dead, "", number))
+        async with locked(session, "a test") as queue:
+            found = []
+            await queue.take(lambda one, batch: found.append((one, batch)), to_settle=True)
+            for delivery, batch in found[2:5]:
+                batch.ack(delivery.tag)
+        seen: list[bytes] = []
+        await browse(session, "a test", lambda one: seen.append(one.body))
+        return seen
+
+    assert run(rabbitmq, work) == [b"0", b"1", b"5", b"6", b"7", b"8", b"9"]
+
+
+def test_a_second_command_is_told_who_is_at_the_letters(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> Failure | None:
+        await session.declared(_declared(session.names))
+
+        async def second(other: Session) -> None:
+            async with locked(other, "the second"):
+                raise AssertionError
+
+        async with locked(session, "the first command"):
+            try:
+                async with session.another() as other:
+                    await second(other)
+            except SessionError as error:
+                return error.failure
+        return None
+
+    failure = run(rabbitmq, work)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.BUSY
+    assert "the first command" in failure.why
+
+
+def test_a_refusal_ends_the_session_with_what_rabbitmq_says(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> Channel:
+        channel = await session.channel()
+        await channel.declare(Queue("amq.reserved"))
+        return channel
+
+    failure = run(rabbitmq, work)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.REFUSED
+    assert "amq.reserved" in failure.why
+
+
+def test_without_a_broker_it_says_which_address_does_not_answer(namespace: str) -> None:
+    rabbitmq = Broker(
+        ("amqp://nobody:secret@127.0.0.1:1/",), timedelta(seconds=5), Names(namespace), "test"
+    )
+
+    async def work(_: Session) -> None:
+        raise AssertionError
+
+    failure = run(rabbitmq, work)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.ABSENT
+    assert "127.0.0.1:1" in failure.why
+    assert "secret" not in failure.why
+
+
+def test_ctrl_c_ends_it_and_gives_back_what_was_taken(rabbitmq: Broker) -> None:
+    async def stopped(session: Session) -> None:
+        await session.declared(_declared(session.names))
+        for number in range(5):
+            await session.publish(_message(session.names.dead, "", number))
+        async with locked(session, "a test") as queue:
+            await queue.take(lambda *_: None, to_settle=True)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    async def again(session: Session) -> int:
+        channel = await session.channel()
+        return (await channel.counts(session.names.dead))[0]
+
+    failure = run(rabbitmq, stopped)
+    assert failure == Failure(FailureKind.STOPPED, "stopped")
+    assert run(rabbitmq, again) == 5

@@ -1,0 +1,574 @@
+"""A command's connection to RabbitMQ, awaited step by step: connect, ask, publish, read, leave.
+
+Only here does a command meet pika, and it meets awaitables: what RabbitMQ refuses and a lost
+connection are raised where they are waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.exceptions import AMQPError, ChannelWrongStateError
+from pika.spec import Basic
+
+from schemas import Names
+from worker.amqp import wire
+from worker.amqp.address import parameters, shown
+from worker.amqp.link import TROUBLE, reason
+from worker.amqp.topology import Binding, Exchange, Queue
+from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from datetime import timedelta
+
+    from pika.channel import Channel as PikaChannel
+    from pika.frame import Method
+    from pika.spec import BasicProperties
+
+    from worker.amqp.topology import Object
+    from worker.core.delivery import Delivery
+    from worker.settings import Settings
+
+    Offset = str | int | datetime
+    """Where to begin in a stream: ``first``, ``next``, a number, or the broker's time."""
+
+Result = TypeVar("Result")
+
+CLOSE_WITHIN = 1.0
+NOT_FOUND, ACCESS_REFUSED, LOCKED, MISMATCH = 404, 403, 405, 406
+STREAM_PREFETCH = 5000
+ACK_EVERY = 1000
+QUIET = 3.0
+"""Seconds without an entry that mean the end of a stream, for whom may not publish a marker."""
+OFFSET = "x-stream-offset"
+MARKER = "task-edit.marker"
+"""The type of a message that says how far a reader wanted to read; every reader skips it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where RabbitMQ is, and what our objects in it are called."""
+
+    urls: tuple[str, ...]
+    heartbeat: timedelta
+    names: Names
+    version: str
+
+    @classmethod
+    def of(cls, settings: Settings, version: str) -> Broker:
+        """The broker that the settings name."""
+        urls = tuple(url.get_secret_value() for url in settings.amqp_urls)
+        return cls(urls, settings.heartbeat, Names(settings.namespace), version)
+
+
+class FailureKind(Enum):
+    """What kept a command from its work."""
+
+    ABSENT = "absent"
+    """RabbitMQ, or a queue in it, is not there (any more)."""
+    NO_STREAM = "no stream"
+    """There is no stream to read."""
+    BUSY = "busy"
+    """Another command of the kind is at it."""
+    STOPPED = "stopped"
+    """By Ctrl-C or SIGTERM."""
+    REFUSED = "refused"
+    """RabbitMQ would not do it: a permission is missing, most likely."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a session ended before its work was done."""
+
+    kind: FailureKind
+    why: str
+    """The rest of a sentence, for people."""
+
+
+class SessionError(Exception):
+    """Ends a session: nothing more can be done in it."""
+
+    def __init__(self, kind: FailureKind, why: str) -> None:
+        super().__init__(why)
+        self.failure = Failure(kind, why)
+
+
+class ChannelClosedError(SessionError):
+    """RabbitMQ closed the channel, for what was asked on it."""
+
+    def __init__(self, code: int | None, text: str) -> None:
+        kind = FailureKind.ABSENT if code in {None, NOT_FOUND} else FailureKind.REFUSED
+        said = "lost the connection" if code is None else "RabbitMQ says"
+        super().__init__(kind, f"{said}: {text}")
+        self.code = code
+        """The reply code of AMQP 0-9-1, such as 404; None when the connection was lost."""
+
+
+def run(
+    broker: Broker, work: Callable[[Session], Awaitable[Result]], *, graceful: bool = False
+) -> Result | Failure:
+    """Connect, await `work`, leave; what it gave, or why it did not come to its end.
+
+    Ctrl-C and SIGTERM end it at once, as `FailureKind.STOPPED`; with `graceful` the first only
+    sets `Session.stopping`, and `work` ends by itself.
+    """
+    return asyncio.run(_run(broker, work, graceful=graceful))
+
+
+async def _run(
+    broker: Broker, work: Callable[[Session], Awaitable[Result]], *, graceful: bool
+) -> Result | Failure:
+    stopping = asyncio.Event()
+    current = asyncio.current_task()
+    assert current is not None  # noqa: S101 (told to the type checker, not to users)
+
+    def interrupt() -> None:
+        if graceful and not stopping.is_set():
+            stopping.set()
+        else:
+            stopping.set()
+            current.cancel()
+
+    with _signals(interrupt):
+        try:
+            async with connected(broker, stopping) as session:
+                return await work(session)
+        except SessionError as error:
+            return error.failure
+        except asyncio.CancelledError:
+            return Failure(FailureKind.STOPPED, "stopped")
+
+
+@contextmanager
+def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def connected(broker: Broker, stopping: asyncio.Event) -> AsyncIterator[Session]:
+    """A session at the first address that can be reached; raises `SessionError` at the last."""
+    wire.install()
+    session = Session(broker, *await _reached(broker), stopping)
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def _reached(broker: Broker) -> tuple[AsyncioConnection, str]:
+    *others, last = broker.urls
+    for url in others:
+        with suppress(SessionError):
+            return await _opened(broker, url), url
+    return await _opened(broker, last), last
+
+
+async def _opened(broker: Broker, url: str) -> AsyncioConnection:
+    opened: asyncio.Future[AsyncioConnection] = asyncio.get_running_loop().create_future()
+
+    def ready(connection: AsyncioConnection) -> None:
+        if not opened.done():
+            opened.set_result(connection)
+
+    def failed(_: object, error: BaseException) -> None:
+        if not opened.done():
+            opened.set_exception(_unreachable(url, error))
+
+    try:
+        AsyncioConnection(
+            parameters(url, name="taskedit", version=broker.version, heartbeat=broker.heartbeat),
+            on_open_callback=ready,
+            on_open_error_callback=failed,
+            on_close_callback=failed,
+        )
+        return await opened
+    except TROUBLE as error:
+        raise _unreachable(url, error) from error
+
+
+def _unreachable(url: str, error: BaseException) -> SessionError:
+    return SessionError(FailureKind.ABSENT, f"cannot connect to {shown(url)}: {reason(error)}")
+
+
+class Channel:
+    """A channel whose answers are awaited; raises `ChannelClosedError` when it is closed."""
+
+    def __init__(self, channel: PikaChannel) -> None:
+        self._channel = channel
+        self._pending: set[asyncio.Future[Any]] = set()
+        self._error: ChannelClosedError | None = None
+        self._confirms: dict[int, tuple[asyncio.Future[Fate], str | None]] = {}
+        self._returned: set[str | None] = set()
+        self._is_confirmed = False
+        self._tag = 0
+        channel.add_on_close_callback(self._closed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes what is asked."""
+        return bool(self._channel.is_open)
+
+    async def call(self, method: str, *args: object, **options: object) -> Method[Any]:
+        """The broker's answer to a method of pika's channel, such as ``queue_bind``."""
+        answer = self._future()
+
+        def answered(frame: Method[Any]) -> None:
+            if not answer.done():
+                answer.set_result(frame)
+
+        getattr(self._channel, method)(*args, callback=answered, **options)
+        return cast("Method[Any]", await answer)
+
+    async def declare(self, item: Object, *, passive: bool = False) -> None:
+        """Have an object, or (`passive`) see that it exists."""
+        match item:
+            case Exchange(name, kind, arguments):
+                options = {"passive": passive, "durable": True, "arguments": dict(arguments)}
+                await self.call("exchange_declare", name, kind, **options)
+            case Queue(name, arguments):
+                options = {"passive": passive, "durable": True, "arguments": dict(arguments)}
+                await self.call("queue_declare", name, **options)
+            case Binding(exchange, queue, key, absent=True):
+                await self.call("queue_unbind", queue, exchange, key)
+            case Binding(exchange, queue, key):
+                await self.call("queue_bind", queue, exchange, key)
+
+    async def counts(self, queue: str) -> tuple[int, int]:
+        """How many messages are ready in a queue, and how many consumers it has."""
+        frame = await self.call("queue_declare", queue, passive=True)
+        return frame.method.message_count or 0, frame.method.consumer_count or 0
+
+    async def consume(
+        self,
+        queue: str,
+        *,
+        prefetch: int = 0,
+        auto_ack: bool = False,
+        arguments: dict[str, Any] | None = None,
+    ) -> Subscription:
+        """Consume from now on: nothing that comes after this has returned is missed."""
+        if prefetch:
+            await self.call("basic_qos", prefetch_count=prefetch)
+        came: asyncio.Queue[Delivery] = asyncio.Queue()
+
+        def received(
+            _: object, method: Basic.Deliver, properties: BasicProperties, body: bytes
+        ) -> None:
+            came.put_nowait(wire.received(method, properties, body, datetime.now(UTC)))
+
+        started = self._future()
+        self._channel.basic_consume(
+            queue, received, auto_ack=auto_ack, callback=started.set_result, arguments=arguments
+        )
+        frame = await started
+        return Subscription(self, came, str(frame.method.consumer_tag))
+
+    async def next_of(self, came: asyncio.Queue[Delivery]) -> Delivery:
+        """The next delivery; raises when the channel is closed before there is one."""
+        if not came.empty():
+            return came.get_nowait()
+        closed = self._future()
+        getter = asyncio.ensure_future(came.get())
+        try:
+            await asyncio.wait((getter, closed), return_when=asyncio.FIRST_COMPLETED)
+            if getter.done():
+                return getter.result()
+            await closed
+            raise AssertionError  # pragma: no cover (a closed channel only ever raises)
+        finally:
+            getter.cancel()
+            self._pending.discard(closed)
+            if not closed.done():
+                closed.cancel()
+            elif not closed.cancelled():
+                closed.exception()
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Tell the broker that a delivery is settled; dropped when the channel is closed."""
+        with suppress(ChannelWrongStateError):
+            self._channel.basic_ack(tag, multiple=multiple)
+
+    def write(self, publication: Publication) -> None:
+        """Publish without a confirm, best effort."""
+        with suppress(ChannelWrongStateError):
+            wire.publish(self._channel, publication)
+
+    async def publish(self, publication: Publication) -> Fate:
+        """Publish with a confirm, mandatory; what the broker said.
+
+        Publications are written at once, in the order of the calls; their confirms may be awaited
+        side by side (`asyncio.gather`).
+        """
+        return await self.publish_soon(publication)
+
+    def publish_soon(self, publication: Publication) -> asyncio.Future[Fate]:
+        """Write a publication now; the future is what the broker will say of it.
+
+        The channel is in confirm mode (`confirm`).
+        """
+        if not self._is_confirmed:
+            raise RuntimeError("the channel is not in confirm mode")
+        future = self._future()
+        wire.publish(self._channel, publication, mandatory=True)
+        self._tag += 1
+        self._confirms[self._tag] = future, publication.properties.message_id
+        return future
+
+    async def confirm(self) -> None:
+        """Have every publication confirmed."""
+        self._channel.add_on_return_callback(self._on_return)
+        started = self._future()
+        self._channel.confirm_delivery(self._on_confirm, callback=started.set_result)
+        await started
+        self._is_confirmed = True
+
+    def give_back(self) -> None:
+        """Close without a cancel: all that is unacked goes back in order."""
+
+        def keep_consuming(*_: object, **__: object) -> None:
+            """Stand in for `basic_cancel`, which pika's `close` calls for every consumer."""
+
+        self._channel.basic_cancel = keep_consuming  # type: ignore[method-assign]
+        self.close()
+
+    def close(self) -> None:
+        """Close; whoever waits for something here gets an error."""
+        with suppress(ChannelWrongStateError):
+            self._channel.close()
+
+    def _future(self) -> asyncio.Future[Any]:
+        if self._error is not None:
+            raise self._error
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def _on_return(
+        self, _: object, __: Basic.Return, properties: BasicProperties, ___: bytes
+    ) -> None:
+        self._returned.add(cast("wire.WireProperties", properties).core.message_id)
+
+    def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+        last = frame.method.delivery_tag
+        tags = [last]
+        if frame.method.multiple:
+            tags = [tag for tag in self._confirms if tag <= last]
+        for tag in tags:
+            future, message_id = self._confirms.pop(tag)
+            fate = Fate.UNROUTABLE if message_id in self._returned else Fate.CONFIRMED
+            self._returned.discard(message_id)
+            if not future.done():
+                future.set_result(Fate.REFUSED if isinstance(frame.method, Basic.Nack) else fate)
+
+    def _closed(self, _: object, error: Exception) -> None:
+        code = getattr(error, "reply_code", None) if self._channel.connection.is_open else None
+        text = " ".join(str(getattr(error, "reply_text", "") or error).split())
+        self._error = ChannelClosedError(code, text)
+        for future in list(self._pending):
+            if not future.done():
+                future.set_exception(self._error)
+                future.exception()  # nobody may be waiting for it: that is no bug
+
+
+class Subscription:
+    """Deliveries of one consumer, one after the other: ``async for``."""
+
+    def __init__(self, channel: Channel, came: asyncio.Queue[Delivery], tag: str) -> None:
+        self.channel = channel
+        self._came = came
+        self._tag = tag
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        return await self.channel.next_of(self._came)
+
+    async def within(self, seconds: float) -> Delivery | None:
+        """The next delivery; None when none has come for so long."""
+        if not self._came.empty():
+            return self._came.get_nowait()
+        try:
+            return await asyncio.wait_for(anext(self), seconds)
+        except TimeoutError:
+            return None
+
+    async def cancel(self) -> None:
+        """Have no more of them; those that came stay unacked."""
+        await self.channel.call("basic_cancel", self._tag)
+
+
+class Session:
+    """A connection, with what commands do on it."""
+
+    def __init__(
+        self, broker: Broker, connection: AsyncioConnection, url: str, stopping: asyncio.Event
+    ) -> None:
+        """Use `run` or `connected`."""
+        self.names = broker.names
+        self._broker = broker
+        self.address = shown(url)
+        self.user = unquote(urlsplit(url).username or "guest")
+        """The RabbitMQ user of this connection."""
+        self.stopping = stopping
+        """Set when a person wants it to end."""
+        self.blocked: str | None = None
+        """Why RabbitMQ takes no publications at the moment; None when it does."""
+        self._connection = connection
+        self._publishing: Channel | None = None
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[Session]:
+        """A second connection to the same broker."""
+        async with connected(self._broker, self.stopping) as session:
+            yield session
+
+    async def channel(self) -> Channel:
+        """A channel of its own."""
+        opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+
+        def ready(channel: PikaChannel) -> None:
+            if not opened.done():
+                opened.set_result(Channel(channel))
+
+        def lost(_: object, error: BaseException) -> None:
+            if not opened.done():
+                opened.set_exception(self._lost(error))
+
+        self._connection.add_on_close_callback(lost)
+        try:
+            self._connection.channel(on_open_callback=ready)
+        except AMQPError as error:
+            raise self._lost(error) from error
+        return await opened
+
+    async def publish(self, publication: Publication) -> Fate:
+        """Publish with a confirm, on a channel kept for that; what the broker said."""
+        return await (await self.publisher()).publish(publication)
+
+    async def publisher(self) -> Channel:
+        """A channel in confirm mode, the same at each call while it is open."""
+        if self._publishing is None or not self._publishing.is_open:
+            self._publishing = await self.channel()
+            await self._publishing.confirm()
+        return self._publishing
+
+    async def events(self, exchange: str, key: str = "#") -> Subscription:
+        """Hear what is published to an exchange from now on, by a queue of this connection.
+
+        The queue is exclusive and named below the exchange, so that a user who may use the names
+        of the namespace needs no permission for others.
+        """
+        queue = f"{exchange}.{uuid4().hex}"
+        channel = await self.channel()
+        await channel.call("queue_declare", queue, exclusive=True, auto_delete=True)
+        await channel.call("queue_bind", queue, exchange, key)
+        return await channel.consume(queue, auto_ack=True)
+
+    async def stream(
+        self, queue: str, offset: Offset, *, follow: bool = False
+    ) -> AsyncIterator[Delivery]:
+        """The entries of a stream from `offset` up to now; with `follow`, without end.
+
+        Up to now means up to a marker that is published for it; without the permission to publish
+        one, until nothing has come for a while. Raises `SessionError` where there is no stream.
+        """
+        channel = await self.channel()
+        try:
+            entries = await channel.consume(
+                queue, prefetch=STREAM_PREFETCH, arguments={OFFSET: offset}
+            )
+        except ChannelClosedError as error:
+            raise _no_stream(queue, error) from error
+        marker = None if follow else await self._mark(queue)
+        unacked = 0
+        try:
+            while True:
+                delivery = await entries.within(QUIET) if marker == "" else await anext(entries)
+                if delivery is None:
+                    return
+                if delivery.properties.headers.text(OFFSET) is None:
+                    raise SessionError(FailureKind.NO_STREAM, f"{queue} is no stream")
+                if delivery.properties.type != MARKER:
+                    yield delivery
+                elif delivery.properties.message_id == marker:
+                    return
+                unacked += 1
+                if unacked >= ACK_EVERY:
+                    unacked = 0
+                    channel.ack(delivery.tag, multiple=True)
+        finally:
+            channel.close()
+
+    async def _mark(self, queue: str) -> str:
+        """Publish a marker, and its id; "" when that is not allowed."""
+        marker = str(uuid4())
+        properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
+        try:
+            await self.publish(Publication("", queue, b"", properties))
+        except ChannelClosedError as error:
+            if error.code != ACCESS_REFUSED:
+                raise
+            return ""
+        return marker
+
+    async def declared(self, items: Iterable[Object]) -> None:
+        """Declare objects one by one."""
+        channel = await self.channel()
+        for item in items:
+            await channel.declare(item)
+        channel.close()
+
+    async def close(self) -> None:
+        """Leave RabbitMQ, in good order if it answers."""
+        if not self._connection.is_open:
+            return
+        closed = asyncio.Event()
+        self._connection.add_on_close_callback(lambda *_: closed.set())
+        self._connection.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed.wait(), CLOSE_WITHIN)
+
+    def _lost(self, error: BaseException) -> SessionError:
+        return SessionError(
+            FailureKind.ABSENT, f"lost the connection to {self.address}: {reason(error)}"
+        )
+
+    def _on_blocked(self, _: object, frame: object) -> None:
+        method = getattr(frame, "method", None)
+        self.blocked = str(getattr(method, "reason", "")) or "no reason given"
+
+    def _on_unblocked(self, _: object, __: object) -> None:
+        self.blocked = None
+
+
+def _no_stream(queue: str, error: ChannelClosedError) -> SessionError:
+    match error.code:
+        case 404:
+            return SessionError(FailureKind.NO_STREAM, f"there is no queue {queue}")
+        case 406:
+            return SessionError(FailureKind.NO_STREAM, f"{queue} is no stream")
+        case _:
+            return error

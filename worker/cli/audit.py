@@ -1,0 +1,121 @@
+"""`taskedit audit`: who did what to letters and accounts, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic_core import to_json
+
+from schemas import read_operation
+from worker.amqp.session import Broker, Failure, FailureKind, run
+from worker.cli import configured
+from worker.cli.exits import ABSENT, FAILED
+from worker.cli.parsed import parsed
+from worker.letters.words import columns, moment, plain, stamp
+from worker.settings import texts
+
+if TYPE_CHECKING:
+    from schemas import OperationRecord
+    from worker.amqp.session import Session
+
+_PERIOD = texts.duration(timedelta(seconds=1), timedelta(days=3660))
+_MARGIN = timedelta(minutes=5)
+"""Streams are found by the broker's clock, records carry that of whoever wrote them."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """An operation, as far as its records were found."""
+
+    begun: OperationRecord
+    ended: OperationRecord | None = None
+    vouched: bool = False
+    """RabbitMQ itself vouches for the user."""
+
+
+@click.command(name="audit")
+@click.option("--since", metavar="TIME", callback=parsed(_PERIOD), help="Not longer ago, as 1d.")
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON an operation.")
+@click.pass_context
+def command(ctx: click.Context, since: timedelta | None, *, as_json: bool) -> None:
+    """Show who did what to dead letters and accounts, oldest first, and with what result.
+
+    The person's name is what they said; the RabbitMQ user is vouched for by RabbitMQ. What was
+    begun and never ended was cut short. Ends with 69 when RabbitMQ or its operations stream is
+    not there.
+    """
+    settings = configured.settings(accounts_wanted=False)
+    broker = Broker.of(settings, version("task-edit-worker"))
+    start = None if since is None else datetime.now(UTC) - since
+    found = run(broker, lambda session: operations(session, start))
+    if isinstance(found, Failure):
+        click.echo(f"{found.why[:1].upper()}{found.why[1:].rstrip('.')}.", err=True)
+        absent = found.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
+        ctx.exit(ABSENT if absent else FAILED)
+    if as_json:
+        for entry in found:
+            click.echo(to_json(_in_json(entry)))
+    elif found:
+        head = ("at", "who", "did", "to", "count", "result", "why")
+        for line in columns([head, *map(_row, found)], frozenset((4,))):
+            click.echo(line)
+    else:
+        click.echo("No operations.")
+
+
+async def operations(session: Session, since: datetime | None) -> list[Entry]:
+    """Every operation that began at or after `since`, in the order of the stream."""
+    found: dict[str, Entry] = {}
+    offset = "first" if since is None else since - _MARGIN
+    async for delivery in session.stream(session.names.operations, offset):
+        record = read_operation(delivery.body)
+        if record is None:
+            continue
+        if record.phase == "ended":
+            entry = found.get(record.id)
+            if entry is not None:
+                entry.ended = record
+        else:
+            user = delivery.properties.user_id
+            found[record.id] = Entry(record, vouched=user is not None and user == record.user)
+    entries = found.values()
+    return [entry for entry in entries if since is None or entry.begun.at >= since]
+
+
+def _in_json(entry: Entry) -> dict[str, Any]:
+    begun, ended = entry.begun, entry.ended
+    return {
+        "id": begun.id,
+        "at": stamp(begun.at),
+        "actor": begun.actor,
+        "user": begun.user if entry.vouched else None,
+        "via": begun.via,
+        "action": begun.action,
+        "filter": begun.filter,
+        "count": begun.count,
+        "ids": begun.ids,
+        "why": begun.why,
+        "ended": stamp(ended.at) if ended else None,
+        "result": ended.result if ended else None,
+    }
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    begun, ended = entry.begun, entry.ended
+    what = ", ".join(f"{key} {value}" for key, value in begun.filter.items() if value is not None)
+    if ended is None:
+        result = "never ended: under way, or cut short"
+    else:
+        result = ", ".join(f"{key} {_short(value)}" for key, value in (ended.result or {}).items())
+    user = f" ({begun.user})" if entry.vouched and begun.user else ""
+    count = "" if begun.count is None else str(begun.count)
+    row = (moment(begun.at), f"{begun.actor}{user}", begun.action, what, count, result)
+    return *(plain(text) for text in row), plain(begun.why or "")
+
+
+def _short(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

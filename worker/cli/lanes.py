@@ -1,0 +1,255 @@
+"""`taskedit lanes`: every account over the whole fleet, whichever replica serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from pydantic_core import to_json
+
+from schemas.names import ACCOUNT_HEADER
+from worker.amqp.session import (
+    Broker,
+    ChannelClosedError,
+    Failure,
+    FailureKind,
+    SessionError,
+    run,
+)
+from worker.cli import configured
+from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
+from worker.core.pacing import rates
+from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
+from worker.letters.queue import browse
+from worker.letters.words import age, columns, plain, stamp
+
+if TYPE_CHECKING:
+    from schemas import Heartbeat, LaneBeat
+    from worker.amqp.session import Session
+    from worker.core.delivery import Delivery
+
+ANSWERS_WITHIN: Final = 1.5
+"""Seconds in which workers that were asked for a heartbeat have sent one."""
+REDRAW_EVERY: Final = 1.0
+LETTERS_AT_MOST: Final = 20_000
+"""More dead letters than these are not looked through."""
+_MARKS: Final = {"running": "●", "throttled": "◐", "suspended": "✖", "paused": "‖"}
+_HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One account, as the fleet and RabbitMQ tell of it."""
+
+    account: str
+    replica: str | None
+    """Who serves it; None when nobody does."""
+    lane: LaneBeat
+    waiting: int | None
+    """Edits in RabbitMQ that wait or are held; None when the queue cannot be seen."""
+    dead: int | None
+    """Its dead letters; None when somebody else is at them, or they are too many to look at."""
+
+    @property
+    def rate_allowed(self) -> float | None:
+        """Calls a second that all limits together allow for long; None if that is no number."""
+        try:
+            return min(rate.calls / rate.seconds for rate in rates(self.lane.rate_allowed))
+        except ValueError:
+            return None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long what waits takes at the allowed rate; None while nothing goes out."""
+        allowed = self.rate_allowed
+        if self.waiting == 0:
+            return 0.0
+        if not allowed or self.waiting is None or self.lane.state != "running":
+            return None
+        return round(self.waiting / allowed, 1)
+
+
+@click.command(name="lanes")
+@click.option("--watch", is_flag=True, help="Go on, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON an account.")
+@click.pass_context
+def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
+    """Show every account over the whole fleet: its state and why, its rate, and what waits.
+
+    Workers tell by their heartbeats, RabbitMQ by its queues. Ends with 75 when no worker answers,
+    69 when RabbitMQ is not there.
+    """
+    settings = configured.settings(accounts_wanted=False)
+    broker = Broker.of(settings, version("task-edit-worker"))
+    ended = run(broker, lambda session: _shown(session, watch=watch, as_json=as_json))
+    if isinstance(ended, Failure):
+        if ended.kind is FailureKind.STOPPED:
+            ctx.exit(DONE)
+        click.echo(f"{ended.why[:1].upper()}{ended.why[1:].rstrip('.')}.", err=True)
+        absent = ended.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
+        ctx.exit(ABSENT if absent else FAILED)
+    ctx.exit(ended)
+
+
+async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
+    fleet, loop = Fleet(), asyncio.get_running_loop()
+    counts: Counter[str] | None = Counter()
+    looked_at: int | None = 0
+    try:
+        beats = await session.events(session.names.fleet)
+    except ChannelClosedError as error:
+        if error.failure.kind is not FailureKind.ABSENT or error.code is None:
+            raise
+        raise SessionError(
+            FailureKind.ABSENT,
+            f"there is no exchange {session.names.fleet}: a worker of this version declares it",
+        ) from None
+    await ask_for_beats(session)
+    await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
+    if not fleet.replicas:
+        await gather(beats, fleet, loop.time() + BEAT_EVERY)
+    while True:
+        dead = await _ready(session, session.names.dead)
+        if dead != looked_at:
+            counts, looked_at = await _dead(session, dead), dead
+        rows = [await _row(session, fleet, account, counts) for account in fleet.accounts]
+        _print(fleet, rows, dead, watch=watch, as_json=as_json)
+        if not watch:
+            return DONE if fleet.replicas else AGAIN
+        await gather(beats, fleet, loop.time() + REDRAW_EVERY)
+
+
+async def _row(session: Session, fleet: Fleet, account: str, letters: Counter[str] | None) -> Row:
+    said = fleet.of(account, asyncio.get_running_loop().time())
+    ready = await _ready(session, session.names.lane(account))
+    dead = None if letters is None else letters[account]
+    if not said:  # every replica that knew of it has fallen silent
+        last = next(
+            one.beat.accounts[account]
+            for one in fleet.replicas.values()
+            if account in one.beat.accounts
+        )
+        return Row(account, None, last, ready, dead)
+    name, lane = said[0]
+    waiting = None if ready is None else ready + sum(one.held for _, one in said if one.serving)
+    return Row(account, name if lane.serving else None, lane, waiting, dead)
+
+
+async def _dead(session: Session, ready: int | None) -> Counter[str] | None:
+    """The dead letters of each account, by one look at all of them."""
+    counts: Counter[str] = Counter()
+    if ready is None or ready > LETTERS_AT_MOST:
+        return None
+
+    def see(delivery: Delivery) -> None:
+        counts[delivery.properties.headers.text(ACCOUNT_HEADER) or ""] += 1
+
+    try:
+        await browse(session, "taskedit lanes", see)
+    except SessionError as error:
+        if error.failure.kind is FailureKind.ABSENT:
+            raise
+        return None
+    return counts
+
+
+async def _ready(session: Session, queue: str) -> int | None:
+    channel = await session.channel()
+    try:
+        ready, _ = await channel.counts(queue)
+    except ChannelClosedError as error:
+        if error.code is None:
+            raise
+        return None
+    channel.close()
+    return ready
+
+
+def _print(fleet: Fleet, rows: list[Row], dead: int | None, *, watch: bool, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            click.echo(to_json(in_json(row)))
+        return
+    if watch and sys.stdout.isatty():
+        click.echo(_HOME_AND_CLEAR, nl=False)
+    for line in in_words(fleet, rows, dead, datetime.now(UTC), asyncio.get_running_loop().time()):
+        click.echo(line)
+
+
+def in_json(row: Row) -> dict[str, Any]:
+    """One line of ``--json``."""
+    lane = row.lane
+    paused = lane.paused
+    return {
+        "account": row.account,
+        "state": lane.state,
+        "why": lane.why,
+        "api_status": lane.api_status,
+        "since": stamp(lane.since),
+        "until": stamp(lane.until),
+        "paused": None
+        if paused is None
+        else {"by": paused.by, "why": paused.why, "until": stamp(paused.until)},
+        "rate_allowed": row.rate_allowed,
+        "rate_used": lane.rate_used,
+        "waiting": row.waiting,
+        "seconds_left": row.seconds_left,
+        "dead": row.dead,
+        "last_success": stamp(lane.last_success),
+        "replica": row.replica,
+    }
+
+
+def in_words(
+    fleet: Fleet, rows: list[Row], dead: int | None, wall: datetime, now: float
+) -> list[str]:
+    """Accounts, replicas and dead letters as lines for people."""
+    if not fleet.replicas:
+        return ["No worker answers. Is one running, on this RabbitMQ and in this namespace?"]
+    head = ("account", "state", "rate", "waiting", "left", "dead", "last success", "replica")
+    table = [head, *(_cells(row, wall) for row in rows)]
+    lines = list(columns(table, frozenset((3, 4, 5))))
+    lines += [f"{row.account}: {_why(row)}" for row in rows if _why(row)]
+    for name, one in sorted(fleet.replicas.items()):
+        served = sum(lane.serving for lane in one.beat.accounts.values())
+        lines.append(f"replica {name} ({one.beat.version}) serves {served}" + _not_ready(one.beat))
+    for name, seconds in fleet.silent(now):
+        lines.append(f"replica {name} is silent for {seconds:.0f} s")
+    lines.append("dead letters: " + ("not to be seen" if dead is None else str(dead)))
+    return [plain(line) for line in lines]
+
+
+def _cells(row: Row, wall: datetime) -> tuple[str, ...]:
+    lane = row.lane
+    left = row.seconds_left
+    return (
+        row.account,
+        f"{_MARKS.get(lane.state, '?')} {lane.state}",
+        f"{lane.rate_used:.1f} of {lane.rate_allowed}",
+        "?" if row.waiting is None else str(row.waiting),
+        "-" if left is None else str(timedelta(seconds=round(left))),
+        "?" if row.dead is None else str(row.dead),
+        "-" if lane.last_success is None else f"{age(lane.last_success, wall)} ago",
+        row.replica or "nobody",
+    )
+
+
+def _why(row: Row) -> str:
+    lane = row.lane
+    if lane.paused is not None:
+        end = f", until {stamp(lane.paused.until)}" if lane.paused.until else ""
+        why = f": {lane.paused.why}" if lane.paused.why else ""
+        return f"paused by {lane.paused.by} since {stamp(lane.paused.since)}{end}{why}"
+    if lane.why is None:
+        return ""
+    return f"{lane.why} (since {stamp(lane.since)})"
+
+
+def _not_ready(beat: Heartbeat) -> str:
+    return "" if beat.why is None else f"; not ready: {beat.why}"

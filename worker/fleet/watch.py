@@ -1,0 +1,89 @@
+"""The fleet as its heartbeats show it, for whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from schemas import read_heartbeat
+from worker.amqp.session import MARKER, SessionError
+from worker.core.delivery import PERSISTENT, Properties, Publication
+
+if TYPE_CHECKING:
+    from schemas import Heartbeat, LaneBeat
+    from worker.amqp.session import Session, Subscription
+
+BEAT_EVERY = 5.0
+"""Seconds between two heartbeats of a worker to which nothing happens."""
+SILENT_AFTER = 15.0
+"""Seconds without a heartbeat after which a replica is called silent."""
+GONE_AFTER = 900.0
+"""Seconds after which a silent replica is not spoken of any more."""
+
+
+@dataclass(slots=True)
+class Replica:
+    """The last that was heard of one worker."""
+
+    beat: Heartbeat
+    heard_at: float
+    """Monotonic seconds."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Every replica that was heard, by its name."""
+
+    replicas: dict[str, Replica] = field(default_factory=dict)
+
+    def hear(self, body: bytes, now: float) -> Heartbeat | None:
+        """Take in a heartbeat; one that says goodbye is forgotten."""
+        beat = read_heartbeat(body)
+        if beat is None:
+            return None
+        if beat.ending:
+            self.replicas.pop(beat.replica, None)
+        else:
+            self.replicas[beat.replica] = Replica(beat, now)
+        return beat
+
+    def silent(self, now: float) -> list[tuple[str, float]]:
+        """Replicas that fell silent, and for how many seconds they have been."""
+        quiet = ((name, now - one.heard_at) for name, one in self.replicas.items())
+        return sorted((n, age) for n, age in quiet if SILENT_AFTER <= age < GONE_AFTER)
+
+    def of(self, account: str, now: float) -> list[tuple[str, LaneBeat]]:
+        """What the replicas that are not silent say of an account, who serves it first."""
+        said = [
+            (name, one.beat.accounts[account])
+            for name, one in self.replicas.items()
+            if account in one.beat.accounts and now - one.heard_at < SILENT_AFTER
+        ]
+        return sorted(said, key=lambda each: (not each[1].serving, each[0]))
+
+    @property
+    def accounts(self) -> list[str]:
+        """Every account that any replica speaks of."""
+        return sorted({name for one in self.replicas.values() for name in one.beat.accounts})
+
+
+async def ask_for_beats(session: Session) -> None:
+    """Have every worker send a heartbeat now: each marker in the control stream makes it.
+
+    Whoever may not write there waits for the next one instead.
+    """
+    marker = Properties(delivery_mode=PERSISTENT, message_id=str(uuid4()), type=MARKER)
+    with suppress(SessionError):
+        await session.publish(Publication("", session.names.control, b"", marker))
+
+
+async def gather(beats: Subscription, fleet: Fleet, until: float) -> None:
+    """Take in heartbeats until that moment of the loop's clock."""
+    loop = asyncio.get_running_loop()
+    while (left := until - loop.time()) > 0:
+        delivery = await beats.within(left)
+        if delivery is not None:
+            fleet.hear(delivery.body, loop.time())
