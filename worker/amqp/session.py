@@ -490,7 +490,9 @@ class Session:
     async def stream(
         self, queue: str, offset: Offset, *, follow: bool = False
     ) -> AsyncIterator[Delivery]:
-        """The entries of a stream from `offset` up to now; with `follow`, without end.
+        """The entries of a stream from `offset` up to now.
+
+        With `follow` without end, and others' markers too (messages of type `MARKER`).
 
         Up to now means up to a marker that is published for it; without the permission to publish
         one, until nothing has come for a while. Raises `SessionError` where there is no stream.
@@ -502,7 +504,7 @@ class Session:
             )
         except ChannelClosedError as error:
             raise _no_stream(queue, error) from error
-        marker = None if follow else await self._mark(queue)
+        marker = None if follow else await self.mark(queue)
         unacked = 0
         try:
             while True:
@@ -511,7 +513,7 @@ class Session:
                     return
                 if delivery.properties.headers.text(OFFSET) is None:
                     raise SessionError(FailureKind.NO_STREAM, f"{queue} is no stream")
-                if delivery.properties.type != MARKER:
+                if follow or delivery.properties.type != MARKER:
                     yield delivery
                 elif delivery.properties.message_id == marker:
                     return
@@ -522,8 +524,8 @@ class Session:
         finally:
             channel.close()
 
-    async def _mark(self, queue: str) -> str:
-        """Publish a marker, and its id; "" when that is not allowed."""
+    async def mark(self, queue: str) -> str:
+        """Publish a marker to a stream; its id, or "" when that is not allowed."""
         marker = str(uuid4())
         properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
         try:

@@ -6,11 +6,9 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from schemas import read_heartbeat
-from worker.amqp.session import MARKER, SessionError
-from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.amqp.session import SessionError
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
@@ -75,9 +73,8 @@ async def ask_for_beats(session: Session) -> None:
 
     Whoever may not write there waits for the next one instead.
     """
-    marker = Properties(delivery_mode=PERSISTENT, message_id=str(uuid4()), type=MARKER)
     with suppress(SessionError):
-        await session.publish(Publication("", session.names.control, b"", marker))
+        await session.mark(session.names.control)
 
 
 async def gather(beats: Subscription, fleet: Fleet, until: float) -> None:

@@ -1,0 +1,221 @@
+"""This worker as one of a fleet: it heeds what operators want, and says how it is.
+
+It has a connection of its own, so that neither a blocked publisher nor a busy consumer delays a
+pause, and nothing that goes wrong here touches an edit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import random
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic_core import to_json
+
+from schemas import read_control_entry
+from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, SessionError, connected
+from worker.amqp.topology import described, operators_objects
+from worker.core.delivery import Properties, Publication
+from worker.core.pause import Pauses
+from worker.fleet.watch import BEAT_EVERY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas import ControlEntry, Heartbeat
+    from worker.amqp.session import Broker, Session
+    from worker.core.delivery import Delivery
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 0.25
+"""Seconds between looks whether something has changed that is worth a heartbeat of its own."""
+SHORTEST_WAIT = 0.2
+LONGEST_WAIT = 5.0
+LOOK_FOR_STREAM_EVERY = 10.0
+MARKER_WITHIN = 5.0
+"""Seconds for one marker; then it is tried again."""
+HEARTBEAT_TYPE = "task-edit.heartbeat.v1"
+
+
+class FleetMember:
+    """Follows the control stream and publishes heartbeats, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        declare: bool,
+        beat: Callable[[], Heartbeat],
+        changed: Callable[[], None],
+    ) -> None:
+        """`beat` is how the worker is now; `changed` is called when what operators want has."""
+        self.trouble: str | None = "not connected yet"
+        """Why pauses cannot be heard; None when they can, or nobody can have paused."""
+        self.is_missing = False
+        """There is no control stream, so nobody can have paused."""
+        self._broker = broker
+        self._declare = declare
+        self._beat = beat
+        self._changed = changed
+        self._pauses = Pauses()
+        self._session: Session | None = None
+        self._markers: dict[str, asyncio.Event] = {}
+        self._is_connected = asyncio.Event()
+        self._wants_beat = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def pause(self, account: str) -> ControlEntry | None:
+        """The pause of an account that holds now."""
+        return self._pauses.of(account, datetime.now(UTC))
+
+    def heeded(self, account: str) -> str | None:
+        """The id of the account's last control entry that was heard."""
+        last = self._pauses.last(account)
+        return None if last is None else last.id
+
+    async def caught_up(self) -> None:
+        """Wait until everything written to the control stream before now is known.
+
+        Returns at once where there is no such stream. Waits as long as it cannot be read.
+        """
+        while not self.is_missing:
+            await self._is_connected.wait()
+            session = self._session
+            if session is None:
+                continue
+            try:
+                marker = await session.mark(self._broker.names.control)
+                seen = self._markers[marker] = asyncio.Event()
+                await asyncio.wait_for(seen.wait(), MARKER_WITHIN)
+            except (SessionError, TimeoutError):
+                await asyncio.sleep(SHORTEST_WAIT)
+            else:
+                return
+
+    def leave(self) -> None:
+        """Say goodbye when `run` is cancelled: this is a clean end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Be a member until cancelled."""
+        failures, told = 0, ""
+        while True:
+            try:
+                async with connected(self._broker, self._stopping) as session:
+                    failures, told = 0, ""
+                    await self._serve(session)
+            except SessionError as error:
+                self.trouble = f"the control stream cannot be read: {error.failure.why}"
+                if told != self.trouble:
+                    told = self.trouble
+                    log.warning("fleet_unreachable", why=error.failure.why)
+            finally:
+                self._session = None
+                self._is_connected.clear()
+                self._markers.clear()
+            wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**failures)
+            failures = min(failures + 1, 10)
+            await asyncio.sleep(wait * (0.5 + random() / 2))  # noqa: S311 (jitter)
+
+    async def _serve(self, session: Session) -> None:
+        if self._declare:
+            await self._declared(session)
+        self._session = session
+        self._is_connected.set()
+        tasks = {
+            asyncio.create_task(self._follow(session)),
+            asyncio.create_task(self._say(session)),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _declared(self, session: Session) -> None:
+        """Declare what this takes; what is refused is told, and done without."""
+        for item in operators_objects(self._broker.names):
+            try:
+                await session.declared((item,))
+            except ChannelClosedError as error:
+                if error.code is None:
+                    raise
+                log.warning("declaration_refused", what=described(item), why=error.failure.why)
+
+    # What operators want
+
+    async def _follow(self, session: Session) -> None:
+        while True:
+            try:
+                async for entry in session.stream(self._broker.names.control, "first", follow=True):
+                    self._hear(entry)
+            except SessionError as error:
+                if error.failure.kind is not FailureKind.NO_STREAM:
+                    raise
+                self._miss(error.failure.why)
+                await asyncio.sleep(LOOK_FOR_STREAM_EVERY)
+
+    def _miss(self, why: str) -> None:
+        """Go on without the stream: it was never declared, or is gone with all its pauses."""
+        if not self.is_missing:
+            log.warning("control_missing", why=why)
+        self.is_missing, self.trouble = True, None
+        self._pauses = Pauses()
+        self._changed()
+
+    def _hear(self, entry: Delivery) -> None:
+        self.is_missing, self.trouble = False, None
+        properties = entry.properties
+        if properties.type == MARKER:
+            seen = self._markers.pop(properties.message_id or "", None)
+            if seen is not None:
+                seen.set()
+        elif (wish := read_control_entry(entry.body)) is not None:
+            self._pauses.hear(wish)
+            self._changed()
+        self._wants_beat.set()
+
+    # How this worker is
+
+    async def _say(self, session: Session) -> None:
+        """Say how it is: now and then, and at once when something has changed."""
+        loop = asyncio.get_running_loop()
+        said: object = None
+        said_at = 0.0
+        channel = await session.channel()
+        try:
+            while True:
+                beat = self._beat()
+                due = loop.time() - said_at >= BEAT_EVERY
+                if due or self._wants_beat.is_set() or _news(beat) != said:
+                    said, said_at = _news(beat), loop.time()
+                    self._wants_beat.clear()
+                    if not channel.is_open:  # there is no such exchange, or was none a while ago
+                        channel = await session.channel()
+                    channel.write(self._publication(beat))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wants_beat.wait(), LOOK_EVERY)
+        finally:
+            if self._stopping.is_set():
+                goodbye = self._beat().model_copy(update={"ending": True})
+                channel.write(self._publication(goodbye))
+
+    def _publication(self, beat: Heartbeat) -> Publication:
+        properties = Properties(content_type="application/json", type=HEARTBEAT_TYPE)
+        return Publication(self._broker.names.fleet, "", to_json(beat), properties)
+
+
+def _news(beat: Heartbeat) -> object:
+    """What of a heartbeat is worth one of its own when it changes."""
+    lanes = {
+        name: (lane.serving, lane.state, lane.why, lane.control, lane.paused)
+        for name, lane in beat.accounts.items()
+    }
+    return beat.ready, beat.why, lanes
