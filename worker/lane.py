@@ -30,6 +30,7 @@ from worker.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from schemas import ControlEntry
     from worker.account import Account
     from worker.calls import Caller
     from worker.core.delivery import Delivery, Source
@@ -84,6 +85,8 @@ class Lane:
         self.is_open = False
         self.draining = False
         self.returning = False
+        self.paused: ControlEntry | None = None
+        """What an operator has written down to stop it; None while it may work."""
         self.idle_since = now
         """When there was last nothing to send, or something was sent, in monotonic seconds."""
         self._shared = shared
@@ -103,7 +106,7 @@ class Lane:
         self._outcomes = Outcomes(shared, self.tally)
         self._refusals = Refusals(shared.loop, shared.refusing)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
-        self._callers = callers(account.name, caller, shared.lease_holds, self._replies.put)
+        self._callers = callers(account.name, caller, self._may_call, self._replies.put)
         self._callers.departures = departures(account.rates)
 
     # Deliveries come in
@@ -133,6 +136,28 @@ class Lane:
         for delivery, source in unread_yet:
             self._read(delivery, source)
         self.pump()
+
+    @property
+    def state(self) -> str:
+        """``paused``, or the state of the account's health."""
+        return "paused" if self.paused is not None else self.standing.health.state.value
+
+    def pause(self, entry: ControlEntry | None) -> bool:
+        """Start no call any more and give the window back; or, with None, work again.
+
+        Whether there is a window to give back: the channel is closed when that is done.
+        """
+        if (entry and entry.id) == (self.paused and self.paused.id):
+            return self._source is not None
+        self.paused = entry
+        if entry is None:
+            log.info("account_resumed", account=self.account.name)
+        else:
+            log.info("account_paused", account=self.account.name, by=entry.actor, why=entry.why)
+            if self._source is not None:
+                self.returning = True
+                self._moved()
+        return self._source is not None
 
     def lost(self) -> None:
         """The channel is gone, and every unacked delivery is back in the queue, in order."""
@@ -207,6 +232,10 @@ class Lane:
         self._moved()
 
     # Calls go out
+
+    def _may_call(self) -> bool:
+        """Whether a call may leave at this moment; asked from its thread too."""
+        return self.paused is None and self._shared.lease_holds()
 
     def pump(self) -> None:
         """Start every call that may start now, and have a look later for those that may not."""
@@ -288,6 +317,7 @@ class Lane:
         most = self.account.concurrency
         return (
             self.is_open
+            and self.paused is None
             and not (self.draining or self.returning)
             and not (self._probing and state is State.SUSPENDED)
             and self.in_flight < most

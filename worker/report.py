@@ -107,6 +107,11 @@ def _hindrances(worker: Worker) -> Iterator[str]:
         return
     yield from (f"topology: {mismatch}" for mismatch in worker.foundation.mismatches)
     yield from (f"journal: {trouble}" for trouble in (worker.journal.trouble,) if trouble)
-    for queue, service in list(worker.services.items()):
-        if service.consumer.trouble is not None:
-            yield f"queue {queue}: {service.consumer.trouble}"
+    unserved = [
+        f"queue {queue}: {service.consumer.trouble}"
+        for queue, service in list(worker.services.items())
+        if service.consumer.trouble is not None
+    ]
+    if unserved and worker.member.trouble is not None:
+        yield f"lanes wait to know which accounts are paused: {worker.member.trouble}"
+    yield from unserved

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from worker.amqp.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from schemas import ControlEntry
     from worker.amqp.journal import Journal
     from worker.amqp.loop import PikaLoop
     from worker.amqp.topology import Object
@@ -43,6 +44,14 @@ class Desk(Protocol):
         """Look at the clock."""
 
 
+@runtime_checkable
+class Pausable(Protocol):
+    """A desk that an operator can stop."""
+
+    def pause(self, entry: ControlEntry | None) -> bool:
+        """Begin nothing more and give back, or go on; whether there is anything to give back."""
+
+
 class Service:
     """Joins a desk to its queue. A first delivery means that the queue is ours to work on.
 
@@ -62,10 +71,12 @@ class Service:
         when_sent: Callable[[Callable[[], None]], None],
         lease_term: float,
         taken: Callable[[], list[float] | None] = lambda: None,
+        caught_up: Callable[[Callable[[], None]], None] = lambda done: done(),
     ) -> None:
-        """`taken` tells when calls were made before, once the journal has been read.
+        """`caught_up` calls back once what operators want is known.
 
-        `lease_term`: for how many seconds a former holder may believe in its lease.
+        `taken` tells when calls were made before, once the journal has been read. `lease_term`:
+        for how many seconds a former holder may believe in its lease.
         """
         self.desk = desk
         self.consumer = Consumer(
@@ -82,11 +93,22 @@ class Service:
         self._lease_term = lease_term
         self._taken = taken
         self._recalling: object | None = None
+        self._caught_up = caught_up
 
     @property
     def is_active(self) -> bool:
         """Whether deliveries come to us, and not to another replica."""
         return self.desk.is_open or self._recalling is not None
+
+    def pause(self, entry: ControlEntry | None) -> None:
+        """Consume no more, once what is in flight is settled; or, with None, consume again."""
+        if not isinstance(self.desk, Pausable):
+            return
+        holds = self.desk.pause(entry)
+        if entry is not None:
+            self.consumer.hold(give_back=not holds)
+        else:
+            self.consumer.release()
 
     def _deliver(self, delivery: Delivery, source: Source) -> None:
         self.desk.deliver(delivery, source)
@@ -100,6 +122,10 @@ class Service:
             self._journal.read(lambda: self._recalled(recalling))
 
     def _recalled(self, recalling: object) -> None:
+        if recalling is self._recalling:
+            self._caught_up(lambda: self._opened(recalling))
+
+    def _opened(self, recalling: object) -> None:
         if recalling is self._recalling:
             self._recalling = None
             missing = self._journal.missing is not None

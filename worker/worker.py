@@ -16,11 +16,14 @@ from worker.amqp.link import Link
 from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
 from worker.amqp.replies import ReplyPublisher
+from worker.amqp.session import Broker
 from worker.amqp.tidying import Tidier
 from worker.amqp.topology import journal as journal_objects
 from worker.amqp.topology import lane_objects, shared_objects
 from worker.core.ownership import ownership
 from worker.core.settle import Signed
+from worker.fleet.beat import HeartbeatSource
+from worker.fleet.member import FleetMember
 from worker.former import FormerLanes
 from worker.lane import ACK_SETTLES_IN, Lane
 from worker.recall import Recall
@@ -129,6 +132,12 @@ class Worker:
         self._tidy_at = self._changed_at = 0.0
         self._moving_since: dict[str, float] = {}
         self.shared.ownership = ownership(settings.accounts)
+        self.member = FleetMember(
+            Broker.of(settings, version),
+            declare=settings.declare,
+            beat=HeartbeatSource(self).beat,
+            changed=self._heed,
+        )
         self.strays = Strays(self.shared)
         self.lanes: dict[str, Lane] = {}
         self.services: dict[str, Service] = {
@@ -144,6 +153,7 @@ class Worker:
         """Connect; on the loop's thread, or before it runs."""
         self.consuming.open()
         self.publishing.open()
+        self._membership = self.loop.spawn(self.member.run())
         self._tick()
 
     def _link(self, name: str, up: Callable[[Connection], None], down: Callable[[], None]) -> Link:
@@ -189,6 +199,7 @@ class Worker:
             when_sent=self.consuming.services.when_sent,
             lease_term=self.lease.term,
             taken=taken,
+            caught_up=self._caught_up,
         )
 
     def _consumer_up(self, connection: Connection) -> None:
@@ -198,10 +209,15 @@ class Worker:
         self.foundation.start(connection)
 
     def _laid(self) -> None:
-        connection = self.consuming.connection
         if self.foundation.optional_trouble is not None:
             self.journal.missing = self.foundation.optional_trouble
-        if connection is not None and not self.draining:
+        self._caught_up(self._consume)
+
+    def _consume(self) -> None:
+        """Subscribe, now that it is known which accounts are paused."""
+        connection = self.consuming.connection
+        self._heed()
+        if connection is not None and self.foundation.trouble is None and not self.draining:
             self._note_bindings()
             for service in self.services.values():
                 service.consumer.start(connection)
@@ -234,7 +250,31 @@ class Worker:
     def _may_publish(self) -> bool:
         return self.publisher.is_open and self.publishing.blocked is None
 
+    def _caught_up(self, done: Callable[[], None]) -> None:
+        """Call back once all that operators have written down before now is known."""
+
+        async def wait() -> None:
+            await self.member.caught_up()
+            done()
+
+        _ = self.loop.spawn(wait())
+
+    def _heed(self) -> None:
+        """Have every lane do what operators want of it now."""
+        if not self.draining:
+            for name in self.lanes:
+                self.services[self.names.lane(name)].pause(self.member.pause(name))
+
+    def heeded(self, account: str) -> str | None:
+        """The id of the last control entry that the account's lane obeys."""
+        return self.member.heeded(account)
+
+    def serves(self, account: str) -> bool:
+        """Whether the account's edits come to this worker, and not to another."""
+        return self.services[self.names.lane(account)].is_active
+
     def _tick(self) -> None:
+        self._heed()  # a pause may have ended by itself
         for service in self.services.values():
             service.desk.tick()
         self._settle_moves()
@@ -358,6 +398,7 @@ class Worker:
             return
         self.draining = True
         self._stopping_by = self.loop.now() + self.settings.shutdown_grace.total_seconds()
+        self.member.leave()
         log.info("draining", in_flight=sum(lane.in_flight for lane in self.lanes.values()))
         for service in self.services.values():
             service.desk.drain()
@@ -373,6 +414,7 @@ class Worker:
 
     def _close(self) -> None:
         """Channels first, without a cancel; then the connections; then the loop."""
+        self._membership.cancel()
         self.loop.call_later(CLOSE_WITHIN, self.loop.stop)
         waiting = len(self.services)
 

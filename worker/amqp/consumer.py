@@ -66,11 +66,14 @@ class Consumer:
         self._failures = 0
         self._ended: Callable[[], None] | None = None
         self._timer: object | None = None
+        self._held = False
 
     def start(self, connection: Connection) -> None:
         """Subscribe on a fresh connection."""
         self._connection = connection
         self._failures = 0
+        if self._held:
+            self.trouble = None
         self._subscribe()
 
     def refresh(self, connection: Connection) -> None:
@@ -104,6 +107,24 @@ class Consumer:
         self._opening = False
         self.trouble = "no connection to RabbitMQ"
 
+    def hold(self, *, give_back: bool) -> None:
+        """Do not subscribe until `release`; with `give_back`, end the subscription now.
+
+        Without, whoever works on what was delivered gives it back when that is done.
+        """
+        self._held = True
+        if self._connection is not None and self._subscription is None:
+            self.trouble = None
+        if give_back and self._subscription is not None:
+            self._subscription.give_back()
+
+    def release(self) -> None:
+        """Subscribe again."""
+        if self._held:
+            self._held = False
+            self._failures = 0
+            self._again()
+
     def end(self, ended: Callable[[], None]) -> None:
         """Give everything unacked back, in order, and consume no more."""
         self._ended = ended
@@ -118,7 +139,7 @@ class Consumer:
     def _subscribe(self) -> None:
         self._timer = None
         connection = self._connection
-        idle = self._subscription is None and not self._opening and self._ended is None
+        idle = self._subscription is None and not (self._opening or self._held or self._ended)
         if connection is None or not connection.is_open or not idle:
             return
         try:
@@ -180,7 +201,7 @@ class Consumer:
 
     def _gone(self, why: str) -> None:
         self._subscription = None
-        self.trouble = f"the channel is closed: {why}"
+        self.trouble = None if self._held else f"the channel is closed: {why}"
         self._lost()
 
     def _closed(self, _: object, error: Exception) -> None:
@@ -203,7 +224,7 @@ class Consumer:
             ended()
 
     def _again(self) -> None:
-        if self._timer is not None or self._subscription is not None or self._ended is not None:
+        if self._timer or self._subscription or self._ended or self._held:
             return
         wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**self._failures) if self._failures else AT_ONCE
         self._failures = min(self._failures + 1, 10)

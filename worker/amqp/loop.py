@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     Ready = list[tuple[selectors.SelectorKey, int]]
 
@@ -48,6 +48,7 @@ class PikaLoop:
         self.aio = asyncio.SelectorEventLoop(self._selector)
         self.aio.set_exception_handler(self._failed)
         self._failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self.turned_at = monotonic()
         """When the loop was last seen turning, in monotonic seconds: see `beat`."""
 
@@ -66,6 +67,18 @@ class PikaLoop:
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back at the end of this turn; what is asked for then, still in the same turn."""
         self._selector.ending.append(callback)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have a coroutine run; what it raises ends the loop."""
+        task = self.aio.create_task(work)
+        self._tasks.add(task)  # asyncio itself keeps tasks by weak references only
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(None, {"exception": error})
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call back soon on the loop's thread; callable from any thread.

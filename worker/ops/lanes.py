@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.ops.glance import glance
@@ -21,18 +21,20 @@ def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
     `now` and `wall` are this very moment, in monotonic seconds and as an aware date-time. Callable
     from any thread.
     """
-    health = lane.standing.health
+    health, pause = lane.standing.health, lane.paused
     seen = glance(lane)
 
     def moment(monotonic: float | None) -> str | None:
         return None if monotonic is None else _shown(wall + timedelta(seconds=monotonic - now))
 
     return {
-        "state": health.state.value,
-        "why": health.why,
+        "state": lane.state,
+        "why": health.why if pause is None else pause.why,
         "api_status": health.status,
-        "since": moment(health.since),
-        "until": moment(health.until),
+        "since": moment(health.since) if pause is None else _shown(pause.at),
+        "until": moment(health.until) if pause is None else pause.until and _shown(pause.until),
+        "paused": pause
+        and {"by": pause.actor, "why": pause.why, "until": pause.until and _shown(pause.until)},
         "open": lane.is_open,
         "draining": lane.draining,
         "in_flight": lane.in_flight,
@@ -69,4 +71,4 @@ def _counts(tally: Tally, wall: datetime) -> dict[str, object]:
 
 
 def _shown(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,6 +6,7 @@ import os
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -37,6 +38,7 @@ NAMES = (
             "hold",
             "state_dir",
             "ops_address",
+            "replica",
             "shutdown_grace",
             "log_level",
             "log_format",
@@ -69,6 +71,7 @@ def load(
     findings = Findings()
     source = environment_source(environ, findings)
     own = terms.read_terms(source, terms.default_terms())
+    ops_address = source.read("ops_address", texts.address, ("127.0.0.1", 9464))
     namespace = source.read("namespace", texts.namespace, "task-edit")
     settings = Settings(
         amqp_urls=source.secret(
@@ -82,7 +85,8 @@ def load(
         terms=own,
         hold=_hold(source),
         state_dir=_state_dir(source, environ, namespace),
-        ops_address=source.read("ops_address", texts.address, ("127.0.0.1", 9464)),
+        ops_address=ops_address,
+        replica=source.read("replica", texts.replica, f"{gethostname()}:{ops_address[1]}"),
         shutdown_grace=source.read(
             "shutdown_grace", texts.duration(_SECOND, 60 * _MINUTE), 45 * _SECOND
         ),

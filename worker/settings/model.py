@@ -61,6 +61,8 @@ class Settings:
     """Not made yet."""
     ops_address: tuple[str, int]
     """Host and port; port 0 takes any free one."""
+    replica: str
+    """What this worker is called among its like."""
     shutdown_grace: timedelta
     log_level: LogLevel
     log_format: LogFormat

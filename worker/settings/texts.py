@@ -99,6 +99,15 @@ def limits(text: str) -> tuple[Rate, ...]:
         raise ValueError(f"cannot be used: {error}") from None
 
 
+def replica(text: str) -> str:
+    """A worker's name among its like."""
+    if not re.fullmatch(r"[A-Za-z0-9._:@-]{1,100}", text):
+        raise ValueError(
+            f"is {text!r}: write 1 to 100 letters, digits, dots, colons, dashes or underscores"
+        )
+    return text
+
+
 def zone(text: str) -> ZoneInfo:
     """A time zone by its name in the IANA database."""
     try:

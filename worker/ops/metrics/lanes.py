@@ -91,7 +91,7 @@ def _states(lanes: Sequence[Lane]) -> Metric:
     words = "1 for the state that the lane is in, 0 for the others."
     family = GaugeMetricFamily("taskedit_lane_state", words, labels=["account", "state"])
     for lane in lanes:
-        now = lane.standing.health.state
-        for state in State:
-            family.add_metric([lane.account.name, state.value], state is now)
+        now = lane.state
+        for state in (*(state.value for state in State), "paused"):
+            family.add_metric([lane.account.name, state], state == now)
     return family
