@@ -113,13 +113,13 @@ def test_a_pause_for_some_seconds_ends_by_itself_while_no_worker_runs(
     amqp_url: str,
     namespace: str,
 ) -> None:
-    paused = taskedit("pause", "default", "--why", "a short one", "--for", "10s")
+    paused = taskedit("pause", "default", "--why", "a short one", "--for", "30s")
     assert paused.returncode == 75
     assert "No worker answered" in paused.stderr
     publish(amqp_url, namespace, [edit(1)])
     worker = new_worker()
     assert worker.lane()["state"] == "paused"
-    until(lambda: len(events.settled()) == 1, within=30)
+    until(lambda: len(events.settled()) == 1, within=60)
     assert worker.lane()["state"] == "running"
 
 
@@ -138,15 +138,32 @@ def test_lanes_tell_what_the_fleet_does_and_who_paused_an_account(
     assert "seen by all" in words
 
 
-def test_without_a_control_stream_nobody_can_have_paused(
+def test_a_control_stream_that_is_deleted_is_declared_again_and_obeyed(
     replicas: list[WorkerProcess],
     events: Subscriber,
+    taskedit: Taskedit,
     amqp_url: str,
     namespace: str,
 ) -> None:
+    del replicas
     with connected(amqp_url) as channel:
         channel.queue_delete(f"{namespace}.control")
-    until(lambda: all(worker.lines("control_missing") for worker in replicas))
+    publish(amqp_url, namespace, [edit(1)])
+    until(lambda: len(events.settled()) == 1)
+    until(lambda: taskedit("pause", "default", "--why", "in the new one").returncode == 0, 60)
+    publish(amqp_url, namespace, [edit(2)], ids="later")
+    assert taskedit("resume", "default").returncode == 0
+    until(lambda: len(events.settled()) == 2)
+
+
+def test_where_it_was_never_declared_nobody_can_have_paused(
+    new_worker: NewWorker, events: Subscriber, amqp_url: str, namespace: str
+) -> None:
+    with connected(amqp_url) as channel:
+        for stream in ("control", "operations"):
+            channel.queue_delete(f"{namespace}.{stream}")
+    worker = new_worker(DECLARE="false")
+    until(lambda: worker.lines("control_missing"))
     publish(amqp_url, namespace, [edit(1)])
     until(lambda: len(events.settled()) == 1)
 

@@ -221,6 +221,7 @@ class Channel:
         self._is_confirmed = False
         self._tag = 0
         channel.add_on_close_callback(self._closed)
+        channel.add_on_cancel_callback(self._cancelled)
 
     @property
     def is_open(self) -> bool:
@@ -380,10 +381,21 @@ class Channel:
             if not future.done():
                 future.set_result(Fate.REFUSED if isinstance(frame.method, Basic.Nack) else fate)
 
+    def _cancelled(self, _: object) -> None:
+        """RabbitMQ has ended a consumer: its queue is deleted, or has lost its leader."""
+        self._fail(
+            ChannelClosedError(NOT_FOUND, "the consumer is cancelled, for its queue is gone")
+        )
+        self.close()
+
     def _closed(self, _: object, error: Exception) -> None:
         code = getattr(error, "reply_code", None) if self._channel.connection.is_open else None
         text = " ".join(str(getattr(error, "reply_text", "") or error).split())
-        self._error = ChannelClosedError(code, text)
+        self._fail(ChannelClosedError(code, text))
+
+    def _fail(self, error: ChannelClosedError) -> None:
+        if self._error is None:
+            self._error = error
         for future in list(self._pending):
             if not future.done():
                 future.set_exception(self._error)

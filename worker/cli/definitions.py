@@ -91,9 +91,11 @@ def needed(names: Names, lanes: Iterable[str], *, declare: bool) -> Permission:
     `declare`: whether the worker declares the topology, or finds it declared. Source: the table
     of https://www.rabbitmq.com/docs/access-control#authorisation.
     """
-    queues = {names.strays, names.dead, names.journal, *lanes}
-    exchanges = {names.exchange, names.strays, names.events, names.dead}
-    read, write = {names.strays, names.journal, *lanes}, {names.events, names.dead}
+    streams = {names.journal, names.control, names.operations}
+    queues = {names.strays, names.dead, *streams, *lanes}
+    exchanges = {names.exchange, names.strays, names.events, names.dead, names.fleet}
+    read = {names.strays, names.journal, names.control, *lanes}
+    write = {names.events, names.dead, names.fleet}
     if declare:
         read |= queues | exchanges
         write |= queues | {names.strays}

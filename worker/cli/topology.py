@@ -11,7 +11,7 @@ import click
 
 from schemas import Names
 from worker.amqp.survey import APPLY, Finding, State, refused, survey
-from worker.amqp.topology import journal, lane_objects, shared_objects
+from worker.amqp.topology import journal, lane_objects, operators_objects, shared_objects
 from worker.cli import configured
 from worker.cli.definitions import definitions, needed
 from worker.cli.exits import DONE, FAILED
@@ -100,7 +100,7 @@ def export(user: str | None, virtual_host: str) -> None:
 def objects(settings: Settings) -> list[Object]:
     """Everything that the worker of these settings needs, in the order of declaration."""
     names, accounts = Names(settings.namespace), settings.accounts
-    found = [*shared_objects(names), *journal(names)]
+    found = [*shared_objects(names), *journal(names), *operators_objects(names)]
     for account in accounts:
         found += lane_objects(names, account.name, keys_of(account))
     return found

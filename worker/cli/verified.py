@@ -94,7 +94,7 @@ def _shown(value: object) -> str:
 
 def _hazards(queue: str, definition: Mapping[str, Any], names: Names) -> list[str]:
     """The keys of a policy that would lose what is in the queue."""
-    if queue == names.journal:
+    if queue in {names.journal, names.control, names.operations}:
         return []
     bad = set(_NEVER)
     if names.account_of(queue) is None:

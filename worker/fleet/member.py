@@ -163,11 +163,10 @@ class FleetMember:
                 await asyncio.sleep(LOOK_FOR_STREAM_EVERY)
 
     def _miss(self, why: str) -> None:
-        """Go on without the stream: it was never declared, or is gone with all its pauses."""
+        """Go on without the stream: it was never declared, so nobody can have paused."""
         if not self.is_missing:
             log.warning("control_missing", why=why)
         self.is_missing, self.trouble = True, None
-        self._pauses = Pauses()
         self._changed()
 
     def _hear(self, entry: Delivery) -> None:
