@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,17 @@ from uuid import uuid4
 from pydantic_core import to_json
 
 from schemas import OperationRecord
-from worker.amqp.session import FailureKind, SessionError
+from worker.amqp.session import FailureKind, SessionError, run
 from worker.core.delivery import PERSISTENT, Properties, Publication
 from worker.settler import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from pydantic import BaseModel
 
     from schemas import Action
-    from worker.amqp.session import Session
+    from worker.amqp.session import Broker, Session
 
 RECORD_TYPE = "task-edit.operation.v1"
 CONTROL_TYPE = "task-edit.control.v1"
@@ -62,13 +62,60 @@ async def recorded(
     Raises `SessionError` before anything is done when the record is not confirmed. If what is
     done raises, the record says so, as far as RabbitMQ can still be reached.
     """
-    operation = Operation(str(uuid4()))
-    begun = OperationRecord(
-        id=operation.id,
+    begun = _begun(action, what=what, why=why, count=count, ids=ids)
+    operation = Operation(begun.id)
+    await _write(session, begun)
+    try:
+        yield operation
+    except SessionError as error:
+        operation.result.setdefault("failed", error.failure.why)
+        await _write(session, _ended(begun, operation))
+        raise
+    else:
+        await _write(session, _ended(begun, operation))
+
+
+@contextmanager
+def recording(
+    broker: Broker,
+    action: Action,
+    *,
+    what: dict[str, Any],
+    why: str | None = None,
+    count: int | None = None,
+    ids: tuple[str, ...] = (),
+) -> Iterator[Operation]:
+    """The same around a command that has connections of its own.
+
+    Raises `SessionError` before anything is done when the record is not confirmed.
+    """
+    begun = _begun(action, what=what, why=why, count=count, ids=ids)
+    operation = Operation(begun.id)
+    failure = run(broker, lambda session: _write(session, begun))
+    if failure is not None:
+        raise SessionError(failure.kind, f"not done, for it cannot be recorded: {failure.why}")
+    try:
+        yield operation
+    except Exception as error:
+        operation.result.setdefault("failed", type(error).__name__)
+        raise
+    finally:
+        run(broker, lambda session: _write(session, _ended(begun, operation)))
+
+
+def _begun(
+    action: Action,
+    *,
+    what: dict[str, Any],
+    why: str | None,
+    count: int | None,
+    ids: tuple[str, ...],
+) -> OperationRecord:
+    return OperationRecord(
+        id=str(uuid4()),
         phase="begun",
         at=datetime.now(UTC),
         actor=actor(),
-        user=session.user,
         via="cli",
         action=action,
         filter=what,
@@ -76,22 +123,17 @@ async def recorded(
         ids=ids[:IDS_AT_MOST],
         why=why,
     )
-    await write(session, session.names.operations, RECORD_TYPE, begun)
-    try:
-        yield operation
-    except SessionError as error:
-        operation.result.setdefault("failed", error.failure.why)
-        await _ended(session, begun, operation)
-        raise
-    else:
-        await _ended(session, begun, operation)
 
 
-async def _ended(session: Session, begun: OperationRecord, operation: Operation) -> None:
-    ended = begun.model_copy(
+def _ended(begun: OperationRecord, operation: Operation) -> OperationRecord:
+    return begun.model_copy(
         update={"phase": "ended", "at": datetime.now(UTC), "result": operation.result}
     )
-    await write(session, session.names.operations, RECORD_TYPE, ended)
+
+
+async def _write(session: Session, record: OperationRecord) -> None:
+    signed = record.model_copy(update={"user": session.user})
+    await write(session, session.names.operations, RECORD_TYPE, signed)
 
 
 async def write(session: Session, stream: str, kind: str, entry: BaseModel) -> None:
