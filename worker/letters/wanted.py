@@ -33,6 +33,22 @@ class Wanted:
         """The same, but of these names too, if any are given."""
         return replace(self, names=self.names | frozenset(names))
 
+    def told(self) -> dict[str, list[str] | str]:
+        """What is asked for, as it is recorded: only what narrows it."""
+        lists = {
+            "reason": self.reasons,
+            "status": self.statuses,
+            "account": self.accounts,
+            "job": self.jobs,
+            "app": self.apps,
+            "id": self.names,
+        }
+        told: dict[str, list[str] | str] = {
+            name: sorted(map(str, values)) for name, values in lists.items() if values
+        }
+        ages = {"older_than": self.older_than, "newer_than": self.newer_than}
+        return told | {name: str(age) for name, age in ages.items() if age is not None}
+
     def takes(self, letter: Letter, now: datetime) -> bool:
         """Whether the letter is wanted. `now`: aware; a letter without a date has no age."""
         head = letter.head
