@@ -18,13 +18,14 @@ DOCUMENTS = sorted(
         ROOT / "worker/__init__.py",
     )
 )
+_CODE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _PATH = re.compile(r"`((?:worker|schemas|ops|tests)/[\w./-]*)`")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)[^)]*\)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_a_document_names_only_paths_that_exist(document: Path) -> None:
-    text = (ROOT / document).read_text()
+    text = _CODE.sub("", (ROOT / document).read_text())
     named = [ROOT / path for path in _PATH.findall(text)]
     linked = [(ROOT / document).parent / path for path in _LINK.findall(text)]
     assert [str(path) for path in named + linked if not path.exists()] == []
