@@ -357,8 +357,11 @@ class Worker:
                     consumer.refresh(self.consuming.connection)
 
     def adopt(self, settings: Settings) -> None:
-        """Take on other accounts, or changed ones; all else needs a restart."""
-        self.settings, self.reload_failed = settings, False
+        """Take on accounts and RabbitMQ's addresses; what else has changed needs a restart."""
+        self.settings, changed, needs_restart = self.settings.adopting(settings)
+        self.reload_failed = False
+        for link in (self.consuming, self.publishing, self.replying):
+            link.use([url.get_secret_value() for url in settings.amqp_urls])
         self.recall.watch(settings.accounts)
         self.shared.ownership = ownership(settings.accounts, self.shared.ownership)
         moving = self.shared.ownership.moving
@@ -373,7 +376,9 @@ class Worker:
             elif lane.account != account:
                 lane.adopt(account, self._caller(account))
         self._declare_lanes()
-        log.info("settings_adopted", accounts=len(wanted))
+        log.info("settings_adopted", accounts=len(wanted), changed=sorted(set(changed)))
+        if needs_restart:
+            log.warning("restart_needed", settings=needs_restart)
 
     def _retire(self, name: str) -> None:
         """Serve an account no longer: settle what is in flight, give the rest back."""

@@ -52,6 +52,6 @@ def mortal(account: Account) -> Caller:
 
 
 if __name__ == "__main__":
-    settings = configured.settings(accounts_wanted=True)
+    settings = configured.settings(accounts_wanted=True, secrets_wanted=True)
     log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
     sys.exit(run(settings, mortal))

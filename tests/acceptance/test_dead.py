@@ -106,7 +106,11 @@ def test_a_letter_is_shown_with_what_is_wrong_and_the_command_that_sends_it_agai
     assert fields["fields"] == [{"field": "redialTimes", "problem": PROBLEM}]
     assert fields["letter"]["headers"]["taskedit-reason"] == "invalid"
     assert [event["data"]["outcome"] for event in fields["events"]] == ["rejected", "applied"]
-    console.run("dead", "show", "nobody-knows-it", code=1)
+    said = console.run("dead", "show", "nobody-knows-it", code=1).stderr
+    assert said == "No dead letters match.\n"
+    two = console.run("dead", "show", "--reason", "invalid", "--max", "2", "--json")
+    assert len(two.stdout.splitlines()) == 2
+    assert f"{EACH - 2} more match" in two.stderr
     del dead
 
 
@@ -136,6 +140,8 @@ def test_what_is_exported_discarded_and_imported_is_the_same_byte_for_byte(
     assert console.run("dead", "export").stdout == ""
     console.run("dead", "import", str(file))
     assert console.run("dead", "export").stdout == file.read_text()
+    assert "4 dead letters there already" in console.run("dead", "import", str(file)).stderr
+    assert console.run("dead", "export").stdout == file.read_text(), "imported twice"
     file.write_text(file.read_text() + '{"body": 7}\n')
     again = console.run("dead", "import", str(file), code=1)
     assert "letters.jsonl:5: Body is missing, or no text." in again.stderr
@@ -146,7 +152,9 @@ def test_discarding_takes_those_that_are_meant_and_no_others(
     dead: WorkerProcess, console: Console
 ) -> None:
     console.run("dead", "discard", "--yes", "--reason", "invalid", "--older-than", "1h")
-    console.run("dead", "discard", "--yes", "--reason", "unknown_app", "--job", "2007")
+    console.run("dead", "discard", "--yes", "--reason", "unknown_app", "stray-6")
+    [line] = console.run("dead", "export", "stray-7").stdout.splitlines()
+    assert json.loads(line)["properties"]["message_id"] == "stray-7"
     console.run("dead", "discard", "--yes", "--status", "-33", "--account", "default")
     lines = console.run("dead", "list", "--json").stdout.splitlines()
     found = {group["reason"]: group["count"] for group in map(json.loads, lines)}
@@ -165,7 +173,7 @@ def test_a_second_command_is_told_who_is_at_the_letters(
     amqp_url: str, namespace: str, dead: WorkerProcess, console: Console
 ) -> None:
     assert dead.stop() == 0  # so that outcomes are waited for in vain
-    waiting = console.begun("dead", "redrive", "--canary", "1", "--patience", "40s")
+    waiting = console.begun("dead", "redrive", "--all", "--canary", "1", "--patience", "40s")
     try:
         until(lambda: ready(amqp_url, f"{namespace}.lane.default") == 1)
         said = console.run("dead", "list", code=75).stderr

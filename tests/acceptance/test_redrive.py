@@ -108,7 +108,7 @@ def test_killed_five_times_in_the_middle_every_letter_ends_once(
     simulator.clear()
     worker = new_worker(APP_IDS="acme-app,nobodys", RATE="400/s")
     for kill in range(1, 6):
-        process = console.begun("dead", "redrive", "--rate", "100/s")
+        process = console.begun("dead", "redrive", "--all", "--rate", "100/s")
         told = len(events.take())
         until(partial(more, events, told + 20))
         assert process.poll() is None, f"over before kill {kill}: the test proves nothing"
@@ -214,6 +214,6 @@ def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
         body = json.dumps(edit(5)).encode()
         channel.basic_publish(namespace, "acme-app", body, pika.BasicProperties(expiration="90000"))
     [first] = until(events.take)
-    console.run("dead", "redrive", "--canary", "1")
+    console.run("dead", "redrive", "--all", "--canary", "1")
     assert [event["data"]["messageId"] for event in events.take()] == [None, first["id"]]
     assert ids_in(console) == Counter()

@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.acceptance.kit import KEY, SECRET, Subscriber, edit, letters, publish, until
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ops.rabbitmq.node import Node
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
     from tests.acceptance.kit import WorkerProcess
@@ -162,3 +164,49 @@ def test_a_bad_file_keeps_the_old_settings_and_says_so(
     assert not refused(worker)
     assert worker.lane("acme")["rate"] == "50/s"
     assert SECRET not in worker.log.read_text()
+
+
+def test_rabbitmqs_password_is_rotated_without_a_restart(
+    broker: Node, namespace: str, new_worker: NewWorker, tmp_path: Path
+) -> None:
+    where, user = f"{broker.management_url}/api", namespace
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def change(method: str, path: str, **fields: str) -> requests.Response:
+            reply = session.request(method, f"{where}/{path}", json=fields, timeout=10)
+            reply.raise_for_status()
+            return reply
+
+        def connections() -> list[str]:
+            found = session.get(f"{where}/connections", timeout=10).json()
+            return [one["name"] for one in found if one.get("user") == user]
+
+        def password(text: str) -> None:
+            change("PUT", f"users/{user}", password=text, tags="")
+
+        def address(password: str) -> str:
+            return f"amqp://{user}:{password}@127.0.0.1:{broker.port}/%2F"
+
+        password("old-canary")
+        change("PUT", f"permissions/%2F/{user}", configure=".*", write=".*", read=".*")
+        file = tmp_path / "amqp.url"
+        file.write_text(address("old-canary"))
+        worker = new_worker(AMQP_URL="", AMQP_URL_FILE=str(file))
+        password("new-canary")
+        file.write_text(address("new-canary"))
+        reload(worker)
+        assert worker.lines("settings_adopted")[-1]["changed"] == ["TASKEDIT_AMQP_URL"]
+        assert not worker.lines("restart_needed")
+        before = len(worker.lines("connected"))
+        for name in until(connections, 30, "the management API shows no connection"):
+            session.delete(f"{where}/connections/{name}", timeout=10)
+        until(lambda: len(worker.lines("connected")) >= before + 2, 30, "it has not come back")
+        worker.ready()
+        events = Subscriber(broker.amqp_url, namespace)
+        ids = publish(broker.amqp_url, namespace, [edit(1)])
+        until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+        events.close()
+        assert "canary" not in worker.log.read_text()
+        worker.stop()
+        change("DELETE", f"users/{user}")

@@ -103,6 +103,10 @@ class Link:
         except TROUBLE as error:
             self._failed(url, error)
 
+    def use(self, urls: Sequence[str]) -> None:
+        """Connect to these addresses from the next time on; an open connection stays."""
+        self._urls = tuple(urls)
+
     def close(self, ended: Callable[[], None]) -> None:
         """Close for good; `ended` is called once it is closed, at once if it was not open."""
         self._ended = ended

@@ -12,6 +12,8 @@ from typing import Final
 
 import click
 
+from worker.cli import streams
+
 COMMANDS: Final = {
     "run": "The worker, in the foreground.",
     "validate": "Check edits in files, without sending them.",
@@ -72,4 +74,4 @@ def root(ctx: click.Context, no_color: str | None) -> None:
 
 def main() -> None:
     """The console script; ends the process with the command's exit code."""
-    root(prog_name="taskedit")
+    streams.run(lambda: root(prog_name="taskedit"))

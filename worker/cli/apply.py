@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
@@ -26,7 +26,7 @@ from worker.settings import texts
 from worker.visits.broker import interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from worker.account import Account
     from worker.apply.applying import Ended
@@ -64,13 +64,13 @@ def command(
     Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
     `unsent`. Ends with 0 when every edit was applied.
     """
-    settings = configured.settings(accounts_wanted=True)
+    settings = configured.settings(accounts_wanted=True, secrets_wanted=True)
     log.configure("error", settings.log_format, no_color=settings.no_color)
     sheets = _sheets(files)
     if any(len(account.rates) > 1 for account in settings.accounts):
         _say("only this command's own calls are counted for limits over a longer time")
     with _fresh(failures) as file:
-        ended = _applied(settings.accounts, sheets, file, patience)
+        ended = _applied(settings.accounts, sheets, _Failures(file, failures), patience)
     _tell(ended, failures)
     ctx.exit(DONE if ended.applied == len(sheets) else FAILED)
 
@@ -90,7 +90,7 @@ def _sheets(files: Sequence[str]) -> list[Sheet]:
 def _applied(
     accounts: Sequence[Account],
     sheets: Sequence[Sheet],
-    file: IO[bytes],
+    file: _Failures,
     patience: timedelta | None,
 ) -> Ended:
     stops = 0
@@ -100,7 +100,7 @@ def _applied(
             accounts,
             client_of,
             sheets,
-            (sys.stdout.buffer, file),
+            (sys.stdout.buffer, cast("IO[bytes]", file)),
             Watcher(look, _say, seconds),
             version=version("task-edit-worker"),
         )
@@ -110,24 +110,53 @@ def _applied(
             stops += 1
             applying.loop.post(applying.stop if stops == 1 else applying.loop.stop)
 
+        file.full = lambda: applying.loop.post(applying.stop)
         with interrupted(stop):
             return applying.run()
 
 
+class _Failures:
+    """The file of failures. What it cannot take goes to standard error, and no more is sent."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.full: Callable[[], None] = lambda: None
+        self._file = file
+        self._path = path
+        self._told = False
+
+    def write(self, line: bytes) -> None:
+        """Write one line."""
+        try:
+            if self._file.write(line) == len(line):
+                return
+            why = "it is full"
+        except OSError as error:
+            why = str(error.strerror)
+        if not self._told:
+            self._told = True
+            _say(f"the file {self._path} cannot be written: {why}; what belongs in it follows here")
+            self.full()
+        sys.stderr.buffer.write(line)
+
+    def flush(self) -> None:
+        """Nothing waits in the file itself."""
+        sys.stderr.flush()
+
+
 @contextmanager
-def _fresh(path: Path) -> Iterator[IO[bytes]]:
+def _fresh(path: Path) -> Iterator[BinaryIO]:
     """A new file, gone again if nothing was written to it."""
     if path.exists() and path.stat().st_size:
         raise click.UsageError(f"{path} exists and is not empty: name another with --failures.")
     try:
-        file = path.open("wb")
+        file = path.open("wb", buffering=0)
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}.") from None
     try:
         with file:
             yield file
     finally:
-        if not path.stat().st_size:
+        if path.is_file() and not path.stat().st_size:
             path.unlink()
 
 

@@ -8,12 +8,12 @@ from worker.cli.exits import BAD_SETTINGS
 from worker.settings import Settings, environment, load
 
 
-def settings(*, accounts_wanted: bool) -> Settings:
+def settings(*, accounts_wanted: bool, secrets_wanted: bool) -> Settings:
     """The settings; a bad one ends the command with one sentence each and exit code 78.
 
-    `accounts_wanted=False` is for commands that never call the API: they need no credentials.
+    Commands that never call the API want no secrets: they need no credentials, and read none.
     """
-    found = load(environment(), accounts_wanted=accounts_wanted)
+    found = load(environment(), accounts_wanted=accounts_wanted, secrets_wanted=secrets_wanted)
     if isinstance(found, Settings):
         return found
     for problem in found:

@@ -15,5 +15,6 @@ def content(file: str) -> bytes:
         with click.open_file(file, "rb") as opened:
             found: bytes = opened.read()
     except OSError as error:
-        raise click.UsageError(f"{file} cannot be read: {error.strerror}.") from None
+        name = "Standard input" if file == "-" else file
+        raise click.UsageError(f"{name} cannot be read: {error.strerror}.") from None
     return found

@@ -12,7 +12,7 @@ from worker.cli.history_rows import HEADING, row
 from worker.cli.history_sought import MARGIN, event_in, point, sought_options
 from worker.cli.parsed import parsed
 from worker.cli.troubled import ended, settings_and_broker
-from worker.letters.words import counted
+from worker.letters.words import counted, moment
 from worker.visits.journal import read_journal
 
 if TYPE_CHECKING:
@@ -59,4 +59,5 @@ def command(sought: Sought, until: datetime | None, *, as_json: bool) -> None:
             click.echo(line if as_json else line.decode(), nl=False)
     if trouble is not None:
         raise ended(trouble)
-    click.echo(f"{counted(found, 'event')}.", err=True)
+    since_when = "" if sought.since is None else f" since {moment(sought.since)}"
+    click.echo(f"{counted(found, 'event')}{since_when}.", err=True)

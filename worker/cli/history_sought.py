@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 MARGIN: Final = timedelta(minutes=5)
 """How far the worker's clock, that events are dated by, may be from RabbitMQ's."""
 _AGO: Final = texts.duration(timedelta(0), timedelta(days=3650))
+_DAYS: Final = {"today": timedelta(0), "yesterday": timedelta(days=1)}
+_LIKE: Final = "15m, 2h, yesterday, 2026-11-20 or 2026-11-22T08:00:00Z"
 _NO_ACCOUNT: Final = "-"
 _OUTCOMES: Final = ("applied", "rejected")
 
@@ -101,7 +103,8 @@ def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
         "--since",
         metavar="TIME",
         callback=parsed(point),
-        help="As 15m, 2h, 3d ago; or 2026-11-22T08:00:00Z (local time without a zone).",
+        help="As 15m, 2h, 3d ago; today, yesterday, 2026-11-20; or 2026-11-22T08:00:00Z (local"
+        " time without a zone).",
     )
     @wraps(command)
     def seeking(
@@ -130,7 +133,10 @@ def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def point(text: str) -> datetime:
-    """A point in time: how long ago, or a date and time of ISO 8601."""
+    """A point in time: how long ago, a date and time of ISO 8601, or the start of a day."""
+    if text.lower() in _DAYS:
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        return (midnight - _DAYS[text.lower()]).astimezone(UTC)
     try:
         return datetime.now(UTC) - _AGO(text)
     except ValueError:
@@ -138,4 +144,4 @@ def point(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        raise ValueError("is no time: write one like 15m, 2h or 2026-11-22T08:00:00Z") from None
+        raise ValueError(f"is not a valid time: write one like {_LIKE}") from None

@@ -9,7 +9,7 @@ import click
 
 from schemas import Names, TaskEdit, read_event
 from worker.amqp.posting import End
-from worker.cli import configured
+from worker.cli import configured, running
 from worker.cli.addressed import Address
 from worker.cli.bounds import bounds_options
 from worker.cli.drafts import checked, drafts
@@ -86,7 +86,7 @@ def command(  # noqa: PLR0913 - an argument an option
     if (bad and not skip_invalid) or not good:
         click.echo(f"{len(good)} good, {bad} bad: nothing was published.", err=True)
         ctx.exit(FAILED if bad else DONE)
-    settings = configured.settings(accounts_wanted=False)
+    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     edits = Address(Names(settings.namespace), bounds, account, prefix).addressed(good)
     wishes = Wishes(wait, patience, rate)
     events: dict[str, Event] = {}
@@ -99,7 +99,8 @@ def command(  # noqa: PLR0913 - an argument an option
 
     posting = post(settings, [each.publication for each in edits], wishes, heard)
     outcomes = Outcomes(edits, posting.confirms.fates, events if wait else None)
-    ctx.exit(_told(posting, outcomes, wishes, as_json=as_json) or (FAILED if bad else DONE))
+    told = _told(posting, outcomes, wishes, settings.ops_address, as_json=as_json)
+    ctx.exit(told or (FAILED if bad else DONE))
 
 
 def _sorted_out(files: Sequence[str], bounds: Bounds) -> tuple[list[tuple[Draft, TaskEdit]], int]:
@@ -116,13 +117,22 @@ def _sorted_out(files: Sequence[str], bounds: Bounds) -> tuple[list[tuple[Draft,
     return good, bad
 
 
-def _told(posting: Posting, outcomes: Outcomes, wishes: Wishes, *, as_json: bool) -> int:
+def _told(
+    posting: Posting,
+    outcomes: Outcomes,
+    wishes: Wishes,
+    address: tuple[str, int],
+    *,
+    as_json: bool,
+) -> int:
     """Say what became of all; the exit code."""
     if not as_json:
         for became, count in outcomes.counted():
             click.echo(f"{count:>8}  {became}")
     if posting.end is not End.DONE:
-        click.echo(" ".join(_why(posting, outcomes.edits, wishes.patience)), err=True)
+        click.echo(" ".join(_why(posting, outcomes.edits, wishes.patience, address)), err=True)
+        for line in _open(posting, outcomes):
+            click.echo(line, err=True)
     bad = list(outcomes.bad())
     for line in bad[:SHOWN_AT_MOST]:
         click.echo(line, err=True)
@@ -132,11 +142,42 @@ def _told(posting: Posting, outcomes: Outcomes, wishes: Wishes, *, as_json: bool
     return early or (FAILED if bad else DONE)
 
 
-def _why(posting: Posting, edits: Sequence[Addressed], patience: timedelta) -> Iterator[str]:
+def _open(posting: Posting, outcomes: Outcomes) -> Iterator[str]:
+    """The message ids of what was sent and has no outcome yet: a repeat needs the same ones."""
+    events = outcomes.events
+    if events is None:
+        return
+    sent = outcomes.edits[: posting.confirms.sent]
+    waiting = [each.message_id for each in sent if each.message_id not in events]
+    if waiting:
+        yield "Sent, outcome unknown; to send them again under the same message ids is harmless:"
+        yield from waiting
+
+
+def _stopped(address: tuple[str, int]) -> Iterator[str]:
+    """What a worker at the ops address says of accounts that send nothing; a sentence each."""
+    lanes = running.lanes(address)
+    if lanes is None:
+        yield "does a worker run? None answers at {}:{}, TASKEDIT_OPS_ADDRESS.".format(*address)
+        return
+    found = [(name, why) for name, lane in lanes.items() if (why := running.stopped(lane))]
+    yield (
+        "; ".join(f"account {name} {why}" for name, why in found) + "."
+        if found
+        else (
+            "the worker that was asked calls every account running: `taskedit doctor` tells more."
+        )
+    )
+
+
+def _why(
+    posting: Posting, edits: Sequence[Addressed], patience: timedelta, address: tuple[str, int]
+) -> Iterator[str]:
     """What ended it early, and what was sent until then; a sentence each."""
     match posting.end:
         case End.LATE:
-            yield f"Nothing has moved for {texts.shown(patience)}: does a worker run?"
+            yield f"Nothing has moved for {texts.shown(patience)}:"
+            yield from _stopped(address)
         case End.STOPPED:
             yield "Stopped."
         case _:

@@ -49,7 +49,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     AMQP alone cannot show bindings and policies; with TASKEDIT_MANAGEMENT_URL they are compared
     too. Ends with 1 if anything is missing or differs.
     """
-    settings = configured.settings(accounts_wanted=True)
+    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
     with inspected(settings) as inspection:
         findings = compared(inspection, settings)
     _tell(findings, as_json=as_json)
@@ -67,7 +67,7 @@ def apply(ctx: click.Context, *, as_json: bool, yes: bool) -> None:
 
     What exists with other arguments is told of and left alone: RabbitMQ cannot change them.
     """
-    settings = configured.settings(accounts_wanted=True)
+    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
     with inspected(settings) as inspection:
         if sys.stdin.isatty() and not yes:
             click.confirm(f"Declare the topology on {inspection.address}?", abort=True, err=True)
@@ -86,7 +86,7 @@ def export(user: str | None, virtual_host: str) -> None:
     TASKEDIT_DECLARE=false. The permissions are then the fewer ones of a worker that only uses
     what is there.
     """
-    settings = configured.settings(accounts_wanted=True)
+    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
     names = Names(settings.namespace)
     lanes = [names.lane(account.name) for account in settings.accounts]
     permissions = []

@@ -28,7 +28,7 @@ _WORDS_AT_MOST: Final = 500
 
 def settings_and_broker() -> tuple[Settings, Broker]:
     """For commands that never call the API; bad settings end the command."""
-    settings = configured.settings(accounts_wanted=False)
+    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     return settings, Broker.of(settings, version("task-edit-worker"))
 
 

@@ -10,6 +10,7 @@ import click
 
 from worker.cli.history_rows import HEADING, row
 from worker.cli.history_sought import MARGIN, event_in, sought_options
+from worker.cli.streams import ending_with_reader
 from worker.cli.troubled import ended, said, settings_and_broker
 from worker.visits.broker import Kind
 from worker.visits.journal import Follower
@@ -27,6 +28,8 @@ AGAIN_AFTER: Final = 1.0
 def command(sought: Sought, *, as_json: bool) -> None:
     """Show events as they happen, until Ctrl-C; with --since, those since then first.
 
+    Ends too when nobody reads its output any more, as `head` after ten lines.
+
     A lost connection is made anew, and no event is missed. Ends with 69 when RabbitMQ cannot be
     reached at first, or has no journal.
     """
@@ -43,7 +46,7 @@ def command(sought: Sought, *, as_json: bool) -> None:
             click.echo(body if as_json else row(event))
 
     offset = "next" if sought.since is None else sought.since - MARGIN
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), ending_with_reader():
         _followed(Follower(broker, offset, hear))
 
 

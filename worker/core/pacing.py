@@ -46,9 +46,8 @@ def rates(text: str) -> tuple[Rate, ...]:
     for part in text.split(","):
         found = _LIMIT.fullmatch(part.strip())
         if found is None:
-            message = (
-                f"{part.strip()!r} is no limit: write calls per s, m, h or d, such as 20/s,600/m"
-            )
+            form = "write calls per s, m, h or d, such as 20/s,600/m"
+            message = f"{part.strip()!r} is not a valid rate: {form}"
             raise ValueError(message)
         limits.append(Rate(int(found[1]), _UNITS[found[2]]))
     windows = [limit.seconds for limit in limits]

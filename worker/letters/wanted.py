@@ -29,6 +29,11 @@ class Wanted:
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is chosen: every letter is wanted."""
+        return self == Wanted()
+
     def named(self, names: Iterable[str]) -> Wanted:
         """The same, but of these names too, if any are given."""
         return replace(self, names=self.names | frozenset(names))

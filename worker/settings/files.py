@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+TEXT = "utf-8-sig"
+"""UTF-8, with or without the byte-order mark that some editors put before it."""
 LARGEST = 64 * 1024
 LARGEST_TABLE = 4 * 1024 * 1024
 
@@ -20,9 +22,9 @@ def secret(path: Path) -> str:
     Raises `ValueError` with the rest of a sentence about the path, never with the content.
     """
     try:
-        text = _read(path, LARGEST).decode()
+        text = _read(path, LARGEST).decode(TEXT)
     except UnicodeDecodeError:
-        raise ValueError(f"names {path}, which is no text") from None
+        raise ValueError(f"names {path}, which is not text in UTF-8") from None
     text = text.rstrip("\r\n")
     if not text:
         raise ValueError(f"names {path}, which is empty")
@@ -41,9 +43,9 @@ def certificates(path: Path) -> None:
 def table(path: Path) -> dict[str, object]:
     """The content of a TOML file; `ValueError` with the rest of a sentence otherwise."""
     try:
-        return tomllib.loads(_read(path, LARGEST_TABLE).decode())
+        return tomllib.loads(_read(path, LARGEST_TABLE).decode(TEXT))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"names {path}, which is no TOML: {error}") from None
+        raise ValueError(f"names {path}, which is not valid TOML: {error}") from None
 
 
 def anybody_can_write(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from worker.settings import accounts, files, terms, texts, urls
 from worker.settings.model import LogFormat, LogLevel, Settings, Supervision
-from worker.settings.source import Findings, environment_source
+from worker.settings.source import PREFIX, Findings, environment_source, unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +61,14 @@ LONGEST_HOLD_BY_DEFAULT = 29 * _MINUTE
 
 
 def load(
-    environ: Mapping[str, str], *, accounts_wanted: bool = True
+    environ: Mapping[str, str], *, accounts_wanted: bool = True, secrets_wanted: bool = True
 ) -> Settings | tuple[Problem, ...]:
     """The settings, or what is wrong with them: one sentence a setting.
 
     `accounts_wanted=False` is for commands that never call the API: then no credentials at all
-    means no accounts. Files are read anew each time, so the same call serves a reload.
+    means no accounts. `secrets_wanted=False` is for those that need at most the accounts' names:
+    keys and secrets are neither read nor missed. Files are read anew each time, so the same call
+    serves a reload.
     """
     findings = Findings()
     source = environment_source(environ, findings)
@@ -81,7 +83,7 @@ def load(
         namespace=namespace,
         declare=source.read("declare", texts.switch, default=True),
         management_url=source.secret("management_url", urls.management, None),
-        accounts=_accounts(source, own, wanted=accounts_wanted),
+        accounts=_accounts(source, own, wanted=accounts_wanted, secrets_wanted=secrets_wanted),
         terms=own,
         hold=_hold(source),
         state_dir=_state_dir(source, environ, namespace),
@@ -95,7 +97,7 @@ def load(
         no_color=bool(environ.get("NO_COLOR")),
         supervision=_supervision(environ),
         tracing=_tracing(environ),
-        warnings=(*_misspelt(source), *findings.warnings),
+        warnings=(*_misspelt(source, environ), *findings.warnings),
     )
     return tuple(findings.problems) or settings
 
@@ -105,19 +107,23 @@ def environment() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 (the one place)
 
 
-def _accounts(source: Source, own: Terms, *, wanted: bool) -> tuple[Account, ...]:
+def _accounts(
+    source: Source, own: Terms, *, wanted: bool, secrets_wanted: bool
+) -> tuple[Account, ...]:
     if not source.has("accounts_file"):
         if wanted or source.has("api_key", "api_secret"):
-            return accounts.sole_account(source, own)
+            return accounts.sole_account(source, own, secrets_wanted=secrets_wanted)
         return ()
     for name in ("api_key", "api_secret", "app_ids"):
         if source.has(name):
             source.warn(name, f"is not used: {source.place('accounts_file')} has the accounts")
 
     def parse(path: str) -> tuple[Account, ...]:
-        if files.anybody_can_write(source.folder / path):
+        if files.anybody_can_write(source.within(path)):
             source.warn("accounts_file", f"names {path}, which every user can change: chmod o-w")
-        return accounts.accounts_in(source.folder / path, own, source.findings)
+        return accounts.accounts_in(
+            source.within(path), own, source.findings, secrets_wanted=secrets_wanted
+        )
 
     return source.read("accounts_file", parse, ())
 
@@ -136,7 +142,7 @@ def _hold(source: Source) -> timedelta:
 def _state_dir(source: Source, environ: Mapping[str, str], namespace: str) -> Path:
     systemds = environ.get("STATE_DIRECTORY", "").split(":")[0]
     default = Path(systemds) if systemds else _temporary() / namespace
-    return source.read("state_dir", lambda text: source.folder / text, default)
+    return source.read("state_dir", source.within, default)
 
 
 def _temporary() -> Path:
@@ -167,9 +173,14 @@ def _tracing(environ: Mapping[str, str]) -> bool:
     return exporter == "otlp" or (exporter == "" and any(environ.get(place) for place in places))
 
 
-def _misspelt(source: Source) -> list[str]:
-    return [
-        f"{source.place(name)} means nothing"
-        + (f": did you mean {source.place(meant)}?" if meant else "")
+def _misspelt(source: Source, environ: Mapping[str, str]) -> list[str]:
+    found = [
+        unknown_setting(source.place(name), meant and source.place(meant))
         for name, meant in source.unknown(NAMES)
     ]
+    found += [
+        unknown_setting(name, name.upper())
+        for name in environ
+        if name.upper().startswith(PREFIX) and not name.isupper()
+    ]
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from worker.account import Account, Endpoint
     from worker.core.pacing import Rate
 
+ADOPTED: Final = frozenset(
+    ("accounts", "terms", "amqp_urls", "management_url", "shutdown_grace", "warnings")
+)
+"""What a running worker takes on by SIGHUP; every other setting needs a restart.
+
+RabbitMQ's addresses hold from the next connection on; the management API is for commands only.
+"""
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["auto", "json", "console"]
 
@@ -72,3 +79,27 @@ class Settings:
     """Whether the environment names a place for OpenTelemetry's traces."""
     warnings: tuple[str, ...] = ()
     """What is allowed and probably not meant, a sentence each."""
+
+    def adopting(self, fresh: Self) -> tuple[Self, list[str], list[str]]:
+        """These settings with what can be taken on of others.
+
+        Also the variables of what was changed and taken on, and of what needs a restart.
+        """
+        changed = [
+            each.name
+            for each in fields(self)
+            if each.name != "warnings" and getattr(self, each.name) != getattr(fresh, each.name)
+        ]
+        taken_on = {name: getattr(fresh, name) for name in ADOPTED}
+        return (
+            replace(self, **taken_on),
+            [_variable(name) for name in changed if name in ADOPTED],
+            [_variable(name) for name in changed if name not in ADOPTED],
+        )
+
+
+def _variable(name: str) -> str:
+    """The variable that a setting comes from; `accounts` come from a file or several of them."""
+    return {"amqp_urls": "TASKEDIT_AMQP_URL", "accounts": "accounts", "terms": "accounts"}.get(
+        name, f"TASKEDIT_{name.upper()}"
+    )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 PREFIX = "TASKEDIT_"
+QUOTES = "\"'"
+"""Not every reader of env files takes them off, and no value begins and ends with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,22 @@ class Source:
         text = self._parsed(in_file, in_file, self.texts[in_file], self._content, None)
         return self._parsed(in_file, name, text, parse, default)
 
+    def within(self, text: str) -> Path:
+        """The path that a setting names, absolute; `ValueError` for one that a shell would expand.
+
+        Nobody expands it in a unit, a manifest or a TOML file: it would be a folder called ``~``.
+        """
+        if text.startswith(("~", "$")):
+            raise ValueError(
+                f"begins with {text[0]}, which only a shell expands: write the path out"
+            )
+        return self.folder / text
+
     def path(self, name: str, check: Callable[[Path], None]) -> Path | None:
         """The file that a setting names, absolute, once `check` is content with it."""
 
         def parse(text: str) -> Path:
-            path = self.folder / text
+            path = self.within(text)
             check(path)
             return path
 
@@ -88,12 +101,12 @@ class Source:
         self.findings.warnings.append(f"{self.place(name)} {what}")
 
     def unknown(self, known: Iterable[str]) -> list[tuple[str, str | None]]:
-        """The names that mean nothing, each with the known one that was probably meant."""
+        """The names of no setting, each with the known one that was probably meant."""
         known = frozenset(known)
         return [(name, nearest(name, known)) for name in self.texts if name not in known]
 
     def _content(self, path: str) -> str:
-        return files.secret(self.folder / path)
+        return files.secret(self.within(path))
 
     def _parsed(
         self,
@@ -106,12 +119,19 @@ class Source:
         if text is None:
             return default
         try:
+            if len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES:
+                raise ValueError("has quotes around it: write it without them")  # noqa: TRY301
             return parse(text)
         except ValueError as error:
             self.wrong(
                 where, f"{error}" if where == name else f"names a file whose content {error}"
             )
             return default
+
+
+def unknown_setting(place: str, meant: str | None) -> str:
+    """What is said of a name that is no setting's."""
+    return f"{place} is an unknown setting" + (f"; did you mean {meant}?" if meant else "")
 
 
 def environment_source(environ: Mapping[str, str], findings: Findings) -> Source:

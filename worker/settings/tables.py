@@ -21,7 +21,9 @@ def account_tables(file: Source, content: Mapping[str, object]) -> dict[str, Map
     """The accounts' tables by name; what else is in the file is noted as wrong."""
     for name in content:
         if name != "accounts":
-            file.wrong(name, "means nothing there: write a table per account, like [accounts.acme]")
+            file.wrong(
+                name, "is an unknown setting: write a table per account, like [accounts.acme]"
+            )
     accounts = content.get("accounts")
     if not isinstance(accounts, dict) or not accounts:
         file.wrong("accounts", "is missing: write a table per account, like [accounts.acme]")
@@ -29,9 +31,11 @@ def account_tables(file: Source, content: Mapping[str, object]) -> dict[str, Map
     found: dict[str, Mapping[str, object]] = {}
     for name, table in accounts.items():
         if _NAME.fullmatch(name) is None:
-            file.wrong(f"accounts.{name}", "is no account's name: write 1 to 40 of a-z, 0-9 and -")
+            file.wrong(
+                f"accounts.{name}", "is not a valid account name: write 1 to 40 of a-z, 0-9 and -"
+            )
         elif not isinstance(table, dict):
-            file.wrong(f"accounts.{name}", f"is no table: write [accounts.{name}]")
+            file.wrong(f"accounts.{name}", f"is not a table: write [accounts.{name}]")
         else:
             found[name] = table
     return found
@@ -58,7 +62,7 @@ def table_source(file: Source, name: str, table: Mapping[str, object]) -> Source
 def verdicts(source: Source, table: object) -> Mapping[str, Fault]:
     """The account's own judgement of API statuses."""
     if not isinstance(table, dict):
-        source.wrong("verdicts", 'is no table: write one like { "-52" = "retry" }')
+        source.wrong("verdicts", 'is not a table: write one like { "-52" = "retry" }')
         return {}
     found: dict[str, Fault] = {}
     for status, fault in table.items():

@@ -34,7 +34,7 @@ _NAMESPACE = re.compile(r"(?!amq\.)[A-Za-z0-9._-]{1,100}")
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^\s\[\]:/]+)):([0-9]{1,5})")
 _API_STATUS = re.compile(r"-?[0-9]{1,6}|http:[34][0-9]{2}")
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,500}")
-_APP_ID = re.compile(r"[^\s*#\x00-\x1f\x7f-\x9f]{1,100}")
+_APP_ID = re.compile(r"[^\s*#;\"'\[\]\x00-\x1f\x7f-\x9f]{1,100}")
 _LARGEST_PORT = 65535
 
 
@@ -44,7 +44,9 @@ def duration(shortest: timedelta, longest: timedelta) -> Callable[[str], timedel
     def read(text: str) -> timedelta:
         found = _DURATION.fullmatch(text)
         if found is None:
-            raise ValueError(f"is {text!r}, which is no duration: write one like 5s, 20m or 500ms")
+            raise ValueError(
+                f"is {text!r}, which is not a valid duration: write one like 5s, 20m or 500ms"
+            )
         length = float(found[1]) * _UNITS[found[2] or "s"]
         if not shortest <= length <= longest:
             raise ValueError(f"is {text!r}: it must be {shown(shortest)} to {shown(longest)}")
@@ -114,14 +116,18 @@ def zone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         meant = nearest(text, available_timezones()) or "Asia/Shanghai"
-        raise ValueError(f"is {text!r}, which is no time zone: write one like {meant}") from None
+        raise ValueError(
+            f"is {text!r}, which is not a known time zone: write one like {meant}"
+        ) from None
 
 
 def window(text: str) -> tuple[str, str]:
     """``09:00-20:00`` as its two ends, the first before the second."""
     found = _WINDOW.fullmatch(text)
     if found is None:
-        raise ValueError(f"is {text!r}, which is no daily window: write one like 09:00-20:00")
+        raise ValueError(
+            f"is {text!r}, which is not a valid daily window: write one like 09:00-20:00"
+        )
     if found[1] >= found[2]:
         raise ValueError(f"is {text!r}: it must start before it ends, within one day")
     return found[1], found[2]
@@ -158,7 +164,8 @@ def app_ids(text: str) -> frozenset[str]:
     for one in sorted(found):
         if _APP_ID.fullmatch(one) is None:
             raise ValueError(
-                f"holds {one!r}, which is no appId: write up to 100 visible characters, no * or #"
+                f"holds {one!r}, which is not a valid appId: write them separated by commas,"
+                " without quotes or brackets, each up to 100 visible characters without * or #"
             )
     return found
 

@@ -1,6 +1,9 @@
 """Addresses of the broker, the API and the proxy, checked without ever repeating them.
 
-Any of them may hold a password, so `ValueError` says what is wrong and not with what.
+Any of them may hold a password, so `ValueError` says what is wrong and not with what. What logs
+and commands show of an address later is cut out of it, so an address is refused unless it is
+certain where the password ends: ``amqp://user:1/secret@host`` would be the host ``user``, and
+the rest of the password a virtual host that everybody sees.
 """
 
 from __future__ import annotations
@@ -22,6 +25,27 @@ _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z]+://)")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 _AMQP = "amqp://user:password@host:5672/%2F"
 _FILES = ("cacertfile", "certfile", "keyfile")
+_PARAMETERS = (*_FILES, "server_name_indication")
+_ELSEWHERE = {
+    "heartbeat": "set TASKEDIT_HEARTBEAT",
+    "connection_timeout": "it follows from TASKEDIT_HEARTBEAT",
+    "verify": "certificates are always verified",
+    "fail_if_no_peer_cert": "certificates are always verified",
+}
+"""Parameters that other clients read, and what there is here in their stead."""
+_SURELY_SPLIT = re.compile(
+    r"""[A-Za-z][A-Za-z0-9+.-]*://
+        (?: (?:[^\s@/?\#%\[\]\\] | %[0-9A-Fa-f]{2})* @ )?   # user and password
+        [^\s@/?\#\\]*                                      # host and port
+        (?: / (?:[^\s@?\#%\\] | %[0-9A-Fa-f]{2})* )?        # path
+        (?: \? (?:[^\s@\#%\\] | %[0-9A-Fa-f]{2})* )?        # parameters
+    """,
+    re.VERBOSE,
+)
+_ENCODE = (
+    "cannot be read for sure: in a user, a password or a path write % as %25, @ as %40, / as %2F,"
+    " # as %23, ? as %3F, [ as %5B, ] as %5D and \\ as %5C, like"
+)
 
 
 def brokers(text: str) -> tuple[SecretStr, ...]:
@@ -31,7 +55,8 @@ def brokers(text: str) -> tuple[SecretStr, ...]:
         parts = _parts(url, {"amqp", "amqps"}, like=_AMQP)
         if "/" in parts.path[1:]:
             raise ValueError("names a virtual host with a plain slash in it: write that one as %2F")
-        query = parse_qs(parts.query)
+        query = parse_qs(parts.query, keep_blank_values=True)
+        _refuse_unknown(query)
         for path in (path for name in _FILES for path in query.get(name, ())):
             files.readable(Path(path))
     return tuple(map(SecretStr, urls))
@@ -49,7 +74,10 @@ def api(text: str) -> str:
         raise ValueError(
             "must not hold a user or a password: the API is called with key and secret"
         )
-    return text.rstrip("/")
+    url = text.rstrip("/")
+    if url.lower().endswith("/taskedit"):
+        raise ValueError(f"ends in /taskEdit, which the worker adds itself: write one like {like}")
+    return url
 
 
 def proxy(text: str) -> str:
@@ -72,17 +100,30 @@ def _plain(text: str, *, like: str) -> str:
     return text
 
 
+def _refuse_unknown(query: Collection[str]) -> None:
+    """Of a parameter that is not known only a common name is repeated."""
+    for name in query:
+        if name in _ELSEWHERE:
+            raise ValueError(f"has the parameter {name}, which is not used: {_ELSEWHERE[name]}")
+        if name not in _PARAMETERS:
+            raise ValueError(
+                f"has an unknown parameter: the known ones are {', '.join(_PARAMETERS)}"
+            )
+
+
 def _parts(url: str, schemes: Collection[str], *, like: str) -> SplitResult:
+    if "://" in url and " " not in url and _SURELY_SPLIT.fullmatch(url) is None:
+        raise ValueError(f"{_ENCODE} {like}")
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""
     except ValueError:
-        raise ValueError(f"is no address: write one like {like}") from None
+        raise ValueError(f"is not a valid address: write one like {like}") from None
     if parts.scheme not in schemes:
         either = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise ValueError(f"must begin with {either}: write one like {like}")
     if _HOST.fullmatch(host) is None or port == 0 or not _is_visible(url):
-        raise ValueError(f"has no proper host and port in it: write one like {like}")
+        raise ValueError(f"has no valid host and port in it: write one like {like}")
     return parts
 
 

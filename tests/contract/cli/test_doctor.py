@@ -28,6 +28,15 @@ class _Api(BaseHTTPRequestHandler):
     """A host that answers; by a clock of its own if it is told so."""
 
     date: str | None = None
+    lanes: dict[str, Any] | None = None
+    """It is a worker's ops HTTP too if it is told so."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(self.lanes).encode()
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_HEAD(self) -> None:
         self.send_response_only(404)
@@ -58,6 +67,7 @@ def healthy(environ: Environ, api: Any, tmp_path: Path) -> Environ:  # noqa: ANN
     return environ | {
         "TASKEDIT_API_URL": f"http://127.0.0.1:{api.port}/aivoice",
         "TASKEDIT_STATE_DIR": str(tmp_path),
+        "TASKEDIT_OPS_ADDRESS": "127.0.0.1:0",
     }
 
 
@@ -93,7 +103,14 @@ def test_a_worker_that_could_run_ends_with_0(healthy: Environ, broker: Node) -> 
         assert checks[name]["health"] == "good", checks[name]
 
 
-def test_a_missing_topology_is_declared_by_the_worker_and_no_fault(healthy: Environ) -> None:
+def test_a_missing_lane_is_declared_by_the_worker_and_no_fault(
+    healthy: Environ, channel: BlockingChannel, names: Names
+) -> None:
+    code, checks = examined(healthy)
+    assert (code, bad(checks)) == (1, {"topology"}), "nobody can publish without the exchange"
+
+    taskedit("topology", "apply", environ=healthy)
+    channel.queue_delete(names.lane("default"))
     code, checks = examined(healthy)
     assert (code, bad(checks)) == (0, set())
     assert checks["topology"]["mend"]
@@ -126,6 +143,45 @@ def test_a_forgotten_probe_is_removed(
         channel.basic_publish(names.dead, "", kind.encode(), pika.BasicProperties(type=kind))
     examined(healthy)
     assert letters(channel, names) == [b"", b""]
+
+
+LANE = {"state": "running", "why": None, "api_status": None, "since": "2026-11-22T08:00:00Z"}
+SUSPENDED = LANE | {"state": "suspended", "why": "balance exhausted", "api_status": "-3"}
+
+
+@pytest.mark.parametrize(
+    ("lane", "health", "code"),
+    [
+        (SUSPENDED, "bad", 1),
+        (LANE | {"last_success": "2026-11-22T08:00:00Z"}, "good", 0),
+        (LANE | {"last_success": None}, "unverified", 0),
+    ],
+)
+@pytest.mark.usefixtures("topology")
+def test_what_a_running_worker_tells_of_the_account_is_told(
+    healthy: Environ,
+    api: Any,  # noqa: ANN401 - see `api`
+    lane: dict[str, Any],
+    health: str,
+    code: int,
+) -> None:
+    api.lanes = {"default": lane}
+    answered = healthy | {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{api.port}"}
+    ended, checks = examined(answered)
+    assert (ended, checks["account default"]["health"]) == (code, health)
+    if health == "bad":
+        assert "balance exhausted (-3)" in checks["account default"]["says"]
+
+
+@pytest.mark.usefixtures("topology")
+def test_what_nobody_has_seen_is_not_called_good(healthy: Environ, port: int, broker: Node) -> None:
+    code, checks = examined(healthy | {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{port}"})
+    assert code == 0
+    assert checks["account default"]["health"] == checks["worker"]["health"] == "unverified"
+
+    taken = healthy | {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{broker.port}"}
+    code, checks = examined(taken)
+    assert (code, bad(checks)) == (78, {"ops address"})
 
 
 @pytest.mark.parametrize("leads_elsewhere", [False, True])

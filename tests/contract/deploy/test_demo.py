@@ -144,7 +144,7 @@ def test_the_operators_user_may_do_what_operators_do(
         channel.basic_publish("task-edit", "acme-app", b"no edit")
     held = ("list_queues", "--silent", "name", "messages")
     until(lambda: "task-edit.dead\t1" in rabbitmq.ctl(*held))
-    for command in ("dead list", "dead redrive", "history --since 1h", "dead export"):
+    for command in ("dead list", "dead redrive --all", "history --since 1h", "dead export"):
         done = subprocess.run(
             (installed / "bin" / "taskedit", *command.split()),
             env={"TASKEDIT_AMQP_URL": address(rabbitmq, "operator")},

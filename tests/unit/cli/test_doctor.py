@@ -22,6 +22,7 @@ def away(port: int, tmp_path: Path) -> dict[str, str]:
         "TASKEDIT_API_KEY": "key",
         "TASKEDIT_API_SECRET": "another-secret",
         "TASKEDIT_STATE_DIR": str(tmp_path / "state"),
+        "TASKEDIT_OPS_ADDRESS": "127.0.0.1:0",
     }
 
 
@@ -52,6 +53,8 @@ def test_what_is_absent_ends_with_69(away: dict[str, str], tmp_path: Path) -> No
         "state folder": "good",
         "broker": "bad",
         "api": "bad",
+        "worker": "unverified",
+        "account default": "unverified",
     }
     assert not (tmp_path / "state").exists()
 

@@ -104,15 +104,18 @@ def test_the_same_settings_make_equal_accounts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ('rate = "fast"', "accounts.umbra.rate in {file} cannot be used: 'fast' is no limit"),
+        (
+            'rate = "fast"',
+            "accounts.umbra.rate in {file} cannot be used: 'fast' is not a valid rate",
+        ),
         ("rate = true", "accounts.umbra.rate in {file} is true or false: write text or a number"),
         ("concurrency = [1]", "accounts.umbra.concurrency in {file} must be text or a number"),
         ("concurrency = 1.5", "accounts.umbra.concurrency in {file} is '1.5': write a whole"),
         (
             'timezone = "UTC"',
-            "accounts.umbra.timezone in {file} means nothing: did you mean api_timezone?",
+            "accounts.umbra.timezone in {file} is an unknown setting; did you mean api_timezone?",
         ),
-        ("heartbeat = 3", "accounts.umbra.heartbeat in {file} means nothing"),
+        ("heartbeat = 3", "accounts.umbra.heartbeat in {file} is an unknown setting"),
         (
             'verdicts = { "-52" = "forgive" }',
             (
@@ -128,7 +131,7 @@ def test_the_same_settings_make_equal_accounts(tmp_path: Path) -> None:
             'verdicts = { "http:429" = "rejected" }',
             "accounts.umbra.verdicts in {file} has the status 'http:429'",
         ),
-        ('verdicts = "none"', "accounts.umbra.verdicts in {file} is no table"),
+        ('verdicts = "none"', "accounts.umbra.verdicts in {file} is not a table"),
         (
             'api_key_file = "x"',
             (
@@ -136,12 +139,15 @@ def test_the_same_settings_make_equal_accounts(tmp_path: Path) -> None:
                 " accounts.umbra.api_key_file in {file}"
             ),
         ),
-        ('[accounts.Zeta]\napi_key = "x"', "accounts.Zeta in {file} is no account's name"),
-        ("rate = ", "TASKEDIT_ACCOUNTS_FILE names {file}, which is no TOML: Invalid value (at"),
-        ("[accounts]\nzeta = 1", "accounts.zeta in {file} is no table: write [accounts.zeta]"),
+        ('[accounts.Zeta]\napi_key = "x"', "accounts.Zeta in {file} is not a valid account name"),
+        (
+            "rate = ",
+            "TASKEDIT_ACCOUNTS_FILE names {file}, which is not valid TOML: Invalid value (at",
+        ),
+        ("[accounts]\nzeta = 1", "accounts.zeta in {file} is not a table: write [accounts.zeta]"),
         (
             "[defaults]\nrate = 1",
-            "defaults in {file} means nothing there: write a table per account",
+            "defaults in {file} is an unknown setting: write a table per account",
         ),
         (
             '[accounts.zeta]\napi_key = "zeta"\napi_secret = "hidden"',

@@ -10,7 +10,15 @@ import pytest
 from pydantic import SecretStr
 
 from schemas import Bounds
-from tests.unit.settings.builders import CREDENTIALS, environ, loaded, named, problems
+from tests.unit.cli.called import taskedit
+from tests.unit.settings.builders import (
+    CREDENTIALS,
+    accounts_file,
+    environ,
+    loaded,
+    named,
+    problems,
+)
 from worker.account import Account, Endpoint
 from worker.core.judge import Policy
 from worker.core.pacing import Rate
@@ -114,30 +122,57 @@ def test_an_empty_variable_is_one_that_is_not_given() -> None:
     ("name", "text", "sentence"),
     [
         ("amqp_url", "http://u:hidden@h", "must begin with amqp:// or amqps://: write one like"),
-        ("amqp_url", "amqp://u:hidden@:5672/", "has no proper host and port in it: write one"),
-        ("amqp_url", "amqp://u:hidden@h:x/", "is no address: write one like amqp://user:password"),
-        ("amqp_url", "amqp://u:hidden@h:0/", "has no proper host and port in it"),
-        ("amqp_url", "amqp://u:hid den@h/", "has no proper host and port in it"),
+        ("amqp_url", "amqp://u:hidden@:5672/", "has no valid host and port in it: write one"),
+        (
+            "amqp_url",
+            "amqp://u:hidden@h:x/",
+            "is not a valid address: write one like amqp://user:password",
+        ),
+        ("amqp_url", "amqp://u:hidden@h:0/", "has no valid host and port in it"),
+        ("amqp_url", "amqp://u:hid den@h/", "has no valid host and port in it"),
+        ("amqp_url", "amqp://u:4711/hidden@h", "cannot be read for sure: in a user, a password or"),
+        ("amqp_url", "amqp://u:p@ss#hidden", "write % as %25, @ as %40, / as %2F, # as %23"),
+        ("amqp_url", "amqp://u:1?hidden@h", "cannot be read for sure"),
+        ("amqp_url", "amqp://u:hid@den@h", "cannot be read for sure"),
+        ("amqp_url", "amqp://u:hidden%@h", "cannot be read for sure"),
+        ("amqp_url", "amqp://h/?hidden=x", "has an unknown parameter: the known ones are cacert"),
+        ("amqp_url", "amqp://h/?hidden", "has an unknown parameter"),
+        ("amqp_url", "amqp://h/?heartbeat=5", "which is not used: set TASKEDIT_HEARTBEAT"),
+        ("management_url", "http://u:1/hidden@h", "cannot be read for sure"),
+        ("http_proxy", "http://u:1/hidden@h", "cannot be read for sure"),
+        ("api_url", "https://api.example/aivoice/taskEdit/", "ends in /taskEdit, which the worker"),
+        ("app_ids", '"A"', "has quotes around it: write it without them"),
+        ("app_ids", '["A","B"]', "write them separated by commas, without quotes or brackets"),
+        ("app_ids", "A;B", "write them separated by commas"),
+        ("api_key", '"hidden"', "has quotes around it: write it without them"),
+        ("api_secret", "'hidden'", "has quotes around it: write it without them"),
+        ("state_dir", '"/srv/state"', "has quotes around it: write it without them"),
+        ("state_dir", "~/state", "begins with ~, which only a shell expands: write the path out"),
+        ("accounts_file", "$HOME/accounts.toml", "begins with $, which only a shell expands"),
         ("amqp_url", "amqp://u:hidden@h/a/b", "plain slash in it: write that one as %2F"),
-        ("amqp_url", "amqp://one,two", "has no proper host and port in it"),
+        ("amqp_url", "amqp://one,two", "has no valid host and port in it"),
         ("amqp_url", "amqps://h/?cacertfile=/no/such", "names /no/such, which cannot be read (No"),
-        ("heartbeat", "soon", "is 'soon', which is no duration: write one like 5s, 20m or 500ms"),
+        (
+            "heartbeat",
+            "soon",
+            "is 'soon', which is not a valid duration: write one like 5s, 20m or 500ms",
+        ),
         ("heartbeat", "500ms", "is '500ms': it must be 1s to 5m"),
         ("heartbeat", "0", "is '0': it must be 1s to 5m"),
-        ("heartbeat", "-5s", "is '-5s', which is no duration"),
+        ("heartbeat", "-5s", "is '-5s', which is not a valid duration"),
         ("namespace", "task edit", "is 'task edit': write up to 100 letters, digits, dots"),
         ("namespace", "amq.mine", "is 'amq.mine': write up to 100 letters"),
         ("declare", "maybe", "is 'maybe': write true or false"),
         ("management_url", "one:15672", "must begin with http:// or https://"),
         ("management_url", "http://u:hidden@h/?x=1", "must end with its path, without ? or #"),
-        ("app_ids", "LILIN888,#", "holds '#', which is no appId"),
-        ("app_ids", "a b", "holds 'a b', which is no appId"),
+        ("app_ids", "LILIN888,#", "holds '#', which is not a valid appId"),
+        ("app_ids", "a b", "holds 'a b', which is not a valid appId"),
         ("api_url", "ftp://h", "must begin with http:// or https://: write one like https://api"),
         ("api_url", "https://u:hidden@h", "must not hold a user or a password"),
-        ("api_timezone", "Asia/Shanghia", "no time zone: write one like Asia/Shanghai"),
-        ("api_timezone", "../../etc/passwd", "no time zone: write one like"),
-        ("api_timezone", "Asia", "which is no time zone: write one like"),
-        ("rate", "10", "cannot be used: '10' is no limit: write calls per s, m, h or d"),
+        ("api_timezone", "Asia/Shanghia", "not a known time zone: write one like Asia/Shanghai"),
+        ("api_timezone", "../../etc/passwd", "not a known time zone: write one like"),
+        ("api_timezone", "Asia", "which is not a known time zone: write one like"),
+        ("rate", "10", "cannot be used: '10' is not a valid rate: write calls per s, m, h or d"),
         ("rate", "10/s,20/s", "limits the same window twice"),
         ("concurrency", "0", "is '0': write a whole number from 1 to 200"),
         ("concurrency", "201", "is '201': write a whole number from 1 to 200"),
@@ -151,9 +186,9 @@ def test_an_empty_variable_is_one_that_is_not_given() -> None:
         ("http_proxy", "socks5://hidden@h", "must begin with http:// or https://"),
         ("ca_file", "/no/such.pem", "names /no/such.pem, which cannot be read (No such file"),
         ("ca_file", __file__, "which holds no certificate in PEM form"),
-        ("daily_window", "9:00-20:00", "is no daily window: write one like 09:00-20:00"),
+        ("daily_window", "9:00-20:00", "is not a valid daily window: write one like 09:00-20:00"),
         ("daily_window", "20:00-09:00", "it must start before it ends, within one day"),
-        ("daily_window", "09:00-24:00", "is no daily window"),
+        ("daily_window", "09:00-24:00", "is not a valid daily window"),
         ("ops_address", "9464", "write host and port like 127.0.0.1:9464 or [::]:9464"),
         ("ops_address", "::1:9464", "write host and port like"),
         ("ops_address", "localhost:65536", "write host and port like"),
@@ -197,6 +232,29 @@ def test_a_command_that_calls_no_api_needs_no_credentials() -> None:
     assert settings.accounts == ()
 
 
+def test_a_command_that_wants_no_secrets_reads_none(tmp_path: Path) -> None:
+    tables = "".join(
+        f'[accounts.{name}]\napi_key_file = "/no/such"\napp_ids = ["{name}"]\n' for name in "ab"
+    )
+    file = accounts_file(tmp_path, tables)
+
+    settings = load(file, secrets_wanted=False)
+    alone = load({}, secrets_wanted=False)
+
+    assert isinstance(settings, Settings)
+    assert isinstance(alone, Settings)
+    assert [account.name for account in settings.accounts] == ["a", "b"]
+    assert [account.name for account in alone.accounts] == ["default"]
+    assert not isinstance(load(file), Settings)
+
+
+@pytest.mark.parametrize("command", ["topology show", "topology apply", "dead list", "watch"])
+def test_commands_that_never_call_the_api_need_no_credentials(command: str, port: int) -> None:
+    nobody = named(amqp_url=f"amqp://127.0.0.1:{port}/")
+
+    assert taskedit(*command.split(), environ=nobody).exit_code == 69
+
+
 def test_half_of_the_credentials_is_a_mistake_for_any_command() -> None:
     found = load({"TASKEDIT_API_KEY": "k"}, accounts_wanted=False)
 
@@ -209,10 +267,11 @@ def test_half_of_the_credentials_is_a_mistake_for_any_command() -> None:
     [
         (
             "TASKEDIT_HEARTBEET",
-            "TASKEDIT_HEARTBEET means nothing: did you mean TASKEDIT_HEARTBEAT?",
+            "TASKEDIT_HEARTBEET is an unknown setting; did you mean TASKEDIT_HEARTBEAT?",
         ),
+        ("taskedit_rate", "taskedit_rate is an unknown setting; did you mean TASKEDIT_RATE?"),
         ("TASKEDIT_TIMEZONE", "did you mean TASKEDIT_API_TIMEZONE?"),
-        ("TASKEDIT_PREFETCH", "TASKEDIT_PREFETCH means nothing"),
+        ("TASKEDIT_PREFETCH", "TASKEDIT_PREFETCH is an unknown setting"),
     ],
 )
 def test_an_unknown_variable_is_warned_of(variable: str, hint: str) -> None:

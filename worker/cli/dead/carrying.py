@@ -14,6 +14,8 @@ from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
 from worker.cli.files import FILES, content
 from worker.cli.troubled import ended, said, settings_and_broker
+from worker.core.delivery import Delivery
+from worker.letters.letter import read
 from worker.letters.lines import letter_in, line
 from worker.letters.words import counted
 from worker.visits.bring import bring
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas import Names
-    from worker.core.delivery import Delivery, Publication
+    from worker.core.delivery import Publication
     from worker.letters.letter import Letter
     from worker.letters.wanted import Wanted
+    from worker.visits.broker import Broker
 
 MEMORY_AT_MOST: Final = 32 * 1024 * 1024
 """Bytes of exported letters; beyond that they wait in a file."""
 
 
 @click.command(name="export")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @wanted_options
 @click.option(
     "--output",
@@ -40,13 +44,13 @@ MEMORY_AT_MOST: Final = 32 * 1024 * 1024
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Where to; standard output without it.",
 )
-def export(wanted: Wanted, output: str) -> None:
+def export(ids: tuple[str, ...], wanted: Wanted, output: str) -> None:
     """Write letters as JSON Lines, one a line, body and all; they stay in the queue.
 
     What is exported and imported again is the same byte for byte.
     """
     _, broker = settings_and_broker()
-    at, number = now(), 0
+    wanted, at, number = wanted.named(ids), now(), 0
 
     def see(letter: Letter, delivery: Delivery) -> None:
         nonlocal number
@@ -72,7 +76,7 @@ def export(wanted: Wanted, output: str) -> None:
 @click.command(name="import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
 def import_(files: tuple[str, ...]) -> None:
-    """Put exported letters into the queue of dead letters.
+    """Put exported letters into the queue of dead letters, but for those that are there already.
 
     If any line is bad, nothing is imported. Ends with 1 then, or if RabbitMQ refused a letter.
     """
@@ -81,6 +85,11 @@ def import_(files: tuple[str, ...]) -> None:
     letters = _read(files, broker.names)
     if not letters:
         click.echo("Nothing to import.", err=True)
+        return
+    letters, known = _absent(broker, letters)
+    if known:
+        click.echo(f"{counted(known)} there already: not imported again.", err=True)
+    if not letters:
         return
     brought = bring(broker, "taskedit dead import", letters)
     click.echo(f"{counted(brought.confirmed)} of {len(letters)} imported.", err=True)
@@ -92,6 +101,21 @@ def import_(files: tuple[str, ...]) -> None:
         raise ended(brought.trouble)
     if brought.refused:
         raise click.exceptions.Exit(FAILED)
+
+
+def _absent(broker: Broker, letters: Sequence[Publication]) -> tuple[list[Publication], int]:
+    """The letters that are not in the queue yet, each once, and how many are."""
+    at = now()
+    keys: set[bytes] = set()
+    looked(broker, "import", lambda letter, _: keys.add(letter.key))
+    found = []
+    for one in letters:
+        lying = Delivery(0, one.exchange, one.routing_key, False, one.properties, one.body, at)  # noqa: FBT003
+        key = read(lying, 1).key
+        if key not in keys:
+            keys.add(key)
+            found.append(one)
+    return found, len(letters) - len(found)
 
 
 def _read(files: Sequence[str], names: Names) -> list[Publication]:

@@ -12,7 +12,7 @@ from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
 from worker.cli.troubled import ended, settings_and_broker
 from worker.letters.groups import Groups
-from worker.letters.words import counted
+from worker.letters.words import counted, plain
 from worker.visits.broker import Trouble
 from worker.visits.discard import discard
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="discard")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @wanted_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(wanted: Wanted, *, yes: bool) -> None:
+def command(ids: tuple[str, ...], wanted: Wanted, *, yes: bool) -> None:
     """Throw letters away for good: those that are there now, and nothing that comes later.
 
     Asks first on a terminal; elsewhere it needs --yes. `export` them before if in doubt.
@@ -33,7 +34,7 @@ def command(wanted: Wanted, *, yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked here: give --yes to discard.")
     _, broker = settings_and_broker()
-    at, groups = now(), Groups()
+    wanted, at, groups = wanted.named(ids), now(), Groups()
     keys: set[bytes] = set()
 
     def see(letter: Letter, _: Delivery) -> None:
@@ -44,12 +45,13 @@ def command(wanted: Wanted, *, yes: bool) -> None:
     looked(broker, "discard", see)
     number = sum(group.count for group in groups.listed())
     if not number:
-        click.echo("No letter is meant by that.", err=True)
+        click.echo("No dead letters match.", err=True)
         return
     if not yes:
         for group in groups.listed():
             status = f" {group.status}" if group.status else ""
-            click.echo(f"{group.count:>8}  {group.reason}{status}", err=True)
+            why = f"{group.reason}{status}: {group.cause}".rstrip(": ")
+            click.echo(f"{group.count:>8}  {plain(why)}", err=True)
         click.confirm(f"Discard {counted(number)} for good?", abort=True, err=True)
     gone = discard(broker, "taskedit dead discard", keys)
     if isinstance(gone, Trouble):

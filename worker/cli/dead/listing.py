@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from worker.letters.wanted import Wanted
 
 _NUMBERS = frozenset((0, 3, 4))
+_CAUSE_SHOWN = 80
 
 
 @click.command(name="list")
 @wanted_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each group.")
 def command(wanted: Wanted, *, as_json: bool) -> None:
-    """Count the dead letters by reason and API status, with the ages of oldest and newest."""
+    """Count the dead letters by cause: reason, API status and detail; with their ages.
+
+    In the detail quoted values are written … and numbers N, so that one cause is one group.
+    """
     _, broker = settings_and_broker()
     at, groups = now(), Groups()
 
@@ -45,7 +49,7 @@ def command(wanted: Wanted, *, as_json: bool) -> None:
 
 
 def _table(groups: list[Group], at: datetime) -> Iterator[str]:
-    rows = [("COUNT", "REASON", "STATUS", "OLDEST", "NEWEST", "ACCOUNTS")]
+    rows = [("COUNT", "REASON", "STATUS", "OLDEST", "NEWEST", "ACCOUNTS", "CAUSE")]
     rows += [
         (
             str(group.count),
@@ -54,6 +58,7 @@ def _table(groups: list[Group], at: datetime) -> Iterator[str]:
             age(group.oldest, at),
             age(group.newest, at),
             ", ".join(f"{name or '-'} {count}" for name, count in group.accounts.most_common()),
+            plain(group.cause, _CAUSE_SHOWN).replace("\n", " "),
         )
         for group in groups
     ]
@@ -65,6 +70,7 @@ def _json(group: Group, at: datetime) -> str:
         {
             "reason": group.reason,
             "status": group.status or None,
+            "cause": group.cause,
             "count": group.count,
             "oldest": stamp(group.oldest),
             "newest": stamp(group.newest),

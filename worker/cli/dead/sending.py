@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from worker.cli.parsed import parsed
 from worker.cli.troubled import ended, settings_and_broker
 from worker.letters.done import Pace
 from worker.letters.steps import Step
+from worker.letters.words import counted
 from worker.settings import texts
 from worker.visits.redrive import Redrive
 
@@ -36,7 +38,7 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     """``10%`` as 0.1."""
     number = text.strip().removesuffix("%")
     if not number.replace(".", "", 1).isdecimal() or not 0 <= float(number) <= 100:  # noqa: PLR2004 (percent)
-        raise click.BadParameter("It is no share: write one like 10%.")
+        raise click.BadParameter("It is not a valid share: write one like 10%.")
     return float(number) / 100
 
 
@@ -73,6 +75,8 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     is_flag=True,
     help="Send also what a newer edit of the same job has been applied after.",
 )
+@click.option("--all", "everything", is_flag=True, help="Every letter; --yes says so too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def command(  # noqa: PLR0913 - an argument an option
     ids: tuple[str, ...],
@@ -86,6 +90,8 @@ def command(  # noqa: PLR0913 - an argument an option
     dry_run: bool,
     edit: bool,
     even_if_superseded: bool,
+    everything: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Send letters again, each back to its own lane; of an unknown app, to the exchange.
@@ -93,11 +99,21 @@ def command(  # noqa: PLR0913 - an argument an option
     A letter is taken out once RabbitMQ has confirmed it in its lane: a kill at any point loses
     none. Letters that died after this command began are left.
 
+    Without ids, filters or --max every letter is meant: it asks first on a terminal, and needs
+    --all or --yes elsewhere.
+
     Ends with 0 when all that were meant are sent, and with --canary applied; with 1 otherwise.
     """
+    wanted = wanted.named(ids)
+    chosen = not wanted.is_everything or most is not None
+    to_ask = not (chosen or everything or yes or dry_run)
+    if to_ask and not sys.stdin.isatty():
+        raise click.UsageError(
+            "That would send every dead letter again: name some by ids or options, or give --all."
+        )
     settings, broker = settings_and_broker()
     log.configure("error", settings.log_format, no_color=settings.no_color)
-    outlook = Outlook.of(broker, settings, wanted.named(ids), edit=edit)
+    outlook = Outlook.of(broker, settings, wanted, edit=edit)
     plan = outlook.plan(most=most, even_if_superseded=even_if_superseded)
     if not as_json:
         _say(outlook_in_words(plan, len(outlook.letters), dry_run=dry_run))
@@ -111,6 +127,8 @@ def command(  # noqa: PLR0913 - an argument an option
         if as_json:
             click.echo(in_json(plan, len(outlook.letters), None))
         return
+    if to_ask:
+        click.confirm(f"Send all of them again, {counted(plan.sends)}?", abort=True, err=True)
     done = _redriven(broker, plan, pace, as_json=as_json, wanted=len(outlook.letters))
     if not done.is_good:
         raise click.exceptions.Exit(FAILED)

@@ -27,8 +27,19 @@ if TYPE_CHECKING:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @wanted_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each letter.")
+@click.option(
+    "--max",
+    "most",
+    type=click.IntRange(1),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show the first N at most.",
+)
 @click.option("--no-journal", is_flag=True, help="Do not read what the journal knows of the job.")
-def command(ids: tuple[str, ...], wanted: Wanted, *, as_json: bool, no_journal: bool) -> None:
+def command(
+    ids: tuple[str, ...], wanted: Wanted, most: int, *, as_json: bool, no_journal: bool
+) -> None:
     """Show letters: why they died, what they say, what became of their job, what to do.
 
     ID is a message id, the id of a rejected event, or a place in the queue as '#3'. Without any
@@ -37,14 +48,18 @@ def command(ids: tuple[str, ...], wanted: Wanted, *, as_json: bool, no_journal: 
     settings, broker = settings_and_broker()
     wanted, at = wanted.named(ids), now()
     found: list[tuple[Letter, Delivery]] = []
+    number = 0
 
     def see(letter: Letter, delivery: Delivery) -> None:
+        nonlocal number
         if wanted.takes(letter, at):
-            found.append((letter, delivery))
+            number += 1
+            if number <= most:
+                found.append((letter, delivery))
 
     looked(broker, "show", see)
     if not found:
-        click.echo("No letter is meant by that.", err=True)
+        click.echo("No dead letters match.", err=True)
         raise click.exceptions.Exit(FAILED)
     letters = [letter for letter, _ in found]
     past = Past.of(letters)
@@ -66,3 +81,5 @@ def command(ids: tuple[str, ...], wanted: Wanted, *, as_json: bool, no_journal: 
         )
         for line in (in_json(portrait),) if as_json else in_words(portrait, at):
             click.echo(line)
+    if number > most:
+        click.echo(f"{number - most} more match: --max shows more of them.", err=True)

@@ -21,7 +21,7 @@ SHOWN_AT_MOST = 10
 def outlook_in_words(plan: Plan, wanted: int, *, dry_run: bool) -> Iterator[str]:
     """What is going to become of the letters that are meant; a line each."""
     if not wanted:
-        yield "No letter is meant by that."
+        yield "No dead letters match."
         return
     will = "would be" if dry_run else "to be"
     yield f"{counted(plan.sends)} of {wanted} {will} sent again."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.amqp.inspection import LostError
-from worker.cli.doctor import api, broker, dead_letters, management, topology
+from worker.cli.doctor import api, broker, dead_letters, management, serving, topology
 from worker.cli.doctor import settings as own_settings
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT, BAD_SETTINGS, DONE
@@ -59,6 +59,7 @@ def _checks() -> Iterator[Check]:
         with inspection:
             yield from _within(inspection, settings)
     yield from api.reachable(settings)
+    yield from serving.seen(settings)
 
 
 def _within(inspection: Inspection, settings: Settings) -> Iterator[Check]:
@@ -86,7 +87,7 @@ def _tell(check: Check, *, as_json: bool) -> None:
     health = click.style(f"{check.health:<10}", fg=COLORS[check.health])
     click.echo(f"{health}  {check.name}: {check.says}")
     if check.mend:
-        word = "see" if check.health is Health.UNVERIFIED else "mend it"
+        word = "see" if check.health is Health.UNVERIFIED else "fix"
         click.echo(f"{'':<10}  {word}: {check.mend}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from schemas import Names
 from worker.amqp.permissions import may_publish_to_queues, unreadable, unwritable
 from worker.amqp.survey import APPLY, State
+from worker.amqp.topology import Exchange
 from worker.cli.definitions import DEFAULT_EXCHANGE, needed
 from worker.cli.doctor.check import Check, Health
 
@@ -29,10 +30,14 @@ def laid(findings: Sequence[Finding], settings: Settings) -> Iterator[Check]:
         yield Check(NAME, Health.BAD, f"{each.name} differs: {each.detail}", each.mend)
     if missing := [each.name for each in by_state[State.MISSING]]:
         says = f"missing: {', '.join(missing)}"
-        if settings.declare:
+        items = [each.item for each in by_state[State.MISSING]]
+        exchange = Names(settings.namespace).exchange
+        can_publish = all(not isinstance(item, Exchange) or item.name != exchange for item in items)
+        if settings.declare and can_publish:
             yield Check(NAME, Health.NOTE, f"{says}; a worker declares it when it starts", APPLY)
         else:
-            yield Check(NAME, Health.BAD, says, f"TASKEDIT_DECLARE=true {APPLY}")
+            fix = APPLY if settings.declare else f"TASKEDIT_DECLARE=true {APPLY}"
+            yield Check(NAME, Health.BAD, says, fix)
     if unseen := by_state[State.UNVERIFIED]:
         says = f"{len(unseen)} objects, such as the {unseen[0].name}: {unseen[0].detail}"
         mend = "" if settings.management_url else "set TASKEDIT_MANAGEMENT_URL"

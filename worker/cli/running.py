@@ -1,0 +1,53 @@
+"""The worker that runs with the same settings, asked what its lanes do."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Final
+
+PATIENCE: Final = 2.0
+"""Seconds; it answers at once or not at all."""
+_LARGEST: Final = 16 * 1024 * 1024
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked, not listened on)
+
+
+def lanes(address: tuple[str, int]) -> dict[str, dict[str, Any]] | None:
+    """What `/lanes` tells of each account; None when no worker answers at that address."""
+    host, port = address
+    connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=PATIENCE)
+    with closing(connection):
+        try:
+            connection.request("GET", "/lanes")
+            found = json.loads(connection.getresponse().read(_LARGEST))
+        except (OSError, HTTPException, ValueError):
+            return None
+    is_lanes = isinstance(found, dict) and all(
+        isinstance(lane, dict) and "state" in lane for lane in found.values()
+    )
+    return found if is_lanes else None
+
+
+def stopped(lane: dict[str, Any]) -> str | None:
+    """Why a lane sends nothing, as the rest of a sentence; None when it runs."""
+    if lane["state"] == "running":
+        return None
+    status = f" ({lane['api_status']})" if lane.get("api_status") else ""
+    why = f": {lane['why']}{status}" if lane.get("why") else ""
+    since = f" since {lane['since']}" if lane.get("since") else ""
+    return f"is {lane['state']}{since}{why}"
+
+
+def refusal(address: tuple[str, int]) -> str | None:
+    """Why a worker could not listen at the address; None when it could."""
+    host, port = address
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, port))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
