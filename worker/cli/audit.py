@@ -48,7 +48,7 @@ def command(ctx: click.Context, since: timedelta | None, *, as_json: bool) -> No
     begun and never ended was cut short. Ends with 69 when RabbitMQ or its operations stream is
     not there.
     """
-    settings = configured.settings(accounts_wanted=False)
+    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     start = None if since is None else datetime.now(UTC) - since
     found = run(broker, lambda session: operations(session, start))

@@ -85,7 +85,7 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
     Workers tell by their heartbeats, RabbitMQ by its queues. Ends with 75 when no worker answers,
     69 when RabbitMQ is not there.
     """
-    settings = configured.settings(accounts_wanted=False)
+    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     ended = run(broker, lambda session: _shown(session, watch=watch, as_json=as_json))
     if isinstance(ended, Failure):

@@ -63,7 +63,7 @@ def carried_out(
     action: Literal["pause", "resume"], account: str, why: str | None, until: datetime | None = None
 ) -> int:
     """Write an operator's wish down, wait until the workers have taken it; the exit code."""
-    settings = configured.settings(accounts_wanted=False)
+    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     ended = run(broker, lambda session: _asked(session, action, account, why, until))
     if isinstance(ended, Failure):
