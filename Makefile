@@ -63,21 +63,29 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	$(BIN)/hadolint ops/docker/Dockerfile
 	$(BIN)/yamllint --strict --config-file ops/yamllint.yml docker-compose.yml \
-		$(wildcard ops/*/*.yaml ops/*/*.yml ops/grafana/provisioning/*/*.yml)
+		$(wildcard ops/*/*.yaml ops/*/*.yml ops/kubernetes/*/*.yaml ops/grafana/provisioning/*/*.yml)
 
 .PHONY: verify
 verify: test  ## All that is slow too, on RabbitMQ 3.10, 4.0 and 4.3 (as root; many minutes)
+	$(BIN)/python -m ops.programs prometheus-alertmanager
 	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
 	for version in 4.0 4.3; do CI=true TASKEDIT_TEST_RABBITMQ=$$version \
 		$(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance || exit; done
 	for version in 3.10 4.0 4.3; do $(MAKE) chaos SECONDS=600 CHAOS="--rabbitmq $$version" || exit; done
 	$(MAKE) soak
 	$(MAKE) test-pythons
+	$(MAKE) verify-deploy
 
 .PHONY: test-pythons
 test-pythons: install  ## Unit tests and those of the broker on Python 3.13 and 3.14 (as root)
 	for version in 3.13 3.14; do CI=true $(BIN)/python -m ops.pythons $$version -n 2 \
 		tests/unit tests/contract/broker tests/contract/letters || exit; done
+
+.PHONY: verify-deploy
+verify-deploy: install  ## Compose, the Quadlet and the unit, seen running (as root, on Debian; many minutes)
+	ops/deploy/compose.sh
+	ops/deploy/quadlet.sh
+	ops/deploy/systemd.sh
 
 .PHONY: docs
 docs: ops/docs/node_modules/.package-lock.json  ## The contract as a page: build/docs/index.html (needs npm)
@@ -144,6 +152,10 @@ dist: sbom  ## What a release consists of, in dist/: sdist, wheel made of it, pa
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
 	cp build/sbom.json dist/task_edit_worker-$$($(BIN)/taskedit --version | grep -o '[0-9][^ ]*').cdx.json
 	cd dist && rm -f .gitignore && sha256sum -- * >SHA256SUMS
+
+.PHONY: manifests
+manifests: install  ## The alerts as the Prometheus operator takes them, made anew
+	$(BIN)/python -m ops.prometheus_rule
 
 .PHONY: sbom
 sbom: install  ## The parts list of what is installed in production (build/sbom.json, CycloneDX)

@@ -13,8 +13,10 @@ from ops.rabbitmq.install import AbsentError, package
 
 PACKAGES = {
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
     "systemd-analyze": "systemd",
+    "systemd-nspawn": "systemd-container",
 }
 """By the package of Debian and Ubuntu that holds it."""
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import prometheus_rule
+from ops.prometheus_rule import ALERTS, RULE
 from worker.ops.answers import PATHS
 from worker.settings.load import NAMES
 
@@ -21,7 +23,7 @@ SPEAK_OF_SETTINGS = [
     Path("ops/runbook.md"),
     Path("SECURITY.md"),
     *sorted(Path("ops/systemd").iterdir()),
-    *sorted(KUBERNETES.iterdir()),
+    *sorted(KUBERNETES.rglob("*.yaml")),
     *sorted(Path("ops/broker").iterdir()),
 ]
 
@@ -40,6 +42,23 @@ def test_every_setting_that_is_named_exists(path: Path) -> None:
 def test_kustomize_knows_every_manifest() -> None:
     files = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
     assert set(manifest("kustomization.yaml")["resources"]) == files
+
+
+def test_the_component_for_the_operator_has_the_alerts_and_finds_the_workers_pods() -> None:
+    folder = KUBERNETES / "monitoring"
+    assert set(manifest("monitoring/kustomization.yaml")["resources"]) == {
+        path.name for path in folder.glob("*.yaml")
+    } - {"kustomization.yaml"}
+    rule = manifest("monitoring/prometheus-rule.yaml")
+    assert RULE.read_text() == prometheus_rule.manifest(ALERTS.read_text()), "make manifests"
+    assert rule["spec"] == yaml.safe_load(ALERTS.read_text())
+    monitor = manifest("monitoring/pod-monitor.yaml")["spec"]
+    pod = manifest("deployment.yaml")["spec"]["template"]
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    [endpoint] = monitor["podMetricsEndpoints"]
+    ports = [port["name"] for port in pod["spec"]["containers"][0]["ports"]]
+    assert endpoint["port"] in ports
+    assert endpoint["path"] in PATHS
 
 
 def test_the_probes_ask_what_is_answered_and_the_end_is_waited_for() -> None:
