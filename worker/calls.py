@@ -159,7 +159,7 @@ class Callers:
 
     def _make(self, task: Task) -> None:
         begun = monotonic()
-        if not self._may_call():
+        if not self._still_ours(task.waiting):
             return
         try:
             self._call(task, int(time() + task.clock_offset))
@@ -169,10 +169,14 @@ class Callers:
         task.seconds = monotonic() - begun
 
     def _call(self, task: Task, timestamp: int) -> None:
-        request, trace = task.waiting.edit.request, task.waiting.trace
+        waiting = task.waiting
+        request, trace = waiting.edit.request, waiting.trace
+
+        def leave() -> bool:
+            return self._leave(waiting)
 
         def call(parent: str | None) -> Reply | None:
-            task.reply = self.caller.call(request, timestamp, traceparent=parent, leave=self._leave)
+            task.reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)
             return task.reply
 
         if trace is None:
@@ -180,16 +184,23 @@ class Callers:
         else:
             trace.call(call)
 
-    def _leave(self) -> bool:
+    def _still_ours(self, waiting: Waiting) -> bool:
+        """Whether the lease holds, and on the same connection that the edit came by.
+
+        A call can wait so long to be made that the lease is lost and regained meanwhile.
+        """
+        return self._may_call() and waiting.source.alive
+
+    def _leave(self, waiting: Waiting) -> bool:
         """Wait, behind whoever waits already, until one more call may leave, if it may at all."""
         departures = self.departures
         if departures is None:
-            return self._may_call()
+            return self._still_ours(waiting)
         with self._door:
             wait = departures.wait(monotonic())
             if wait > 0:
                 sleep(wait)
-            if not self._may_call():
+            if not self._still_ours(waiting):
                 return False
             departures.leave(monotonic())
             return True

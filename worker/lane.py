@@ -52,7 +52,9 @@ class _Past:
     """What was learned of an edit before its window went back."""
 
     attempts: int
-    failed_at_answers: int | None
+    failures: int
+    failed_at: int | None
+    failed_with: str | None
 
 
 class Lane:
@@ -162,9 +164,11 @@ class Lane:
     def lost(self) -> None:
         """The channel is gone, and every unacked delivery is back in the queue, in order."""
         self._past = {
-            _key(waiting): _Past(waiting.attempts, waiting.failed_at_answers)
+            _key(waiting): _Past(
+                waiting.attempts, waiting.failures, waiting.failed_at, waiting.failed_with
+            )
             for waiting in self.window
-            if waiting.failed_at_answers is not None or waiting.attempts
+            if waiting.failed_at is not None or waiting.failures
         }
         self.window.clear()
         self._unread.clear()
@@ -197,7 +201,8 @@ class Lane:
         waiting.trace = self._shared.trace(delivery, self.account.name)
         past = self._past.pop(_key(waiting), None) if self._past else None
         if past is not None:
-            waiting.attempts, waiting.failed_at_answers = past.attempts, past.failed_at_answers
+            waiting.attempts, waiting.failures = past.attempts, past.failures
+            waiting.failed_at, waiting.failed_with = past.failed_at, past.failed_with
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
         waiting.to = owner
         self.window.add(waiting)

@@ -12,11 +12,12 @@ import structlog
 from worker.core.health import Call, Health, State, reopened, weigh
 from worker.core.judge import CLOCK, LARGEST_CLOCK_OFFSET, judge
 from worker.core.reply import Answered, Unanswered
-from worker.core.verdict import Rejected, Retry
+from worker.core.verdict import Rejected, Retry, Suspend
 
 if TYPE_CHECKING:
     from worker.account import Account
     from worker.calls import Task
+    from worker.core.health import Finding
     from worker.core.order import Waiting
     from worker.core.reply import Reply
     from worker.core.verdict import Verdict
@@ -34,7 +35,8 @@ class Standing:
         self.clock_offset = 0.0
         """What to add to our clock to have the API's, in seconds."""
         self._tally = tally
-        self._streak: list[Waiting] = []
+        self._streak: list[tuple[Waiting, bool]] = []
+        self._begun = 0
 
     def look(self, now: float) -> State:
         """The state at this moment: a throttled lane goes on when its time has come."""
@@ -49,12 +51,15 @@ class Standing:
 
     def before_call(self, waiting: Waiting) -> Call:
         """What is to be known of a call when its reply comes."""
-        failed_at = waiting.failed_at_answers
+        self._begun += 1
+        failed_at = waiting.failed_at
         return Call(
             waiting.edit.job,
             probe=self.health.state is State.SUSPENDED,
             begun=self.health.turns,
-            blamed=failed_at is not None and self.health.answers > failed_at,
+            blamed=failed_at is not None and self.health.answered > failed_at,
+            number=self._begun,
+            failures=waiting.failures,
         )
 
     def hear(self, task: Task, reply: Reply, now: float) -> Verdict:
@@ -70,17 +75,33 @@ class Standing:
         finding = weigh(self.health, verdict, task.knew, unanswered=unanswered, now=now)
         if isinstance(reply, Answered):
             self._compare_clocks(waiting, reply)
-        if finding.forgiven:
-            self._forgive(waiting, used_up=unanswered and isinstance(verdict, Rejected))
-        elif finding.health.answers != self.health.answers:
-            self._streak.clear()
+        self._note(waiting, verdict, finding, unanswered=unanswered)
         self._adopt(finding.health, now)
-        if isinstance(finding.verdict, Retry) and finding.verdict.counted:
-            waiting.attempts += 1
-            self._streak.append(waiting)
-            if unanswered:
-                _mark(waiting, finding.health.answers)
         return finding.verdict
+
+    def _note(
+        self, waiting: Waiting, verdict: Verdict, finding: Finding, *, unanswered: bool
+    ) -> None:
+        """Remember with the edits what may turn out to be their fault, or forget it."""
+        blames = verdict.instead if isinstance(verdict, Suspend) else None
+        status = verdict.status if blames is not None else None
+        if finding.forgiven:
+            self._forgive(waiting, status, used_up=isinstance(blames or verdict, Rejected))
+            return
+        if finding.health.answers != self.health.answers:
+            self._streak.clear()
+        if finding.health is self.health:
+            return  # the call began in an earlier turn, or with a time that had expired
+        if isinstance(again := finding.verdict, Retry) and finding.health.state is State.RUNNING:
+            waiting.failures += 1
+            waiting.attempts += again.counted
+            self._streak.append((waiting, again.counted))
+            if not again.counted:
+                waiting.failed_at = None  # to be blamed, others have to be answered once more
+            if unanswered or waiting.failed_at is None:
+                _mark(waiting, None, self._begun)
+        if blames is not None:
+            _mark(waiting, status, self._begun)
 
     def adopt(self, account: Account, now: float) -> None:
         """Go by other settings; a suspended lane probes at once: they may be what it lacked."""
@@ -92,18 +113,19 @@ class Standing:
         """The edits of the last failures are ours no more."""
         self._streak.clear()
 
-    def _forgive(self, last: Waiting, *, used_up: bool) -> None:
+    def _forgive(self, last: Waiting, status: str | None, *, used_up: bool) -> None:
         """The API was in trouble, so the last failures were no attempts of these edits.
 
         Where several failed, none is to blame; one that failed all alone may be.
         """
-        several = any(waiting is not last for waiting in self._streak)
-        for waiting in self._streak:
-            waiting.attempts = max(0, waiting.attempts - 1)
+        several = any(waiting is not last for waiting, _ in self._streak)
+        for waiting, counted in self._streak:
+            waiting.attempts = max(0, waiting.attempts - counted)
+            waiting.failures = waiting.attempts
             if several:
-                waiting.failed_at_answers = None
+                waiting.failed_at = None
         if used_up and not several:
-            _mark(last, self.health.answers)
+            _mark(last, status, self._begun)
         self._streak.clear()
 
     def _compare_clocks(self, waiting: Waiting, reply: Answered) -> None:
@@ -139,7 +161,7 @@ class Standing:
         )
 
 
-def _mark(waiting: Waiting, answers: int) -> None:
-    """It failed without an answer, and not in an outage: it is to blame if others are answered."""
-    if waiting.failed_at_answers is None:
-        waiting.failed_at_answers = answers
+def _mark(waiting: Waiting, status: str | None, begun: int) -> None:
+    """It failed, and not in an outage: it is to blame if calls begun from now on are answered."""
+    if waiting.failed_at is None or waiting.failed_with != status:
+        waiting.failed_at, waiting.failed_with = begun, status

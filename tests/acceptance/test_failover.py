@@ -121,6 +121,42 @@ def test_a_connection_that_ends_on_the_brokers_side_only_costs_no_order(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("still", [("monotonic",), ("monotonic", "boot")], ids=["suspended", "VM"])
+def test_a_replica_whose_machine_slept_begins_no_call_when_it_wakes(
+    broker: Node,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+    still: tuple[str, ...],
+) -> None:
+    """By its own clock it has heard from RabbitMQ just now; no packet says anything else yet."""
+    simulator.settings(timestamp_window="2s")  # tells what was signed before it slept
+    with Network() as network:
+        proxy = network.proxy(broker.port)
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F"
+        sleeper = new_worker(ready=False, HEARTBEAT="1s", RATE="50/s", AMQP_URL=url)
+        sleeper.kill()
+        sleeper.arguments = ("-m", "tests.acceptance.asleep", *still)
+        sleeper.start()
+        sleeper.ready()
+        other = new_worker(HEARTBEAT="1s", RATE="50/s")
+        edits = [edit(1 + n % 20, name=f"{n:03}") for n in range(400)]
+        ids = publish(broker.amqp_url, namespace, edits)
+        until(lambda: len(events.take()) > 20)
+        proxy.turn(Weather(still=True))
+        sleeper.signal(signal.SIGSTOP)
+        until(lambda: len(other.lines("edit")) > 100, what="no other has taken over")
+        sleeper.signal(signal.SIGCONT)
+        until(
+            lambda: sleeper.asked("/readyz")[0] == 503, what="it does not know that it is cut off"
+        )
+        proxy.turn(CLEAR)
+        until(lambda: events.settled() == dict.fromkeys(ids, "applied"))
+    in_order([call for call in simulator.calls() if call.status != "-4"])
+
+
+@pytest.mark.slow
 def test_a_replica_cut_off_from_the_broker_begins_no_call_and_publishes_nothing(
     broker: Node,
     namespace: str,

@@ -41,6 +41,50 @@ def test_an_edit_that_the_api_always_fails_at_holds_nobody_up_and_is_exhausted_a
     ]
 
 
+@pytest.mark.slow
+def test_one_text_that_a_firewall_refuses_is_rejected_and_400_good_edits_are_applied_meanwhile(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    simulator.fault("http", code=403, job=999)
+    worker = new_worker(RATE="50/s")
+    edits = [edit(1 + n % 100) for n in range(400)]
+    edits.insert(50, edit(999))
+    ids = publish(amqp_url, namespace, edits)
+    bad = ids[50]
+    until(lambda: len(events.settled().keys() - {bad}) == 400, 25, "one edit holds the others up")
+    publish(amqp_url, namespace, [edit(1)], ids="later")
+    until(lambda: bad in events.settled(), 60, "it is not settled")
+    rejected = [event["data"] for event in events.take() if event["data"]["outcome"] == "rejected"]
+    assert [(one["messageId"], one["reason"]) for one in rejected] == [(bad, "api_rejected")]
+    assert rejected[0]["apiStatus"] == "http:403"
+    assert len(worker.lines("lane_suspended")) == 1
+    assert [headers["taskedit-reason"] for headers, _ in letters(amqp_url, namespace)] == [
+        "api_rejected"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [1 / 3, 1 / 2])
+def test_a_brownout_uses_nobody_up_and_the_account_goes_on(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+    share: float,
+) -> None:
+    simulator.fault("http", code=502, form="html", share=share)
+    new_worker(RATE="100/s")
+    ids = publish(amqp_url, namespace, [edit(1 + n) for n in range(600)])
+    until(lambda: len(events.settled()) >= 550, 40, "the account does not go on")
+    until(lambda: events.settled() == dict.fromkeys(ids, "applied"), 60)
+    assert not letters(amqp_url, namespace)
+
+
 @pytest.mark.parametrize(
     "seconds", [3, pytest.param(120, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )

@@ -226,12 +226,12 @@ def test_calls_that_a_suspension_has_overtaken_change_nothing_of_it(reply: Reply
     lane, late = standing(), edits(5)
     under_way = [begin(lane, edit) for edit in late]
     call(lane, waiting(job=99), NO_BALANCE)
-    before = replace(lane.health, answers=0)
+    before = replace(lane.health, answers=0, answered=0, recent=())
 
     for task in under_way:
         lane.hear(task, reply, 0.5)
 
-    assert replace(lane.health, answers=0) == before
+    assert replace(lane.health, answers=0, answered=0, recent=()) == before
     assert [edit.attempts for edit in late] == [0] * 5
 
 

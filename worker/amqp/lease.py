@@ -5,12 +5,17 @@ the socket prove nothing then, so the lease counts from when a question was *ask
 a silent client up no sooner than a heartbeat after it last heard from it; one whose connection ends
 on RabbitMQ's side only, at once. So whoever takes a lane over waits for the term before it calls
 (see `worker.service`), which is why the term is short.
+
+RabbitMQ's clock goes on while this machine is suspended or paused, so the lease is measured by the
+clock of ours that has moved most (`worker.core.clock`).
 """
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING
+
+from worker.clock import moment
+from worker.core.clock import elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from pika.channel import Channel
 
     from worker.amqp.loop import PikaLoop
+    from worker.core.clock import Moment
 
 LONGEST_TERM = 1.0
 """Seconds; at most a heartbeat, and short enough for a lane to change hands in two seconds."""
@@ -37,12 +43,14 @@ class Lease:
         """For how many seconds an answer holds, from its question."""
         self._regained = regained
         self._channel: Channel | None = None
-        self._until = 0.0
+        self._since: Moment | None = None
+        """When the question was asked that was answered last."""
         self._asked = False
 
     def holds(self) -> bool:
         """Whether RabbitMQ was heard from within the term; callable from any thread."""
-        return monotonic() < self._until
+        since = self._since
+        return since is not None and elapsed(since, moment()) < self.term
 
     def start(self, channel: Channel) -> None:
         """Ask on `channel`, a fresh one of the connection that consumes, until `stop`."""
@@ -53,7 +61,7 @@ class Lease:
     def stop(self) -> None:
         """The connection is gone, and the lease with it."""
         self._channel = None
-        self._until = 0.0
+        self._since = None
 
     def _ask(self) -> None:
         channel = self._channel
@@ -61,7 +69,7 @@ class Lease:
             return
         if not self._asked:
             self._asked = True
-            asked_at = monotonic()
+            asked_at = moment()
             channel.basic_qos(
                 prefetch_count=1, callback=lambda _: self._answered(channel, asked_at)
             )
@@ -71,11 +79,11 @@ class Lease:
         if channel is self._channel:
             self._ask()
 
-    def _answered(self, channel: Channel, asked_at: float) -> None:
+    def _answered(self, channel: Channel, asked_at: Moment) -> None:
         if channel is not self._channel:
             return
         self._asked = False
         held = self.holds()
-        self._until = asked_at + self.term
+        self._since = asked_at
         if not held and self.holds():
             self._regained()

@@ -5,6 +5,14 @@ a row, or ``-5`` on three different jobs in a row, are the API's fault: the lane
 they were not attempts. An edit that failed while the API answered others is at fault itself, so
 that one bad edit can neither hold the lane nor be tried for ever; but where three such edits fail
 in a row, the API is at fault again.
+
+A status that stops the account does so at once, the first time. When another edit has been
+answered after it, that status alone proves nothing of the account any more: from then on it is the
+edit's, unless three different jobs meet it with nothing answered between.
+
+Where a share of all calls fails and the others are answered, as in a brownout, a few failures in a
+row prove nothing either: it takes so many that chance hardly explains them, to suspend the lane and
+to use an edit up.
 """
 
 from __future__ import annotations
@@ -12,10 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from math import ceil, log
 from typing import TYPE_CHECKING
 
 from schemas import Reason
-from worker.core.backoff import probe_interval
+from worker.core.backoff import backoff, probe_interval
 from worker.core.judge import SYSTEM_ERROR
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 
@@ -23,7 +32,19 @@ if TYPE_CHECKING:
     from worker.core.verdict import Verdict
 
 IN_A_ROW = 3
+MOST_IN_A_ROW = 20
 LONGEST_THROTTLE = timedelta(hours=1)
+LAST_CALLS = 50
+"""Of how many calls the share that fails is taken."""
+FEW_CALLS = 20
+"""With fewer known, the rest is taken for answered."""
+BROWNOUT = 0.1
+"""The share of failing calls from which on the next failure is no surprise."""
+CHANCE_TO_SUSPEND = 1e-6
+CHANCE_TO_USE_UP = 1e-9
+"""How improbable a row of failures has to be: of the lane's calls, and of one edit's."""
+LONGEST_PAUSE_IN_BROWNOUT = timedelta(seconds=5)
+"""Between two calls of an edit, as long as a fair share of all calls is answered."""
 
 
 class State(StrEnum):
@@ -43,7 +64,11 @@ class Call:
     begun: int
     """The lane's `Health.turns` at the time: tells a call that a suspension has overtaken."""
     blamed: bool
-    """The API has answered other calls since this edit first failed without an answer."""
+    """The API has answered other calls since this edit first failed like that."""
+    number: int = 0
+    """How many calls the lane had begun, with this one."""
+    failures: int = 0
+    """Calls of its edit that have failed while others were answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +90,18 @@ class Health:
     """The different jobs of edits to blame among the last calls, all without an answer."""
     system_errors: tuple[int, ...] = ()
     """The different jobs that the last replies, all ``-5``, were about."""
+    refused: tuple[int, ...] = ()
+    """The different jobs that met a doubted status since the last answer."""
     answers: int = 0
     """Answers outside the Suspend rows so far."""
+    answered: int = 0
+    """The number of the call begun last among those that were answered so."""
+    accused: int | None = None
+    """The job whose edit met the status that the lane is suspended for."""
+    doubted: frozenset[str] = frozenset()
+    """Statuses after which an edit of another job was answered: alone they suspend no more."""
+    recent: tuple[int, ...] = ()
+    """Of the last calls, in their order: the job of each that failed, 0 for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +121,12 @@ def weigh(health: Health, verdict: Verdict, call: Call, *, unanswered: bool, now
     `unanswered`: the reply said nothing of the edit. `now`: monotonic seconds.
     """
     match verdict:
+        case Suspend(status=status, instead=Retry() | Rejected() as instead) if (
+            status in health.doubted
+            and health.state is State.RUNNING
+            and call.begun == health.turns
+        ):
+            return _refused(health, verdict, instead, call, now)
         case Suspend():
             return Finding(_stopped(health, verdict, call, now), verdict)
         case Retry(counted=False):
@@ -106,8 +147,17 @@ def reopened(health: Health, *, now: float) -> Health:
 
 
 def _answered(health: Health, call: Call, now: float) -> Health:
+    answered = max(health.answered, call.number)
     if health.state is State.SUSPENDED and call.probe:
-        return Health(since=now, turns=health.turns, answers=health.answers + 1)
+        another = health.accused is not None and call.job != health.accused
+        return Health(
+            since=now,
+            turns=health.turns,
+            answers=health.answers + 1,
+            answered=answered,
+            doubted=health.doubted | {health.status or ""} if another else health.doubted,
+            recent=_and(health.recent, 0),
+        )
     return Health(  # said in full, for `replace` costs three times as much on every reply
         health.state,
         health.since,
@@ -117,7 +167,36 @@ def _answered(health: Health, call: Call, now: float) -> Health:
         health.turns,
         0 if health.state is State.RUNNING else health.pauses,
         answers=health.answers + 1,
+        answered=answered,
+        accused=health.accused,
+        doubted=health.doubted,
+        recent=_and(health.recent, 0),
     )
+
+
+def _and(recent: tuple[int, ...], job: int) -> tuple[int, ...]:
+    return (*recent[1 - LAST_CALLS :], job)
+
+
+def _failing(recent: tuple[int, ...], job: int) -> float:
+    """The share, 0 to 1, of failures among calls for other jobs, before those in a row now."""
+    end = len(recent)
+    while end and recent[end - 1]:
+        end -= 1
+    others = [each for each in recent[:end] if each != job]
+    return sum(map(bool, others)) / max(len(others), FEW_CALLS)
+
+
+def _refused(
+    health: Health, verdict: Suspend, instead: Retry | Rejected, call: Call, now: float
+) -> Finding:
+    """A status that alone proves nothing of the account: the edit's, unless three jobs meet it."""
+    jobs = tuple(dict.fromkeys((*health.refused, call.job)))
+    used_up = isinstance(instead, Rejected) and not call.blamed
+    if len(jobs) >= IN_A_ROW or used_up:
+        suspended = _suspended(health, verdict.status, verdict.detail, now, accused=call.job)
+        return Finding(suspended, verdict, forgiven=True)
+    return Finding(replace(health, refused=jobs), instead)
 
 
 def _stopped(health: Health, verdict: Suspend, call: Call, now: float) -> Health:
@@ -126,7 +205,9 @@ def _stopped(health: Health, verdict: Suspend, call: Call, now: float) -> Health
         return _throttled(health, verdict, call, now, overtaken=overtaken)
     if health.state is State.SUSPENDED:
         return _still_suspended(health, verdict, now) if call.probe else health
-    return health if overtaken else _suspended(health, verdict.status, verdict.detail, now)
+    if overtaken:
+        return health
+    return _suspended(health, verdict.status, verdict.detail, now, accused=call.job)
 
 
 def _throttled(
@@ -156,7 +237,9 @@ def _throttled(
     )
 
 
-def _suspended(health: Health, status: str | None, why: str, now: float) -> Health:
+def _suspended(
+    health: Health, status: str | None, why: str, now: float, *, accused: int | None = None
+) -> Health:
     return replace(
         health,
         state=State.SUSPENDED,
@@ -169,6 +252,8 @@ def _suspended(health: Health, status: str | None, why: str, now: float) -> Heal
         unanswered=0,
         blamed=(),
         system_errors=(),
+        refused=(),
+        accused=accused,
     )
 
 
@@ -194,16 +279,38 @@ def _troubled(
         return Finding(health, excused)
     health = _streak(health, call, unanswered=unanswered)
     in_a_row = max(health.unanswered + len(health.blamed), len(health.system_errors))
-    used_up = isinstance(verdict, Rejected) and unanswered and not call.blamed
-    if in_a_row >= IN_A_ROW or used_up:
+    failing = _failing(health.recent, call.job)
+    brownout = failing >= BROWNOUT
+    used_up = isinstance(verdict, Rejected) and unanswered and not (call.blamed or brownout)
+    enough = _enough(IN_A_ROW, failing, CHANCE_TO_SUSPEND)
+    if in_a_row >= min(enough, MOST_IN_A_ROW) or used_up:
         return Finding(
             _suspended(health, verdict.status, verdict.detail, now), excused, forgiven=True
         )
-    return Finding(health, verdict)
+    return Finding(health, _in_brownout(failing, verdict, call) if brownout else verdict)
+
+
+def _enough(usually: int, failing: float, chance: float) -> int:
+    """How many failures in a row say more than that a share of `failing` (0 to 1) fails."""
+    if failing < BROWNOUT:
+        return usually
+    return max(usually, ceil(log(chance) / log(min(failing, 0.9))))
+
+
+def _in_brownout(failing: float, verdict: Retry | Rejected, call: Call) -> Verdict:
+    """Nobody's attempts are used up by a share of failures that would explain as many in a row."""
+    if isinstance(verdict, Retry):
+        return replace(verdict, after=min(verdict.after, LONGEST_PAUSE_IN_BROWNOUT))
+    failures = call.failures + 1
+    if call.blamed and failures >= _enough(1, failing, CHANCE_TO_USE_UP):
+        return verdict
+    after = min(backoff(failures, chance=0.5), LONGEST_PAUSE_IN_BROWNOUT)
+    return Retry(after, verdict.status, verdict.detail, counted=False)
 
 
 def _streak(health: Health, call: Call, *, unanswered: bool) -> Health:
     """One more failure in a row; an edit to blame proves nothing of the API by failing again."""
+    health = replace(health, recent=_and(health.recent, call.job))
     if unanswered and call.blamed:
         blamed = tuple(dict.fromkeys((*health.blamed, call.job)))
         return replace(health, blamed=blamed, system_errors=())

@@ -145,10 +145,18 @@ def _answered(reply: Answered, *, attempt: int, policy: Policy, chance: float) -
             return Applied(reply.status, reply.reason)
         case Fault.REJECTED:
             return Rejected(Reason.API_REJECTED, detail, status=reply.status, words=reply.reason)
+        case Fault.SUSPEND if reply.status in policy.overrides:
+            return Suspend(reply.status, detail)  # who says so themselves are taken at their word
         case Fault.SUSPEND:
-            return Suspend(reply.status, detail)
+            instead = _again(
+                reply.status, detail, attempt, policy, chance, reply.reason, blames_edit=True
+            )
+            return Suspend(reply.status, detail, instead=instead)
         case Fault.RETRY:
-            return _again(reply.status, detail, attempt, policy, chance, words=reply.reason)
+            blames_edit = reply.status in BLAMES_EDIT_IN_THE_END
+            return _again(
+                reply.status, detail, attempt, policy, chance, reply.reason, blames_edit=blames_edit
+            )
 
 
 def _again(
@@ -158,9 +166,10 @@ def _again(
     policy: Policy,
     chance: float,
     words: str | None = None,
-) -> Verdict:
+    *,
+    blames_edit: bool = False,
+) -> Retry | Rejected:
     if attempt < policy.attempts:
         return Retry(backoff(attempt, chance=chance), status, detail)
-    blames_edit = status in BLAMES_EDIT_IN_THE_END
     reason = Reason.API_REJECTED if blames_edit else Reason.EXHAUSTED
     return Rejected(reason, f"{detail} (attempt {attempt} of {attempt})", (), status, words)

@@ -31,8 +31,12 @@ class Waiting:
     """Calls that counted, all of them failed."""
     due: float = 0.0
     """Not to be called before (monotonic seconds)."""
-    failed_at_answers: int | None = None
-    """How many answers the lane had had when this edit first failed without one."""
+    failures: int = 0
+    """Calls that failed while others were answered, whether they counted or not."""
+    failed_at: int | None = None
+    """How many calls the lane had begun when this edit first failed as `failed_with` says."""
+    failed_with: str | None = None
+    """The status that refused it; None: it had no answer."""
     clock_corrected: bool = False
     place: Place | None = None
     """Where it stands in the lane's order; None while there is no journal."""

@@ -57,6 +57,8 @@ class Suspend:
     detail: str
     after: timedelta | None = None
     throttled: bool = False
+    instead: Retry | Rejected | None = None
+    """What it is where others are answered, and only this edit is refused; None: never that."""
 
 
 Verdict = Applied | Rejected | Retry | Suspend
