@@ -8,6 +8,8 @@ from threading import Lock, Thread
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from worker.core.pacing import Departures
     from worker.core.reply import Reply
 
+
+log = structlog.get_logger()
 
 IDLE_ENDS = 60.0
 """Seconds without a call after which a thread ends."""
@@ -67,10 +71,13 @@ class Callers:
         may_call: Callable[[], bool],
         done: Callable[[Task], None],
         idle_ends: float = IDLE_ENDS,
+        start: Callable[[Thread], None] = Thread.start,
     ) -> None:
+        """`start` raises `RuntimeError` when the system gives no more threads."""
         self.caller = caller
         self._idle_ends = idle_ends
         self._counting = Lock()
+        self._start = start
         self.departures: Departures | None = None
         """Holds the calls to the account's limit at the very moment they leave."""
         self._door = Lock()
@@ -84,17 +91,38 @@ class Callers:
         """One was woken and has not looked for a task yet; it will wake the next if need be."""
         self._threads = 0
         self._stopped = False
+        self.refused = False
+        """Whether the system has refused us a thread lately."""
 
     def begin(self, task: Task, in_flight: int) -> None:
         """Have a task called; `in_flight` counts those under way, this one included."""
         self._tasks.append(task)
-        if len(self._idle) < len(self._tasks) and self._threads < in_flight:
-            with self._counting:
-                self._threads += 1
-            name = f"call-{self._name}-{self._threads}"
-            Thread(target=self._run, name=name, daemon=True).start()
-        elif not self._waking:
+        wanted = len(self._idle) < len(self._tasks) and self._threads < in_flight
+        if not (wanted and self._hire()) and not self._waking:
             self._wake()
+
+    def tend(self) -> None:
+        """Try again, about once a second, for a thread that was refused when there was none."""
+        if self._tasks and self._threads == 0:
+            self._hire()
+
+    def _hire(self) -> bool:
+        """One more thread; False if the system refuses it: then those that there are do the work.
+
+        What was begun waits for one of them. It is nobody's fault, so nobody is told but the log.
+        """
+        name = f"call-{self._name}-{self._threads + 1}"
+        try:
+            self._start(Thread(target=self._run, name=name, daemon=True))
+        except RuntimeError as why:
+            if not self.refused:
+                log.warning("threads_short", account=self._name, have=self._threads, why=str(why))
+            self.refused = True
+            return False
+        with self._counting:
+            self._threads += 1
+        self.refused = False
+        return True
 
     def stop(self) -> None:
         """End the threads once what was begun is done."""

@@ -84,6 +84,8 @@ class Lane:
         """Edits whose settlement RabbitMQ has not confirmed: called, or known without a call."""
         self.refusing = 0
         """The same of messages that no call can be made of; these wait for nothing."""
+        self.threads = account.concurrency
+        """At most so many calls at once, for this machine's sake: see `worker.threads`."""
         self.is_open = False
         self.draining = False
         self.returning = False
@@ -319,7 +321,7 @@ class Lane:
         self.pump()
 
     def _may_start(self, state: State) -> bool:
-        most = self.account.concurrency
+        most = min(self.account.concurrency, self.threads)
         return (
             self.is_open
             and self.paused is None
@@ -465,6 +467,11 @@ class Lane:
     # The window goes back
 
     @property
+    def threads_refused(self) -> bool:
+        """Whether the system would not give the thread that was asked for last."""
+        return self._callers.refused
+
+    @property
     def is_quiet(self) -> bool:
         """Nothing is in flight and nothing unconfirmed."""
         return self.in_flight == 0 and self.unconfirmed == 0 and self.refusing == 0
@@ -502,6 +509,7 @@ class Lane:
     def tick(self) -> None:
         """Look at the clock, about once a second."""
         now = self._shared.loop.now()
+        self._callers.tend()
         self.pump()
         if self._could_send(now):
             log.debug("lane_could_send", account=self.account.name)

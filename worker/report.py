@@ -39,12 +39,23 @@ def ready(worker: Worker) -> str | None:
 
 def notes(worker: Worker) -> tuple[str, ...]:
     """What somebody should know of a worker that is ready all the same."""
-    folder = () if worker.suspects.trouble is None else (worker.suspects.trouble,)
+    standing = tuple(note for note in (worker.suspects.trouble, _few_threads(worker)) if note)
     lanes = (
         f"left over: queue {worker.names.lane(name)}, {edits} edits in it; no account owns it"
         for name, edits in sorted(worker.leftover.items())
     )
-    return (*folder, *lanes)
+    return (*standing, *lanes)
+
+
+def _few_threads(worker: Worker) -> str | None:
+    lanes = list(worker.lanes.values())
+    if any(lane.threads_refused for lane in lanes):
+        return "the system gives no more threads: calls are made by those there are"
+    if any(lane.threads < lane.account.concurrency for lane in lanes):
+        have = sum(min(lane.threads, lane.account.concurrency) for lane in lanes)
+        wanted = sum(lane.account.concurrency for lane in lanes)
+        return f"this process may have {have} of {wanted} threads for calls: accounts share them"
+    return None
 
 
 def lanes(worker: Worker) -> Mapping[str, object]:
@@ -68,6 +79,7 @@ def reading(worker: Worker) -> Reading:
         confirms_outstanding=worker.publisher.outstanding,
         events_refused=worker.settler.events_refused,
         letters_refused=worker.settler.letters_refused,
+        threads_short=_few_threads(worker) is not None,
         state_folder_usable=worker.suspects.trouble is None,
         subscribed=dict(_subscribed(worker)),
         strays=worker.strays.tally,

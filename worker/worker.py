@@ -32,6 +32,7 @@ from worker.settler import Settler
 from worker.shared import Shared
 from worker.strays import Strays
 from worker.suspects import Suspects
+from worker.threads import room_for_callers, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,7 @@ class Worker:
         self.recall.watch(settings.accounts)
         for account in settings.accounts:
             self._add_lane(account)
+        self._share_threads()
 
     # Up
 
@@ -178,6 +180,16 @@ class Worker:
         queue = self.names.lane(account.name)
         self.lanes[account.name] = lane
         self.services[queue] = self._service(lane, queue, self._objects(account), account.name)
+
+    def _share_threads(self) -> None:
+        """Divide the threads that the process may have among the lanes; say so if they are few."""
+        room = room_for_callers()
+        wanted = {name: lane.account.concurrency for name, lane in self.lanes.items()}
+        given = shares(room, wanted)
+        for name, lane in self.lanes.items():
+            lane.threads = given[name]
+        if given != wanted:
+            log.warning("threads_limited", wanted=sum(wanted.values()), room=room)
 
     def _objects(self, account: Account) -> tuple[Object, ...]:
         bound = self.shared.ownership.bound(account.name)
@@ -376,6 +388,7 @@ class Worker:
             elif lane.account != account:
                 lane.adopt(account, self._caller(account))
         self._declare_lanes()
+        self._share_threads()
         log.info("settings_adopted", accounts=len(wanted), changed=sorted(set(changed)))
         if needs_restart:
             log.warning("restart_needed", settings=needs_restart)

@@ -156,6 +156,8 @@ class FakeCallers(Callers):
         else:
             self._done(task)
 
+    def tend(self) -> None: ...
+
     def stop(self) -> None: ...
 
 

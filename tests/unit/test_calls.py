@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from itertools import pairwise
 from queue import SimpleQueue
-from threading import Barrier, BrokenBarrierError, Event
+from threading import Barrier, BrokenBarrierError, Event, Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -61,10 +61,12 @@ class Pool:
         may_call: Callable[[], bool] = lambda: True,
         connect: Callable[[], None] = lambda: None,
         idle_ends: float = 60.0,
+        start: Callable[[Thread], None] = Thread.start,
     ) -> None:
         self.back: SimpleQueue[Task] = SimpleQueue()
         POOLS.append(self)
-        self.callers = Callers("pool", Script(act, connect), may_call, self.back.put, idle_ends)
+        act_once = Script(act, connect)
+        self.callers = Callers("pool", act_once, may_call, self.back.put, idle_ends, start)
 
     def begin(self, *tasks: Task, in_flight: int | None = None) -> None:
         for number, each in enumerate(tasks, start=1):
@@ -264,3 +266,38 @@ def test_no_task_is_forgotten_while_threads_end() -> None:
     for number in range(2000):
         pool.begin(task(number + 1))
         assert pool.returned(1)[0].reply == GOOD
+
+
+def at_most(threads: list[int]) -> Callable[[Thread], None]:
+    """A system that gives as many threads as the only number says, which may be changed."""
+
+    def start(thread: Thread) -> None:
+        if threads[0] == 0:
+            raise RuntimeError("can't start new thread")
+        threads[0] -= 1
+        thread.start()
+
+    return start
+
+
+def test_where_the_system_gives_few_threads_those_make_all_the_calls() -> None:
+    pool = Pool(lambda *_: GOOD, start=at_most([3]))
+
+    pool.begin(*[task(job) for job in range(1, 101)])
+
+    assert {each.reply for each in pool.returned(100)} == {GOOD}
+    assert pool.callers.refused
+
+
+def test_where_it_gives_none_at_all_calls_wait_until_it_does() -> None:
+    left = [0]
+    pool = Pool(lambda *_: GOOD, start=at_most(left))
+    pool.begin(task())
+    pool.callers.tend()
+    assert pool.back.empty()
+
+    left[0] = 1
+    pool.callers.tend()
+
+    assert pool.returned(1)[0].reply == GOOD
+    assert not pool.callers.refused

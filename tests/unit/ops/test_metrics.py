@@ -59,6 +59,7 @@ NAMES = {
     "taskedit_retries_total": {"account"},
     "taskedit_settings_refused": set(),
     "taskedit_state_folder_usable": set(),
+    "taskedit_threads_short": set(),
     "taskedit_suspensions_total": {"account"},
     "taskedit_throttled_seconds_total": {"account"},
     "taskedit_throttles_total": {"account"},

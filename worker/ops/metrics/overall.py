@@ -44,6 +44,11 @@ def overall(reading: Reading) -> Iterator[Metric]:
         "Lanes that no account owns and nobody consumes, as far as this worker knows of them.",
         reading.lanes_left_over,
     )
+    yield _gauge(
+        "threads_short",
+        "1 while the machine gives fewer threads than the accounts' concurrency asks for.",
+        reading.threads_short,
+    )
     yield _gauge("publishing_blocked", "1 while RabbitMQ takes no publications.", reading.blocked)
     yield _gauge(
         "confirms_outstanding",

@@ -30,6 +30,8 @@ class Reading:
     """Events that went to the journal alone."""
     letters_refused: int
     """How often RabbitMQ would not take a dead letter; each is offered until it does."""
+    threads_short: bool = False
+    """The machine gives fewer threads than the accounts' concurrency asks for."""
     state_folder_usable: bool = True
     """Notes of what is being called outlive the process."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
