@@ -217,3 +217,38 @@ def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
     console.run("dead", "redrive", "--all", "--canary", "1")
     assert [event["data"]["messageId"] for event in events.take()] == [None, first["id"]]
     assert ids_in(console) == Counter()
+
+
+def test_what_was_done_to_letters_is_recorded_with_who_why_and_the_result(
+    dead: WorkerProcess, console: Console, simulator: Simulator
+) -> None:
+    simulator.clear()
+    console.run("dead", "redrive", "--reason", "api_rejected", "--why", "INC-1, mended")
+    console.run("dead", "discard", "--reason", "invalid", "--yes", "--why", "INC-2")
+    redriven, discarded = map(json.loads, console.run("audit", "--json").stdout.splitlines())
+    assert (redriven["action"], redriven["count"], redriven["why"]) == (
+        "redrive",
+        EACH,
+        "INC-1, mended",
+    )
+    assert redriven["filter"] == {"reason": ["api_rejected"]}
+    assert redriven["result"] == {"sent": EACH}
+    assert len(redriven["ids"]) == EACH
+    assert (discarded["action"], discarded["result"]) == ("discard", {"discarded": EACH})
+    assert all((redriven["actor"], redriven["ended"], discarded["ended"]))
+    assert redriven["via"] == "cli"
+    del dead
+
+
+def test_what_cannot_be_recorded_moves_no_letter(
+    dead: WorkerProcess, console: Console, simulator: Simulator, amqp_url: str, namespace: str
+) -> None:
+    simulator.clear()
+    with connected(amqp_url) as channel:
+        channel.queue_delete(f"{namespace}.operations")
+    refused = console.run("dead", "redrive", "--reason", "api_rejected", code=69)
+    assert "cannot be recorded" in refused.stderr
+    console.run("dead", "discard", "--reason", "invalid", "--yes", code=69)
+    assert ids_in(console) == Counter(all_ids())
+    assert simulator.calls() == []
+    del dead

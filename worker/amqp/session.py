@@ -536,9 +536,12 @@ class Session:
         finally:
             channel.close()
 
-    async def mark(self, queue: str) -> str:
-        """Publish a marker to a stream; its id, or "" when that is not allowed."""
-        marker = str(uuid4())
+    async def mark(self, queue: str, marker: str = "") -> str:
+        """Publish a marker to a stream; its id, or "" when that is not allowed.
+
+        Whoever follows the stream may see it before this returns: `marker` is an id to wait for.
+        """
+        marker = marker or str(uuid4())
         properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
         try:
             await self.publish(Publication("", queue, b"", properties))

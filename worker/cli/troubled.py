@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from schemas.document import printable
+from worker.amqp import session
+from worker.amqp.session import FailureKind, SessionError
 from worker.cli import configured
 from worker.cli.exits import ABSENT, AGAIN, FAILED
+from worker.fleet.operations import recording
 from worker.visits.broker import Broker, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas import Action
+    from worker.fleet.operations import Operation
     from worker.settings import Settings
     from worker.visits.broker import Trouble
 
@@ -30,6 +38,22 @@ def settings_and_broker() -> tuple[Settings, Broker]:
     """For commands that never call the API; bad settings end the command."""
     settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
     return settings, Broker.of(settings, version("task-edit-worker"))
+
+
+@contextmanager
+def recorded(broker: Broker, action: Action, **facts: Any) -> Iterator[Operation]:  # noqa: ANN401
+    """Record what is done meanwhile; the command ends when that cannot be.
+
+    `facts`: see `worker.fleet.operations.recording`.
+    """
+    where = session.Broker(broker.urls, broker.heartbeat, broker.names, broker.version)
+    try:
+        with recording(where, action, **facts) as operation:
+            yield operation
+    except SessionError as error:
+        click.echo(said(error.failure.why), err=True)
+        absent = error.failure.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
+        raise click.exceptions.Exit(ABSENT if absent else FAILED) from None
 
 
 def said(why: str) -> str:

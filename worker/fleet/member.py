@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from random import random
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 from pydantic_core import to_json
@@ -87,9 +88,10 @@ class FleetMember:
             session = self._session
             if session is None:
                 continue
+            marker = str(uuid4())
+            seen = self._markers[marker] = asyncio.Event()
             try:
-                marker = await session.mark(self._broker.names.control)
-                seen = self._markers[marker] = asyncio.Event()
+                await session.mark(self._broker.names.control, marker)
                 await asyncio.wait_for(seen.wait(), MARKER_WITHIN)
             except (SessionError, TimeoutError):
                 await asyncio.sleep(SHORTEST_WAIT)

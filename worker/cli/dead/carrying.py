@@ -13,7 +13,7 @@ from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
 from worker.cli.files import FILES, content
-from worker.cli.troubled import ended, said, settings_and_broker
+from worker.cli.troubled import ended, recorded, said, settings_and_broker
 from worker.core.delivery import Delivery
 from worker.letters.letter import read
 from worker.letters.lines import letter_in, line
@@ -75,7 +75,8 @@ def export(ids: tuple[str, ...], wanted: Wanted, output: str) -> None:
 
 @click.command(name="import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
-def import_(files: tuple[str, ...]) -> None:
+@click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
+def import_(files: tuple[str, ...], why: str | None) -> None:
     """Put exported letters into the queue of dead letters, but for those that are there already.
 
     If any line is bad, nothing is imported. Ends with 1 then, or if RabbitMQ refused a letter.
@@ -91,7 +92,12 @@ def import_(files: tuple[str, ...]) -> None:
         click.echo(f"{counted(known)} there already: not imported again.", err=True)
     if not letters:
         return
-    brought = bring(broker, "taskedit dead import", letters)
+    what = {"files": list(files)}
+    with recorded(broker, "import", what=what, why=why, count=len(letters)) as operation:
+        brought = bring(broker, "taskedit dead import", letters)
+        operation.result |= {"imported": brought.confirmed, "refused": brought.refused}
+        if brought.trouble is not None:
+            operation.result["failed"] = brought.trouble.why
     click.echo(f"{counted(brought.confirmed)} of {len(letters)} imported.", err=True)
     if brought.refused:
         click.echo(f"{counted(brought.refused)} refused by RabbitMQ.", err=True)

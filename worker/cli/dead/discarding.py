@@ -10,7 +10,7 @@ import click
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
-from worker.cli.troubled import ended, settings_and_broker
+from worker.cli.troubled import ended, recorded, settings_and_broker
 from worker.letters.groups import Groups
 from worker.letters.words import counted, plain
 from worker.visits.broker import Trouble
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 @click.command(name="discard")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @wanted_options
+@click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(ids: tuple[str, ...], wanted: Wanted, *, yes: bool) -> None:
+def command(ids: tuple[str, ...], wanted: Wanted, why: str | None, *, yes: bool) -> None:
     """Throw letters away for good: those that are there now, and nothing that comes later.
 
     Asks first on a terminal; elsewhere it needs --yes. `export` them before if in doubt.
@@ -36,10 +37,12 @@ def command(ids: tuple[str, ...], wanted: Wanted, *, yes: bool) -> None:
     _, broker = settings_and_broker()
     wanted, at, groups = wanted.named(ids), now(), Groups()
     keys: set[bytes] = set()
+    ids_of: list[str] = []
 
     def see(letter: Letter, _: Delivery) -> None:
         if wanted.takes(letter, at):
             keys.add(letter.key)
+            ids_of.append(letter.event_id or "")
             groups.add(letter)
 
     looked(broker, "discard", see)
@@ -50,10 +53,16 @@ def command(ids: tuple[str, ...], wanted: Wanted, *, yes: bool) -> None:
     if not yes:
         for group in groups.listed():
             status = f" {group.status}" if group.status else ""
-            why = f"{group.reason}{status}: {group.cause}".rstrip(": ")
-            click.echo(f"{group.count:>8}  {plain(why)}", err=True)
+            cause = f"{group.reason}{status}: {group.cause}".rstrip(": ")
+            click.echo(f"{group.count:>8}  {plain(cause)}", err=True)
         click.confirm(f"Discard {counted(number)} for good?", abort=True, err=True)
-    gone = discard(broker, "taskedit dead discard", keys)
+    with recorded(
+        broker, "discard", what=wanted.told(), why=why, count=number, ids=tuple(ids_of)
+    ) as operation:
+        gone = discard(broker, "taskedit dead discard", keys)
+        operation.result |= (
+            {"failed": gone.why} if isinstance(gone, Trouble) else {"discarded": gone}
+        )
     if isinstance(gone, Trouble):
         raise ended(gone)
     click.echo(f"{counted(gone)} discarded.", err=True)

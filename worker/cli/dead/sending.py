@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from worker.cli.dead.outlook import Outlook
 from worker.cli.dead.summary import in_json, in_words, outlook_in_words
 from worker.cli.exits import FAILED
 from worker.cli.parsed import parsed
-from worker.cli.troubled import ended, settings_and_broker
+from worker.cli.troubled import ended, recorded, settings_and_broker
 from worker.letters.done import Pace
 from worker.letters.steps import Step
 from worker.letters.words import counted
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.core.pacing import Rate
+    from worker.fleet.operations import Operation
     from worker.letters.done import Done
     from worker.letters.plan import Plan
     from worker.letters.wanted import Wanted
@@ -75,10 +77,11 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
     is_flag=True,
     help="Send also what a newer edit of the same job has been applied after.",
 )
+@click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
 @click.option("--all", "everything", is_flag=True, help="Every letter; --yes says so too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
-def command(  # noqa: PLR0913 - an argument an option
+def command(  # noqa: PLR0913, PLR0917 - an argument an option
     ids: tuple[str, ...],
     wanted: Wanted,
     most: int | None,
@@ -86,6 +89,7 @@ def command(  # noqa: PLR0913 - an argument an option
     canary: int | None,
     stop_at: float,
     patience: timedelta,
+    why: str | None,
     *,
     dry_run: bool,
     edit: bool,
@@ -129,15 +133,31 @@ def command(  # noqa: PLR0913 - an argument an option
         return
     if to_ask:
         click.confirm(f"Send all of them again, {counted(plan.sends)}?", abort=True, err=True)
-    done = _redriven(broker, plan, pace, as_json=as_json, wanted=len(outlook.letters))
+    sent = {move.key for move in plan.moves if move.redrives is not None}
+    with recorded(
+        broker,
+        "mend" if edit else "redrive",
+        what=wanted.told(),
+        why=why,
+        count=plan.sends,
+        ids=tuple(one.event_id or "" for one in outlook.letters if one.key in sent),
+    ) as operation:
+        done = _redriven(
+            broker, plan, pace, operation, as_json=as_json, wanted=len(outlook.letters)
+        )
     if not done.is_good:
         raise click.exceptions.Exit(FAILED)
 
 
-def _redriven(broker: Broker, plan: Plan, pace: Pace, *, as_json: bool, wanted: int) -> Done:
+def _redriven(
+    broker: Broker, plan: Plan, pace: Pace, operation: Operation, *, as_json: bool, wanted: int
+) -> Done:
     redrive = Redrive(broker, "taskedit dead redrive", plan.moves, pace)
     with bar("Redriven", len(plan.moves)) as show:
         trouble = redrive.run(lambda done: show(done.moved))
+    operation.result |= {name: count for name, count in asdict(redrive.done).items() if count}
+    if trouble is not None:
+        operation.result["failed"] = trouble.why
     if as_json:
         click.echo(in_json(plan, wanted, redrive.done))
     else:
