@@ -80,6 +80,8 @@ has_logged() { inside journalctl --unit $unit --output cat --no-pager | grep -q 
 
 within 90 "systemd has booted" inside systemctl is-active multi-user.target
 within 120 "the worker says that it is ready" is ActiveState active
+ready() { inside python3 -c 'from urllib.request import urlopen as u; u("http://127.0.0.1:9464/readyz")'; }
+within 180 "RabbitMQ is up, and it is connected" ready
 check "systemctl status tells how it is" test -n "$(property StatusText)"
 edits() {
     seq "$1" $(($1 + $2 - 1)) | sed 's/.*/{"appId":"acme-app","jobId":&,"name":"seen-running","dialogFlowId":8663,"mode":"MANUAL","dailyStartDateTime":"09:00","dailyEndDateTime":"20:00","robotCount":1,"jobPhoneNumberId":2959,"redial":false}/'
@@ -103,12 +105,14 @@ check "by the same process" is MainPID "$before"
 inside kill -STOP "$before"
 watched() { has_logged 'watchdog timeout\|Watchdog timeout' && is ActiveState active && fails is MainPID "$before"; }
 within 120 "frozen, it is ended by the watchdog and started again" watched
+within 60 "and is ready" ready
 check "and applies edits" logged "$box/edits.log" applied 1000 50
 
 before=$(property MainPID)
 inside kill -KILL "$before"
 again() { is ActiveState active && fails is MainPID "$before"; }
 within 60 "killed, it is started again" again
+within 60 "and is ready" ready
 check "and applies edits" logged "$box/edits.log" applied 2000 50
 
 edits 3000 500 | inside env TASKEDIT_ACCOUNTS_FILE=/etc/taskedit/accounts.toml \
@@ -118,9 +122,9 @@ check "stopped under load, it ends with 0" is ExecMainStatus 0
 check "and that is success" is Result success
 
 inside sh -c 'echo no_such_setting = 1 >>/etc/taskedit/accounts.toml'
-started=$(property NRestarts)
 inside systemctl start $unit >/dev/null 2>&1 || true
 within 30 "bad settings end it with 78" is ExecMainStatus 78
-check "and it is not started over and over" is NRestarts "$started"
-check "it has failed" is ActiveState failed
+# A unit that is to be started again is `activating` from the moment it ends.
+check "and it has failed" is ActiveState failed
+check "and is not started over and over" is NRestarts 0
 step "systemd: all as it should be"
