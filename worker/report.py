@@ -114,10 +114,10 @@ def _hindrances(worker: Worker) -> Iterator[str]:
         yield f"RabbitMQ blocks publishing: {worker.publishing.blocked}"
     elif worker.publishing.trouble is None and not worker.publisher.is_open:
         yield "the publisher's channel is not open"
-    if worker.foundation.trouble is not None:
-        yield f"topology: {worker.foundation.trouble}"
+    if worker.declarer.trouble is not None:
+        yield f"topology: {worker.declarer.trouble}"
         return
-    yield from (f"topology: {mismatch}" for mismatch in worker.foundation.mismatches)
+    yield from (f"topology: {mismatch}" for mismatch in worker.declarer.mismatches)
     yield from (f"journal: {trouble}" for trouble in (worker.journal.trouble,) if trouble)
     unserved = [
         f"queue {queue}: {service.consumer.trouble}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,14 @@ import structlog
 
 from schemas import Names
 from worker.amqp import wire
-from worker.amqp.foundation import Foundation
+from worker.amqp.declarer import TopologyDeclarer
 from worker.amqp.journal import Journal
 from worker.amqp.lease import Lease
 from worker.amqp.link import Link
 from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
 from worker.amqp.replies import ReplyPublisher
-from worker.amqp.session import Broker
+from worker.amqp.session import Broker, ChannelClosedError
 from worker.amqp.tidying import Tidier
 from worker.amqp.topology import journal as journal_objects
 from worker.amqp.topology import lane_objects, shared_objects
@@ -35,6 +36,7 @@ from worker.suspects import Suspects
 from worker.threads import room_for_callers, shares
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Callable
 
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
@@ -86,7 +88,7 @@ class Worker:
         self.version = version
         self._stopping_by: float | None = None
         self.suspects = Suspects(settings.state_dir)
-        self.lease = Lease(self.loop, settings.heartbeat, regained=self._lease_regained)
+        self.lease = Lease(settings.heartbeat, regained=self._lease_regained)
         self.publisher = ConfirmedPublisher(
             self.loop, lease_holds=self.lease.holds, changed=self.pump
         )
@@ -119,13 +121,13 @@ class Worker:
             self.recall.hear,
             blocked=lambda: self.publishing.blocked is not None,
         )
-        self.foundation = Foundation(
-            self.loop,
+        self.declarer = TopologyDeclarer(
             shared_objects(self.names),
             journal_objects(self.names),
             passive=not settings.declare,
-            laid=self._laid,
         )
+        self._with_connection: tuple[Task[None], ...] = ()
+        """What is at work on the connection that consumes, and ends with it."""
         self.former = FormerLanes(settings.state_dir)
         self.tidier = Tidier(self.names)
         self.leftover: dict[str, int] = {}
@@ -216,26 +218,31 @@ class Worker:
 
     def _consumer_up(self, connection: Connection) -> None:
         self.journal.start(connection)
-        connection.channel(on_open_callback=self.lease.start)
         self.tidier.start(connection)
-        self.foundation.start(connection)
+        spawn = self.loop.spawn
+        self._with_connection = spawn(self.lease.keep(connection)), spawn(self._lay(connection))
 
-    def _laid(self) -> None:
-        if self.foundation.optional_trouble is not None:
-            self.journal.missing = self.foundation.optional_trouble
-        self._caught_up(self._consume)
+    async def _lay(self, connection: Connection) -> None:
+        """Declare what all stand on; subscribe once it is known which accounts are paused."""
+        with suppress(ChannelClosedError):  # the connection is lost, and its link says so
+            await self.declarer.declare(connection)
+            if self.declarer.optional_trouble is not None:
+                self.journal.missing = self.declarer.optional_trouble
+            await self.member.caught_up()
+            self._consume()
 
     def _consume(self) -> None:
         """Subscribe, now that it is known which accounts are paused."""
         connection = self.consuming.connection
         self._heed()
-        if connection is not None and self.foundation.trouble is None and not self.draining:
+        if connection is not None and self.declarer.trouble is None and not self.draining:
             self._note_bindings()
             for service in self.services.values():
                 service.consumer.start(connection)
 
     def _consumer_down(self) -> None:
-        self.lease.stop()
+        for task in self._with_connection:
+            task.cancel()
         self.journal.connection_lost()
         self.tidier.connection_lost()
         for service in self.services.values():
@@ -318,7 +325,7 @@ class Worker:
         self._tidy_at = self.loop.now() + (TICK if busy else TIDY_EVERY)
 
     def _may_tidy(self) -> bool:
-        usable = self.consuming.connection is not None and self.foundation.trouble is None
+        usable = self.consuming.connection is not None and self.declarer.trouble is None
         return usable and self.settings.declare and not self.draining
 
     def _unbound(self, one: Unbinding) -> None:
@@ -365,7 +372,7 @@ class Worker:
             consumer, objects = self._consumer(account.name), self._objects(account)
             if consumer.objects != objects or not consumer.declared:
                 consumer.objects, consumer.declared = objects, False
-                if self.consuming.connection is not None and self.foundation.trouble is None:
+                if self.consuming.connection is not None and self.declarer.trouble is None:
                     consumer.refresh(self.consuming.connection)
 
     def adopt(self, settings: Settings) -> None:

@@ -208,7 +208,8 @@ class Consumer:
         """Whatever the channel was doing, it is over; runs before or after `_gone`."""
         self._opening = False
         if self._doing is not None:
-            self.trouble = refused(self._doing, error)
+            text = str(getattr(error, "reply_text", "") or error)
+            self.trouble = refused(self._doing, getattr(error, "reply_code", None), text)
             log.error("declaration_refused", queue=self.queue, why=self.trouble)
             self._doing = None
             self._failures += 1

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from pika.channel import Channel as PikaChannel
+    from pika.connection import Connection
     from pika.frame import Method
     from pika.spec import BasicProperties
 
@@ -112,6 +113,8 @@ class ChannelClosedError(SessionError):
         kind = FailureKind.ABSENT if code in {None, NOT_FOUND} else FailureKind.REFUSED
         said = "lost the connection" if code is None else "RabbitMQ says"
         super().__init__(kind, f"{said}: {text}")
+        self.text = text
+        """What RabbitMQ, or pika, says."""
         self.code = code
         """The reply code of AMQP 0-9-1, such as 404; None when the connection was lost."""
 
@@ -207,6 +210,26 @@ async def _opened(broker: Broker, url: str) -> AsyncioConnection:
 
 def _unreachable(url: str, error: BaseException) -> SessionError:
     return SessionError(FailureKind.ABSENT, f"cannot connect to {shown(url)}: {reason(error)}")
+
+
+async def channel_of(connection: Connection) -> Channel:
+    """A fresh channel of a connection. Raises `ChannelClosedError` when there is none to be had."""
+    opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+
+    def ready(channel: PikaChannel) -> None:
+        if not opened.done():
+            opened.set_result(Channel(channel))
+
+    def lost(_: object, error: BaseException) -> None:
+        if not opened.done():
+            opened.set_exception(ChannelClosedError(None, reason(error)))
+
+    try:
+        channel = connection.channel(on_open_callback=ready)
+    except AMQPError as error:  # the connection is closed, or has no channel left
+        raise ChannelClosedError(None, reason(error)) from error
+    channel.add_on_close_callback(lost)
+    return await opened
 
 
 class Channel:

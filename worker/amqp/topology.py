@@ -127,14 +127,14 @@ MISMATCH = 406
 """RabbitMQ's reply code when it holds an object with other arguments (PRECONDITION_FAILED)."""
 
 
-def refused(item: Object, error: Exception) -> str:
+def refused(item: Object, code: int | None, text: str) -> str:
     """Why a declaration was refused, in RabbitMQ's own words, and the way out if there is one.
 
     A mismatch names the argument and both values: "inequivalent arg 'x-delivery-limit' for queue
     … received '1000' but current is '5'".
     """
-    why = f"{described(item)}: {getattr(error, 'reply_text', '') or error}"
-    if getattr(error, "reply_code", None) == MISMATCH and isinstance(item, Queue):
+    why = f"{described(item)}: {text}"
+    if code == MISMATCH and isinstance(item, Queue):
         why += f"; once it holds no messages, delete it (rabbitmqctl delete_queue {item.name}):"
         why += " it is declared anew within seconds"
     return why

@@ -1,0 +1,94 @@
+"""What all lanes stand on, declared (or looked for) on every new connection."""
+
+from __future__ import annotations
+
+from asyncio import sleep
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker.amqp.session import ChannelClosedError, channel_of
+from worker.amqp.topology import MISMATCH, refused
+
+if TYPE_CHECKING:
+    from pika.connection import Connection
+
+    from worker.amqp.topology import Object
+
+log = structlog.get_logger()
+
+AGAIN_IN = 1.0
+WAIT_FOR_OPTIONAL = 60.0
+FOR_GOOD = frozenset((402, 403, 406, 540))
+"""Content too large, access refused, precondition failed, not implemented (AMQP 0-9-1)."""
+
+
+class TopologyDeclarer:
+    """Declares objects one by one; one that RabbitMQ holds otherwise is told of and used as is."""
+
+    def __init__(
+        self,
+        objects: tuple[Object, ...],
+        optional: tuple[Object, ...],
+        *,
+        passive: bool,
+    ) -> None:
+        """`passive`: only look whether they are there. The `optional` objects may be missing."""
+        self.trouble: str | None = "not declared yet"
+        """Why the worker cannot work on this broker; None when it can."""
+        self.mismatches: tuple[str, ...] = ()
+        """What RabbitMQ holds with other arguments than ours, in its own words."""
+        self.optional_trouble: str | None = None
+        self._objects = objects
+        self._optional = optional
+        self._passive = passive
+
+    async def declare(self, connection: Connection) -> None:
+        """Declare everything on a fresh connection; a refusal is tried again for ever.
+
+        Raises `ChannelClosedError` when the connection is lost.
+        """
+        self.mismatches, self.optional_trouble = (), None
+        begun = monotonic()
+        channel = await channel_of(connection)
+        todo = [*self._objects, *self._optional]
+        while todo:
+            item = todo[0]
+            try:
+                await channel.declare(item, passive=self._passive)
+                todo.pop(0)
+                continue
+            except ChannelClosedError as error:
+                closed = error
+            if not connection.is_open:
+                raise closed
+            why = refused(item, closed.code, closed.text)
+            is_optional = any(item is one for one in self._optional)
+            if is_optional and self._is_for_good(closed, monotonic() - begun):
+                self.optional_trouble = why
+                log.warning("journal_unavailable", why=why)
+                todo = []
+            elif closed.code == MISMATCH:
+                self.mismatches += (why,)
+                log.error("topology_mismatch", why=why)
+                todo.pop(0)
+            else:
+                if why != self.trouble:
+                    log.error("declaration_refused", why=why)
+                self.trouble = why
+                await sleep(AGAIN_IN)
+            channel = await channel_of(connection)
+        self.trouble = None
+        channel.close()
+
+    def _is_for_good(self, closed: ChannelClosedError, waited: float) -> bool:
+        """Whether the journal is not to be had here, rather than not up yet after a restart.
+
+        RabbitMQ 4.0 answers 404 for a moment then ("home node … is down or inaccessible"). To go
+        without would be to forget what was settled, so that is waited for, though not for ever.
+        """
+        if waited > WAIT_FOR_OPTIONAL:
+            return True
+        absent = self._passive and "no queue" in closed.text
+        return absent or closed.code in FOR_GOOD
