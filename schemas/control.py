@@ -18,14 +18,16 @@ class ControlEntry(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: Annotated[str, Field(min_length=1)] = Field(description="Of this entry; a UUID.")
-    action: Literal["pause", "resume"]
-    account: Annotated[str, Field(pattern=ACCOUNT_PATTERN)]
+    action: Literal["pause", "resume"] = Field(
+        title="Control action", description="What is wanted."
+    )
+    account: Annotated[str, Field(pattern=ACCOUNT_PATTERN)] = Field(description="Of which account.")
     actor: str = Field(description="Who wants it, as they say: a claim.")
     user: str | None = Field(
         default=None, description="The RabbitMQ user; the broker vouches for the same user_id."
     )
-    via: Literal["cli", "console"]
-    why: str | None = None
+    via: Literal["cli", "console"] = Field(title="Via", description="By which tool.")
+    why: str | None = Field(default=None, description="In the operator's words.")
     at: AwareDatetime = Field(description="When, by the clock of whoever wanted it.")
     until: AwareDatetime | None = Field(
         default=None, description="When a pause ends by itself; null if it does not."

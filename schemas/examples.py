@@ -80,11 +80,13 @@ REJECTED: Final[dict[str, Any]] = {
         "jobId": 124,
         "outcome": "rejected",
         "reason": "invalid",
-        "detail": "redialTimes must be a whole number from 1 to 3 (the provider's status -31).",
+        "detail": "redialTimes must be a whole number from 1 to 3 (the provider's status "
+        "-31: redial times).",
         "fields": [
             {
                 "field": "redialTimes",
-                "problem": "must be a whole number from 1 to 3 (the provider's status -31)",
+                "problem": "must be a whole number from 1 to 3 (the provider's status "
+                "-31: redial times)",
             }
         ],
         "apiStatus": None,
@@ -108,4 +110,57 @@ DEAD_LETTER_HEADERS: Final[dict[str, str]] = {
     "taskedit-event-id": "5a0b7c52-71a9-5b0f-8d46-0a8f3e9d2c41",
     "taskedit-redrives": "0",
     "taskedit-version": "0.1.0",
+}
+
+CONTROL_ENTRY: Final[dict[str, Any]] = {
+    "id": "6d1c2f4e-52a5-4a43-8d0b-2f5b1c9e7a10",
+    "action": "pause",
+    "account": "acme",
+    "actor": "kim",
+    "user": "operator",
+    "via": "cli",
+    "why": "price list is wrong",
+    "at": "2026-11-22T08:00:00Z",
+    "until": "2026-11-22T16:00:00Z",
+}
+
+OPERATION_RECORD: Final[dict[str, Any]] = {
+    "id": "0f6f7f0e-9a0e-4a55-8a52-0c0a6a0f3b77",
+    "phase": "ended",
+    "at": "2026-11-22T08:05:00Z",
+    "actor": "kim",
+    "user": "operator",
+    "via": "cli",
+    "action": "redrive",
+    "filter": {"reason": "api_rejected", "account": "acme"},
+    "count": 1,
+    "ids": ["7c1e4f0a-3b52-5d0e-9a57-60b5f6b1c2d3"],
+    "why": "the script exists now",
+    "result": {"redriven": 1},
+}
+
+HEARTBEAT: Final[dict[str, Any]] = {
+    "replica": "worker-1",
+    "version": "0.1.0",
+    "at": "2026-11-22T08:00:00Z",
+    "ready": True,
+    "why": None,
+    "ending": False,
+    "accounts": {
+        "acme": {
+            "serving": True,
+            "state": "suspended",
+            "why": "account authentication failed",
+            "api_status": "-1",
+            "since": "2026-11-22T07:58:00Z",
+            "until": None,
+            "paused": None,
+            "control": None,
+            "rate_allowed": "20/s,600/m",
+            "rate_used": 0,
+            "in_flight": 0,
+            "held": 200,
+            "last_success": "2026-11-22T07:57:59Z",
+        }
+    },
 }

@@ -42,7 +42,8 @@ Name = Annotated[
     Field(
         pattern=NOT_BLANK,
         title="Job name",
-        description="Not blank, and unique in the provider's account (else status -33).",
+        description="Not blank, and unique in the provider's account (else status -33: "
+        "name already exists).",
         examples=["Autumn reminder"],
     ),
 ]
@@ -52,7 +53,7 @@ DialogFlowId = Annotated[
         ge=1,
         le=INT_MAX,
         title="Script id",
-        description="The conversation that the robots lead (status -41 if it does not exist).",
+        description="The conversation that the robots lead (else status -41: script id).",
         examples=[8663],
     ),
 ]
@@ -69,7 +70,8 @@ StartDateTime = Annotated[
     Field(
         pattern=DATE_TIME,
         title="Start of the job",
-        description="Required when mode is AUTO (else status -28), without effect when it is "
+        description="Required when mode is AUTO (else status -28: AUTO without a start "
+        "time), without effect when it is "
         "MANUAL. YYYY-MM-DD HH:MM:SS in the account's time zone, or ISO 8601 with an offset.",
         examples=["2026-12-01 09:30:00", "2026-12-01T01:30:00Z"],
     ),
@@ -89,7 +91,8 @@ DailyStart = Annotated[
     Field(
         pattern=CLOCK_TIME,
         title="First call of a day",
-        description="HH:MM, by default not before 09:00 (else status -48).",
+        description="HH:MM, by default not before 09:00 (else status -48: daily window "
+        "outside 9:00 to 20:00).",
         examples=["09:00"],
     ),
 ]
@@ -99,7 +102,7 @@ DailyEnd = Annotated[
         pattern=CLOCK_TIME,
         title="Last call of a day",
         description="HH:MM, later than dailyStartDateTime, by default not after 20:00 "
-        "(else status -48).",
+        "(else status -48: daily window outside 9:00 to 20:00).",
         examples=["20:00"],
     ),
 ]
@@ -109,7 +112,8 @@ RobotCount = Annotated[
         ge=1,
         le=INT_MAX,
         title="Robots",
-        description="How many robots call at once (status -52 above the account's maximum).",
+        description="How many robots call at once (else status -52: concurrency above "
+        "the account's maximum).",
         examples=[1],
     ),
 ]
@@ -129,7 +133,11 @@ CalendarDate = Annotated[
 ]
 DaysOfWeek = Annotated[
     tuple[
-        Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"], ...
+        Annotated[
+            Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"],
+            Field(title="Day of week"),
+        ],
+        ...,
     ],
     Field(
         strict=False,
@@ -148,24 +156,27 @@ Redial = Annotated[
 ]
 RedialCondition = Annotated[
     tuple[
-        Literal[
-            "CALL_LOSS",
-            "NO_ANSWER",
-            "BUSY",
-            "REFUSED",
-            "POWER_OFF",
-            "OUT_OF_SERVICE",
-            "CAN_NOT_CONNECT",
-            "FROM_PHONE_ERROR",
-            "SYSTEM_ERROR",
-            "VACANT_NUMBER",
+        Annotated[
+            Literal[
+                "CALL_LOSS",
+                "NO_ANSWER",
+                "BUSY",
+                "REFUSED",
+                "POWER_OFF",
+                "OUT_OF_SERVICE",
+                "CAN_NOT_CONNECT",
+                "FROM_PHONE_ERROR",
+                "SYSTEM_ERROR",
+                "VACANT_NUMBER",
+            ],
+            Field(title="Redial condition"),
         ],
         ...,
     ],
     Field(
         strict=False,
         title="Redial conditions",
-        description="Which outcomes of a call lead to another one (status -29).",
+        description="Which outcomes of a call lead to another one (else status -29: redial rule).",
         examples=[["CALL_LOSS", "NO_ANSWER"]],
     ),
 ]
@@ -175,7 +186,7 @@ RedialInterval = Annotated[
         ge=-INT_MAX - 1,
         le=1440,
         title="Redial interval",
-        description="Minutes between two calls, at most a day (status -30).",
+        description="Minutes between two calls, at most a day (else status -30: redial interval).",
         examples=[30],
     ),
 ]
@@ -185,7 +196,7 @@ RedialTimes = Annotated[
         ge=1,
         le=3,
         title="Redials",
-        description="How often to call again, from 1 to 3 times (status -31).",
+        description="How often to call again, from 1 to 3 times (else status -31: redial times).",
         examples=[2],
     ),
 ]

@@ -16,7 +16,7 @@ from schemas import examples
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.edit import TaskEdit
 from schemas.event import Event
-from schemas.names import APPLIED_EVENT_TYPE
+from schemas.names import APPLIED_EVENT_TYPE, REJECTED_EVENT_TYPE
 from schemas.reason import Reason
 
 BEYOND: Final = (
@@ -39,12 +39,6 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
 }
 
 
-def _data_of(outcome: str, reason: str) -> dict[str, Any]:
-    """Return the schema of an event's data: the outcome, and the JSON type of the reason."""
-    properties = {"outcome": {"const": outcome}, "reason": {"type": reason}}
-    return {"type": "object", "properties": properties}
-
-
 _AUTO_NEEDS_A_START: Final = {
     "if": {"properties": {"mode": {"const": "AUTO"}}, "required": ["mode"]},
     "then": {
@@ -52,18 +46,13 @@ _AUTO_NEEDS_A_START: Final = {
         "required": ["startDateTime"],
     },
 }
-_TYPE_TELLS_OUTCOME: Final = {
-    "if": {"properties": {"type": {"const": APPLIED_EVENT_TYPE}}, "required": ["type"]},
-    "then": {"properties": {"data": _data_of("applied", "null")}},
-    "else": {"properties": {"data": _data_of("rejected", "string")}},
-}
 _BESIDES: Final[dict[str, dict[str, Any]]] = {
     "edit": {
         **_AUTO_NEEDS_A_START,
         "$comment": f"The worker checks besides: {'; '.join(BEYOND)}.",
         "examples": list(examples.EDITS),
     },
-    "event": {**_TYPE_TELLS_OUTCOME, "examples": [examples.APPLIED, examples.REJECTED]},
+    "event": {"examples": [examples.APPLIED, examples.REJECTED]},
     "dead-letter-headers": {"examples": [examples.DEAD_LETTER_HEADERS]},
 }
 """What the files say and the models cannot."""
@@ -81,10 +70,65 @@ def json_schema(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:task-edit:schema:{name}:v1",
-        **_MODELS[name].model_json_schema(schema_generator=_Readable),
+        **schema_of(_MODELS[name]),
         **_BESIDES[name],
     }
     return _ordered(schema)
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON Schema, its parts in ``$defs``."""
+    schema = model.model_json_schema(schema_generator=_Readable)
+    if reason := schema.get("$defs", {}).get(Reason.__name__):
+        meanings = (f"`{each.value}`: {each.meaning}" for each in Reason)
+        reason["description"] = " ".join((f"{Reason.__doc__}", *meanings))
+    return _by_outcome(schema) if model is Event else schema
+
+
+def _by_outcome(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an event as one of two, each with a title and data of its own.
+
+    The same could be said with if, then and else, which those who write code from schemas leave
+    out or misread.
+    """
+    parts = event["$defs"]
+    data = parts.pop("EventData")
+    reasons = {
+        "applied": {"description": "Null, for it was applied.", "type": "null"},
+        "rejected": {"description": "Why it was rejected.", "$ref": "#/$defs/Reason"},
+    }
+    told = {
+        "applied": ("The provider took the edit.", APPLIED_EVENT_TYPE),
+        "rejected": ("The edit was not applied, and why.", REJECTED_EVENT_TYPE),
+    }
+    for outcome, (meaning, event_type) in told.items():
+        title = f"{outcome.capitalize()}Event"
+        parts[f"{title}Data"] = {
+            **data,
+            "title": f"{title}Data",
+            "description": meaning,
+            "properties": data["properties"]
+            | {
+                "outcome": {"description": meaning, "type": "string", "const": outcome},
+                "reason": reasons[outcome],
+            },
+        }
+        kind = {"description": event["properties"]["type"]["description"], "type": "string"}
+        parts[title] = {
+            "title": title,
+            "description": f"A CloudEvent: {meaning[0].lower()}{meaning[1:]}",
+            "type": "object",
+            "required": event["required"],
+            "properties": event["properties"]
+            | {"type": kind | {"const": event_type}, "data": {"$ref": f"#/$defs/{title}Data"}},
+        }
+    return {
+        "title": event["title"],
+        "description": event["description"],
+        "type": "object",
+        "oneOf": [{"$ref": "#/$defs/AppliedEvent"}, {"$ref": "#/$defs/RejectedEvent"}],
+        "$defs": parts,
+    }
 
 
 def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
@@ -123,11 +167,7 @@ class _Readable(GenerateJsonSchema):
         return super().default_schema(schema)
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """Tell what each reason means."""
+        """Name the reasons in their order; what each means is told by `schema_of`."""
         if schema["cls"] is not Reason:
             return super().enum_schema(schema)
-        meanings = [
-            {"const": each.value, "title": each.value, "description": each.meaning}
-            for each in Reason
-        ]
-        return {"description": Reason.__doc__, "type": "string", "oneOf": meanings}
+        return {"type": "string", "enum": [each.value for each in Reason]}

@@ -19,14 +19,14 @@ class OperationRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: Annotated[str, Field(min_length=1)] = Field(description="Of the operation; a UUID.")
-    phase: Literal["begun", "ended"]
+    phase: Literal["begun", "ended"] = Field(title="Phase", description="Which half.")
     at: AwareDatetime = Field(description="When, by the clock of whoever did it.")
     actor: str = Field(description="Who did it, as they say: a claim.")
     user: str | None = Field(
         default=None, description="The RabbitMQ user; the broker vouches for the same user_id."
     )
-    via: Literal["cli", "console"]
-    action: Action
+    via: Literal["cli", "console"] = Field(title="Via", description="By which tool.")
+    action: Action = Field(title="Operation action", description="What was done.")
     filter: dict[str, Any] = Field(
         default_factory=dict, description="What was asked for: account, reason, ids, …"
     )
@@ -36,7 +36,7 @@ class OperationRecord(BaseModel):
     ids: tuple[str, ...] = Field(
         default=(), description="Event ids of the letters, the first 1,000 of them."
     )
-    why: str | None = None
+    why: str | None = Field(default=None, description="In the operator's words.")
     result: dict[str, Any] | None = Field(
         default=None, description="What came of it; null while it is only begun."
     )

@@ -25,6 +25,24 @@ NEAREST_AT_MOST: Final = 5
 """Unknown fields of one edit that are told their nearest name. It takes up to a millisecond each,
 and a publisher who has more of them wrong has another message in mind."""
 
+STATUSES: Final[Mapping[str, str]] = {
+    "-27": "parameter check failed",
+    "-28": "AUTO without a start time",
+    "-29": "redial rule",
+    "-30": "redial interval",
+    "-31": "redial times",
+    "-37": "application does not exist",
+    "-41": "script id",
+    "-48": "daily window outside 9:00 to 20:00",
+}
+"""What the provider's statuses mean that a message names, in English; its page is in Chinese."""
+
+
+def status(number: str) -> str:
+    """Return a status of the provider in words, for a message in brackets."""
+    return f"the provider's status {number}: {STATUSES[number]}"
+
+
 _ID = f"must be a whole number from 1 to {INT_MAX} (the provider's Int)"
 _CLOCK = "must be HH:MM with two digits each, from 00:00 to 23:59"
 _DATE = "must be a real date, YYYY-MM-DD"
@@ -36,15 +54,15 @@ _CONDITIONS = (
 )
 
 RULES: Final[Mapping[str, str]] = {
-    "appId": "must be text that is not blank (the provider's status -37)",
+    "appId": f"must be text that is not blank ({status('-37')})",
     "jobId": f"must be a whole number from 1 to {LONG_MAX} (the provider's Long)",
-    "name": "must be text that is not blank (the provider's status -27)",
-    "dialogFlowId": f"{_ID[:-1]}, status -41)",
-    "mode": "must be MANUAL or AUTO (the provider's status -27)",
-    "startDateTime": f"{_MOMENT} (the provider's status -27)",
-    "endDateTime": f"{_MOMENT} (the provider's status -27)",
-    "dailyStartDateTime": f"{_CLOCK} (the provider's status -27)",
-    "dailyEndDateTime": f"{_CLOCK} (the provider's status -27)",
+    "name": f"must be text that is not blank ({status('-27')})",
+    "dialogFlowId": f"{_ID[:-1]}; {status('-41')})",
+    "mode": f"must be MANUAL or AUTO ({status('-27')})",
+    "startDateTime": f"{_MOMENT} ({status('-27')})",
+    "endDateTime": f"{_MOMENT} ({status('-27')})",
+    "dailyStartDateTime": f"{_CLOCK} ({status('-27')})",
+    "dailyEndDateTime": f"{_CLOCK} ({status('-27')})",
     "robotCount": _ID,
     "jobPhoneNumberId": _ID,
     "inactiveTimeList": "must be a list of at most 3 times (the provider's own limit)",
@@ -58,10 +76,10 @@ RULES: Final[Mapping[str, str]] = {
     "daysOfWeek": "must be a list of days of the week",
     "daysOfWeek[]": f"must be {_DAYS}",
     "redial": "must be true or false (the provider's Boolean)",
-    "redialCondition": "must be a list of redial conditions (the provider's status -29)",
-    "redialCondition[]": f"must be {_CONDITIONS} (the provider's status -29)",
-    "redialInterval": "must be a whole number of minutes, at most 1440 (the provider's status -30)",
-    "redialTimes": "must be a whole number from 1 to 3 (the provider's status -31)",
+    "redialCondition": f"must be a list of redial conditions ({status('-29')})",
+    "redialCondition[]": f"must be {_CONDITIONS} ({status('-29')})",
+    "redialInterval": f"must be a whole number of minutes, at most 1440 ({status('-30')})",
+    "redialTimes": f"must be a whole number from 1 to 3 ({status('-31')})",
 }
 """Each field's rule, by its path with the positions in lists left out."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from schemas.bounds import Bounds
-from schemas.problem import FieldProblem
+from schemas.problem import FieldProblem, status
 
 BAD: Final = ...
 """Stands for a value that was refused by itself."""
@@ -34,16 +34,14 @@ def app_of_account(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldP
             yield FieldProblem("appId", "is required (only an account with one appId implies it)")
     elif app_id is not BAD and bounds.app_ids and app_id not in bounds.app_ids:
         yield FieldProblem(
-            "appId", "must be an appId of the account that this queue is for (status -37)"
+            "appId", f"must be an appId of the account that this queue is for ({status('-37')})"
         )
 
 
 def automatic_start(fields: Mapping[str, Any]) -> Iterator[FieldProblem]:
     """A job that starts by itself says when."""
     if fields.get("mode") == "AUTO" and fields.get("startDateTime") is None:
-        yield FieldProblem(
-            "startDateTime", "is required when mode is AUTO (the provider's status -28)"
-        )
+        yield FieldProblem("startDateTime", f"is required when mode is AUTO ({status('-28')})")
 
 
 def moments(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldProblem]:
@@ -72,11 +70,11 @@ def daily_window(fields: Mapping[str, Any], bounds: Bounds) -> Iterator[FieldPro
     if isinstance(start, str) and start < bounds.earliest:
         yield FieldProblem(
             "dailyStartDateTime",
-            f"must not be before {bounds.earliest} (the provider's status -48)",
+            f"must not be before {bounds.earliest} ({status('-48')})",
         )
     if isinstance(end, str) and end > bounds.latest:
         yield FieldProblem(
-            "dailyEndDateTime", f"must not be after {bounds.latest} (the provider's status -48)"
+            "dailyEndDateTime", f"must not be after {bounds.latest} ({status('-48')})"
         )
     if isinstance(start, str) and isinstance(end, str) and start >= end:
         yield FieldProblem("dailyEndDateTime", "must be later than dailyStartDateTime")

@@ -20,6 +20,9 @@ def channels(names: Names) -> dict[str, Any]:
         "replies": _replies(),
         "journal": _journal(names),
         "deadLetters": _dead_letters(names),
+        "control": _control(names),
+        "operations": _operations(names),
+        "fleet": _fleet(names),
     }
 
 
@@ -33,7 +36,10 @@ def _edits(names: Names) -> dict[str, Any]:
         "title": "Edits",
         "address": "{appId}",
         "description": f"The topic exchange `{names.exchange}`; the routing key is the edit's "
-        "appId. An edit whose appId belongs to no account ends as `unknown_app`; none is dropped.",
+        "appId. An edit whose appId belongs to no account goes by the alternate exchange "
+        f"`{names.strays}` and ends as `unknown_app`; none is dropped. Its event has the routing "
+        "key `rejected.` and the appId as it was written, so whoever listens for another appId "
+        "does not hear of it.",
         "messages": _messages(*_EDITS),
         "parameters": {
             "appId": {
@@ -42,7 +48,9 @@ def _edits(names: Names) -> dict[str, Any]:
                 "examples": ["LILIN888"],
             }
         },
-        "bindings": _topic(names.exchange),
+        "bindings": _exchange(
+            names.exchange, "topic", **{"x-arguments": {"alternate-exchange": names.strays}}
+        ),
     }
 
 
@@ -70,9 +78,9 @@ def _events(names: Names) -> dict[str, Any]:
         "title": "Events",
         "address": "{outcome}.{appId}",
         "description": f"The topic exchange `{names.events}`. Bind a queue of your own: by "
-        "`*.LILIN888` for all of one appId, by `rejected.#` for all that went wrong, by `#` for "
-        "everything. A queue that refuses events does not hold the worker up, so give yours the "
-        "room it needs.",
+        "`*.LILIN888` for all of one appId and by `*._` for what could not be read, by "
+        "`rejected.#` for all that went wrong, by `#` for everything. A queue that refuses events "
+        "does not hold the worker up, so give yours the room it needs.",
         "messages": _messages(*_OUTCOMES),
         "parameters": {
             "outcome": {
@@ -87,7 +95,7 @@ def _events(names: Names) -> dict[str, Any]:
                 "examples": ["LILIN888", "_"],
             },
         },
-        "bindings": _topic(names.events),
+        "bindings": _exchange(names.events, "topic"),
     }
 
 
@@ -131,12 +139,49 @@ def _dead_letters(names: Names) -> dict[str, Any]:
     }
 
 
+def _control(names: Names) -> dict[str, Any]:
+    return {
+        "title": "Control",
+        "address": names.control,
+        "description": "A stream of what operators want of accounts, which every worker reads from "
+        "its first entry: the last entry of an account that has not ended holds. At most 20 MB. "
+        "`taskedit pause` and `taskedit resume` write it; nothing else needs to.",
+        "messages": _messages("controlEntry"),
+        "bindings": _queue(names.control),
+    }
+
+
+def _operations(names: Names) -> dict[str, Any]:
+    return {
+        "title": "Operations",
+        "address": names.operations,
+        "description": "A stream of what operators did to letters and accounts, kept for at most a "
+        "year and 200 MB: what `taskedit audit` shows. Each operation has two records with one id, "
+        "*begun* and *ended*.",
+        "messages": _messages("operationRecord"),
+        "bindings": _queue(names.operations),
+    }
+
+
+def _fleet(names: Names) -> dict[str, Any]:
+    return {
+        "title": "Fleet",
+        "address": names.fleet,
+        "description": f"The fanout exchange `{names.fleet}`: every worker says every few seconds "
+        "how it is doing. Nothing is kept; bind a short queue of your own, as `taskedit lanes` "
+        "does.",
+        "messages": _messages("heartbeat"),
+        "bindings": _exchange(names.fleet, "fanout"),
+    }
+
+
 def _messages(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
 
 
-def _topic(name: str) -> dict[str, Any]:
-    exchange = {"name": name, "type": "topic", "durable": True, "autoDelete": False}
+def _exchange(name: str, kind: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - extensions
+    """Return the binding of an exchange; it has no field for arguments, hence an extension."""
+    exchange = {"name": name, "type": kind, "durable": True, "autoDelete": False, **more}
     return {"amqp": {"is": "routingKey", "exchange": exchange, "bindingVersion": BINDING_VERSION}}
 
 

@@ -40,6 +40,12 @@ queues; you declare only queues of your own.
 Subscribe before you publish: either to the events' exchange, which is sure, or by `reply_to`,
 which is handy and best effort. Your edit is the one with your message id in `data.messageId`.
 An edit may wait for long, while the account is throttled or the API is down; it is not lost.
+An edit that cannot be read has no appId: its event's routing key is `rejected._`, and that of an
+edit with a misspelt appId ends with what was misspelt. So bind `*.` and your appId as well as
+`*._`, and let your own waiting end; or use `reply_to`, which has neither gap.
+
+A rejected edit is published again under a **new** message id, once it or the world is mended:
+under the old one, the same bytes are a repeat and get the old rejection.
 
 ### Reasons of a rejection
 
@@ -48,14 +54,15 @@ An edit may wait for long, while the account is throttled or the API is down; it
 ### The same in other forms
 
 The JSON Schema 2020-12 files `edit.json`, `event.json` and `dead-letter-headers.json`, as
-`taskedit schema export` writes them, say the same of bodies and headers."""
+`taskedit schema export` writes them, say the same of bodies and headers, and one rule more: that
+`mode` AUTO needs `startDateTime`. It is left out here, for generators misread it."""
 
 
 def document(names: Names | None = None) -> dict[str, Any]:
     """Return the contract of a namespace as an AsyncAPI document."""
     names = names or Names()
     return {
-        "asyncapi": "3.1.0",
+        "asyncapi": "3.0.0",
         "id": "urn:task-edit:v1",
         "info": {
             "title": "Task edits",

@@ -44,10 +44,6 @@ _OF_A_DEAD_LETTER: Final = {
     "reply_to, priority": "As the publisher set them.",
     "user_id, expiration": "Not carried; the user id is in the header taskedit-user-id.",
 }
-_TRACE: Final = {
-    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    "tracestate": "vendor=value",
-}
 
 
 def messages() -> dict[str, Any]:
@@ -58,6 +54,24 @@ def messages() -> dict[str, Any]:
         "applied": _event("applied", examples.APPLIED),
         "rejected": _event("rejected", examples.REJECTED),
         "deadLetter": _dead_letter(),
+        "controlEntry": _of_operators(
+            "Control entry",
+            "What an operator wants of an account: pause or resume.",
+            "ControlEntry",
+            examples.CONTROL_ENTRY,
+        ),
+        "operationRecord": _of_operators(
+            "Operation record",
+            "What an operator did: begun, or ended.",
+            "OperationRecord",
+            examples.OPERATION_RECORD,
+        ),
+        "heartbeat": _of_operators(
+            "Heartbeat",
+            "How one worker is doing, account by account.",
+            "Heartbeat",
+            examples.HEARTBEAT,
+        ),
     }
 
 
@@ -81,7 +95,7 @@ def _edit() -> dict[str, Any]:
         "`true` and `1.0` are no whole numbers. `null` means absent. An unknown field is an error."
         f"\n\n{_table(_OF_AN_EDIT)}",
         "contentType": names.JSON_CONTENT_TYPE,
-        "headers": _trace("Handed on to the event."),
+        "headers": reference("TraceHeaders"),
         "correlationId": _by_message_id(),
         "payload": reference("TaskEdit"),
         "examples": [
@@ -104,22 +118,12 @@ def _edit_in_cloud_event() -> dict[str, Any]:
         "attribute. The data may also be base64 of the edit, in `data_base64`. The AMQP properties "
         "are those of an edit, but for the message id.",
         "contentType": names.CLOUDEVENTS_CONTENT_TYPE,
-        "headers": _trace("Handed on to the event."),
+        "headers": reference("TraceHeaders"),
         "correlationId": {
             "description": "Comes back as data.messageId of the outcome.",
             "location": "$message.payload#/id",
         },
-        "payload": {
-            "type": "object",
-            "required": ["specversion", "id", "source", "type", "data"],
-            "properties": {
-                "specversion": {"const": "1.0", "description": "The version of CloudEvents."},
-                "id": {"type": "string", "minLength": 1, "description": "The message id."},
-                "source": {"type": "string", "minLength": 1, "description": "Who you are."},
-                "type": {"type": "string", "minLength": 1, "description": "Anything of yours."},
-                "data": reference("TaskEdit"),
-            },
-        },
+        "payload": reference("EditInCloudEvent"),
         "examples": [{"name": "wrapped", "summary": "An edit as data.", "payload": CLOUDEVENT}],
         "bindings": _binding({key: _OF_AN_EDIT[key] for key in _OF_AN_EDIT if key != "message_id"}),
     }
@@ -136,7 +140,7 @@ def _event(outcome: str, example: Mapping[str, Any]) -> dict[str, Any]:
         "summary": summary,
         "description": description,
         "contentType": names.CLOUDEVENTS_CONTENT_TYPE,
-        "headers": _trace("The edit's own."),
+        "headers": reference("TraceHeaders"),
         "correlationId": {
             "description": "The edit's message id: how you know the outcome of your own edit.",
             "location": "$message.payload#/data/messageId",
@@ -155,7 +159,7 @@ def _dead_letter() -> dict[str, Any]:
         f"begin with `x-`.\n\n{_table(_OF_A_DEAD_LETTER)}\n\n{reasons()}",
         "headers": reference("DeadLetterHeaders"),
         "correlationId": _by_message_id(),
-        "payload": {"description": "What was published, byte for byte; it may be no JSON at all."},
+        "payload": reference("DeadLetterBody"),
         "examples": [
             {
                 "name": "taken",
@@ -175,14 +179,16 @@ def _by_message_id() -> dict[str, str]:
     }
 
 
-def _trace(description: str) -> dict[str, Any]:
-    """Return the schema of W3C Trace Context's two headers."""
+def _of_operators(
+    title: str, summary: str, schema: str, example: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a message between workers and the tools of operators."""
     return {
-        "type": "object",
-        "properties": {
-            name: {"type": "string", "description": description, "examples": [value]}
-            for name, value in _TRACE.items()
-        },
+        "title": title,
+        "summary": summary,
+        "contentType": names.JSON_CONTENT_TYPE,
+        "payload": reference(schema),
+        "examples": [{"name": "example", "summary": summary, "payload": example}],
     }
 
 

@@ -74,6 +74,27 @@ def operations() -> dict[str, Any]:
             "tags": [OPERATOR],
             "bindings": _received(),
         },
+        "readControl": {
+            **_operation("receive", "control", "controlEntry"),
+            "summary": "Read who paused which account, and why.",
+            "description": "From `x-stream-offset` `first` on. Skip what you cannot read.",
+            "tags": [OPERATOR],
+            "bindings": _received(),
+        },
+        "readOperations": {
+            **_operation("receive", "operations", "operationRecord"),
+            "summary": "Read who did what to letters and accounts.",
+            "description": "What was begun and never ended was cut short.",
+            "tags": [OPERATOR],
+            "bindings": _received(),
+        },
+        "watchFleet": {
+            **_operation("receive", "fleet", "heartbeat"),
+            "summary": "Watch every worker of the fleet.",
+            "description": "One that has not been heard of for 15 s is silent.",
+            "tags": [OPERATOR],
+            "bindings": _received(),
+        },
     }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.acceptance.kit import Subscriber, WorkerProcess
 
 EACH = 100
-PROBLEM = "must be a whole number from 1 to 3 (the provider's status -31)"
+PROBLEM = "must be a whole number from 1 to 3 (the provider's status -31: redial times)"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import yaml as pyyaml
 from schemas import Names, Reason, TaskEdit, examples, json_schema, names, unwrap, validate
 from schemas.asyncapi import VERSION, document
 from tests.unit.schemas import messages
-from worker.amqp.topology import Exchange, Queue, journal, shared_objects
+from worker.amqp.topology import Exchange, Queue, journal, operators_objects, shared_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,17 +66,58 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_exchanges_and_queues_are_those_of_the_topology() -> None:
-    declared = [*shared_objects(Names()), *journal(Names())]
+    declared = [*shared_objects(Names()), *journal(Names()), *operators_objects(Names())]
     exchanges = {each.name: each.kind for each in declared if isinstance(each, Exchange)}
     queues = {each.name for each in declared if isinstance(each, Queue)}
     told = [channel["bindings"]["amqp"] for channel in DOCUMENT["channels"].values()]
 
     assert {
         each["exchange"]["name"]: each["exchange"]["type"] for each in told if "exchange" in each
-    } == {name: exchanges[name] for name in ("task-edit", "task-edit.events")}
+    } == {name: exchanges[name] for name in ("task-edit", "task-edit.events", "task-edit.fleet")}
     named = {each["queue"]["name"] for each in told if "name" in each.get("queue", {})}
-    assert named == {"task-edit.lane.{account}", "task-edit.journal", "task-edit.dead"}
+    assert named == {
+        "task-edit.lane.{account}",
+        "task-edit.journal",
+        "task-edit.dead",
+        "task-edit.control",
+        "task-edit.operations",
+    }
     assert named - {"task-edit.lane.{account}"} <= queues
+
+
+def test_arguments_of_exchanges_are_those_of_the_topology() -> None:
+    declared = {
+        each.name: each.arguments
+        for each in shared_objects(Names())
+        if isinstance(each, Exchange) and each.arguments
+    }
+    told = {
+        exchange["name"]: exchange["x-arguments"]
+        for channel in DOCUMENT["channels"].values()
+        if "x-arguments" in (exchange := channel["bindings"]["amqp"].get("exchange", {}))
+    }
+
+    assert told == declared == {"task-edit": {"alternate-exchange": "task-edit.strays"}}
+
+
+def test_all_that_generators_make_a_type_of_has_a_name() -> None:
+    """Else they call it anonymous, or by a number that changes."""
+    held = DOCUMENT["components"]["schemas"]
+    inner = [part for schema in held.values() for part in parts(list(schema.values()))]
+
+    assert [part for part in inner if "enum" in part or "properties" in part] == []
+    assert [name for name, schema in held.items() if schema["title"] != name] == []
+    for message in DOCUMENT["components"]["messages"].values():
+        assert list(message["payload"]) == ["$ref"]
+        assert list(message.get("headers", message["payload"])) == ["$ref"]
+
+
+def test_nothing_is_said_that_generators_misread() -> None:
+    misread = ("if", "then", "else", "not", "$comment")
+    schemas = parts(DOCUMENT["components"]["schemas"])
+
+    assert [each for each in schemas if any(key in each for key in misread)] == []
+    assert DOCUMENT["asyncapi"] == "3.0.0"
 
 
 def test_another_namespace_names_everything_anew() -> None:
@@ -142,13 +183,17 @@ def test_the_worker_takes_the_edits_that_are_shown() -> None:
 def test_the_schema_objects_judge_as_the_json_schemas_do() -> None:
     ours = validator({"$ref": "#/components/schemas/TaskEdit"})
     theirs = jsonschema_rs.validator_for(json_schema("edit"))
-    judged = [
-        (ours.is_valid(each), theirs.is_valid(each)) for each in messages.every_single_damage()
-    ]
+    damaged = list(messages.every_single_damage())
+    judged = [(ours.is_valid(each), theirs.is_valid(each)) for each in damaged]
 
     assert len(judged) > 10_000
     assert {True, False} == {mine for mine, _ in judged}
-    assert [pair for pair in judged if pair[0] != pair[1]] == []
+    differ = [each for each, (mine, its) in zip(damaged, judged, strict=True) if mine != its]
+    # The one rule that is left out, for generators misread it.
+    assert differ
+    assert [
+        each for each in differ if each["mode"] != "AUTO" or each.get("startDateTime") is not None
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +213,7 @@ def test_the_schema_objects_judge_as_the_json_schemas_do() -> None:
         ),
     ],
 )
-def test_what_stands_beside_a_reference_still_counts(
+def test_what_differs_by_outcome_is_told(
     title: str, good: dict[str, Any], bad: dict[str, Any]
 ) -> None:
     schema = validator({"$ref": f"#/components/schemas/{title}"})

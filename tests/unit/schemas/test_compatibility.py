@@ -112,5 +112,7 @@ def test_an_older_dead_letter_is_read(line: str) -> None:
 
     assert (
         found.model_dump(mode="json", by_alias=True).items()
-        <= (json.loads(line) | {"taskedit-user-id": found.user_id}).items()
+        <= (
+            {"taskedit-user-id": found.user_id, "taskedit-place": found.place} | json.loads(line)
+        ).items()
     )

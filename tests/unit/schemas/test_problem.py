@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from schemas import FieldProblem, Invalid, TaskEdit, validate
 from schemas.edit import InactiveDates, InactiveTime
-from schemas.problem import NEAREST_AT_MOST, RULES
+from schemas.problem import NEAREST_AT_MOST, RULES, STATUSES
 from tests.unit.schemas.builders import edit
+from worker.core.judge import MEANINGS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,16 +30,16 @@ def told(**changes: object) -> list[str]:
         ({"jobId": 0}, "jobId must be a whole number from 1 to 9223372036854775807 (the provider's Long)"),
         ({"jobId": None}, "jobId is required (null counts as absent)"),
         ({"robotCount": 1.0}, "robotCount must be a whole number from 1 to 2147483647 (the provider's Int), not a number with a fraction or an exponent"),
-        ({"mode": "auto"}, "mode must be MANUAL or AUTO (the provider's status -27)"),
-        ({"mode": 1}, "mode must be MANUAL or AUTO (the provider's status -27), not a whole number"),
+        ({"mode": "auto"}, "mode must be MANUAL or AUTO (the provider's status -27: parameter check failed)"),
+        ({"mode": 1}, "mode must be MANUAL or AUTO (the provider's status -27: parameter check failed), not a whole number"),
         ({"redial": 0}, "redial must be true or false (the provider's Boolean), not a whole number"),
-        ({"redialTimes": True}, "redialTimes must be a whole number from 1 to 3 (the provider's status -31), not true or false"),
-        ({"redialInterval": 1441}, "redialInterval must be a whole number of minutes, at most 1440 (the provider's status -30)"),
-        ({"redialCondition": "BUSY"}, "redialCondition must be a list of redial conditions (the provider's status -29), not text"),
+        ({"redialTimes": True}, "redialTimes must be a whole number from 1 to 3 (the provider's status -31: redial times), not true or false"),
+        ({"redialInterval": 1441}, "redialInterval must be a whole number of minutes, at most 1440 (the provider's status -30: redial interval)"),
+        ({"redialCondition": "BUSY"}, "redialCondition must be a list of redial conditions (the provider's status -29: redial rule), not text"),
         ({"inactiveTimeList": [None]}, "inactiveTimeList[0] must be an object with startTime and endTime, not null"),
         ({"inactiveTimeList": [{"startTime": "12:00"}]}, "inactiveTimeList[0].endTime is required"),
         ({"daysOfWeek": [[]]}, "daysOfWeek[0] must be MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY or SUNDAY, not a list"),
-        ({"startDateTime": "soon"}, "startDateTime must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset (the provider's status -27)"),
+        ({"startDateTime": "soon"}, "startDateTime must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset (the provider's status -27: parameter check failed)"),
     ],
 )  # fmt: skip
 def test_a_problem_says_the_rule_and_what_was_found_instead(
@@ -118,8 +120,8 @@ def test_the_detail_says_all_in_one_sentence() -> None:
 
     assert isinstance(found, Invalid)
     assert found.detail == (
-        "mode must be MANUAL or AUTO (the provider's status -27); "
-        "redialTimes must be a whole number from 1 to 3 (the provider's status -31)."
+        "mode must be MANUAL or AUTO (the provider's status -27: parameter check failed); "
+        "redialTimes must be a whole number from 1 to 3 (the provider's status -31: redial times)."
     )
 
 
@@ -154,3 +156,15 @@ def test_only_the_first_few_of_many_unknown_fields_are_told_their_nearest_name()
     assert len(found) == 100
     assert sum("the nearest is" in each for each in found) == NEAREST_AT_MOST
     assert found[-1].endswith("is not a field that the API knows")
+
+
+def test_a_status_means_the_same_here_and_to_the_judge() -> None:
+    assert MEANINGS.items() >= STATUSES.items()
+
+
+def test_every_status_that_a_publisher_reads_of_is_told_in_english() -> None:
+    told = [*RULES.values(), *(field.description or "" for field in TaskEdit.model_fields.values())]
+    named = [each for text in told for each in re.findall(r"status (-\d+.*)", text)]
+
+    assert len(named) > 15
+    assert [each for each in named if MEANINGS[each.partition(":")[0]] not in each] == []

@@ -90,12 +90,22 @@ def test_a_date_time_stays_a_date_time_in_the_accounts_zone(
         (
             "08:59",
             "20:00",
-            ["dailyStartDateTime must not be before 09:00 (the provider's status -48)"],
+            [
+                (
+                    "dailyStartDateTime must not be before 09:00 (the provider's status -48: "
+                    "daily window outside 9:00 to 20:00)"
+                )
+            ],
         ),
         (
             "09:00",
             "20:01",
-            ["dailyEndDateTime must not be after 20:00 (the provider's status -48)"],
+            [
+                (
+                    "dailyEndDateTime must not be after 20:00 (the provider's status -48: "
+                    "daily window outside 9:00 to 20:00)"
+                )
+            ],
         ),
         ("12:00", "12:00", ["dailyEndDateTime must be later than dailyStartDateTime"]),
         ("13:00", "12:00", ["dailyEndDateTime must be later than dailyStartDateTime"]),
@@ -116,7 +126,10 @@ def test_an_account_may_have_another_daily_window() -> None:
 
     assert problems(night, wide) == []
     assert problems(edit(), narrow) == [
-        "dailyStartDateTime must not be before 10:00 (the provider's status -48)"
+        (
+            "dailyStartDateTime must not be before 10:00 (the provider's status -48: daily "
+            "window outside 9:00 to 20:00)"
+        )
     ]
 
 
@@ -161,7 +174,10 @@ def test_inactive_dates_do_not_end_before_they_start(
 
 
 REQUIRED = "appId is required (only an account with one appId implies it)"
-NOT_ITS_OWN = "appId must be an appId of the account that this queue is for (status -37)"
+NOT_ITS_OWN = (
+    "appId must be an appId of the account that this queue is for (the "
+    "provider's status -37: application does not exist)"
+)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,8 @@ def test_a_problem_is_a_field_and_a_text() -> None:
     assert found == Invalid(
         (
             FieldProblem(
-                "redialTimes", "must be a whole number from 1 to 3 (the provider's status -31)"
+                "redialTimes",
+                "must be a whole number from 1 to 3 (the provider's status -31: redial times)",
             ),
         )
     )
