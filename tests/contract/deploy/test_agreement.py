@@ -16,6 +16,11 @@ from worker.ops.answers import PATHS
 from worker.settings.load import NAMES
 
 KUBERNETES = Path("ops/kubernetes")
+CORE_PANELS = {
+    *("alertlist", "barchart", "bargauge", "gauge", "heatmap", "histogram", "logs", "piechart"),
+    *("row", "stat", "state-timeline", "status-history", "table", "text", "timeseries"),
+}
+"""Of Grafana itself, so that no plugin has to be installed."""
 COMPOSES_OWN = {"TASKEDIT_CONFIG", "TASKEDIT_OPS_PORT"}
 SPEAK_OF_SETTINGS = [
     Path("docker-compose.yml"),
@@ -96,3 +101,11 @@ def test_a_dashboard_asks_the_provisioned_source_in_every_panel(name: str) -> No
     assert len(panels) > 10
     assert {panel["datasource"]["uid"] for panel in panels} == {uid}
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+@pytest.mark.parametrize("path", sorted(Path("ops/grafana/dashboards").glob("*.json")), ids=str)
+def test_every_panel_is_of_a_type_that_grafana_ships(path: Path) -> None:
+    panels = json.loads(path.read_text())["panels"]
+    panels += [inner for row in panels for inner in row.get("panels", ())]
+    assert panels
+    assert {panel["type"] for panel in panels} <= CORE_PANELS
