@@ -14,6 +14,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from worker.core.ownership import ANY
+from worker.suspects import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,16 +31,22 @@ _NOTES = TypeAdapter(dict[str, set[str]])
 class FormerLanes:
     """Account to the keys that its lane was bound by, as far as this state folder knows."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the notes; none, or unreadable ones, are no notes."""
-        self._path = folder / FILE
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        """Read the notes; none, or unreadable ones, are no notes.
+
+        `make`: the folder is made if need be, or one of our own in it (`own_folder`); without, for
+        who only reads.
+        """
+        self._path: Path | None = None
+        self._keys: dict[str, set[str]] = {}
         try:
+            self._path = own_folder(folder, make=make) / FILE
             self._keys = _NOTES.validate_json(self._path.read_bytes())
         except FileNotFoundError:
-            self._keys = {}
+            pass
         except (OSError, ValidationError) as error:
-            log.warning("notes_unreadable", path=str(self._path), why=type(error).__name__)
-            self._keys = {}
+            path = str(self._path or folder)
+            log.warning("notes_unreadable", path=path, why=type(error).__name__)
         self.keys.setdefault(DEFAULT, {ANY})
 
     @property
@@ -66,6 +73,8 @@ class FormerLanes:
             self._write()
 
     def _write(self) -> None:
+        if self._path is None:
+            return
         fresh = self._path.with_suffix(".new")
         try:
             fresh.write_bytes(_NOTES.dump_json(self._keys))

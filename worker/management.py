@@ -38,6 +38,15 @@ class Held:
     """What policies, an operator's included, make of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A queue's binding, with all that names it."""
+
+    exchange: str
+    key: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Management:
     """Asks about one virtual host; a context manager."""
 
@@ -68,6 +77,18 @@ class Management:
         """A queue, or None when there is none of that name."""
         found = self._get("queues", name)
         return None if found is None else _held(found)
+
+    def queues(self) -> frozenset[str]:
+        """The names of all queues."""
+        return frozenset(each["name"] for each in self._get("queues") or ())
+
+    def bindings(self, queue: str) -> list[Bound]:
+        """How a queue is bound to exchanges; its binding to the default exchange is no such."""
+        return [
+            Bound(each["source"], each["routing_key"], each.get("arguments") or {})
+            for each in self._get("queues", queue, "bindings") or ()
+            if each["source"]
+        ]
 
     def keys(self, exchange: str, queue: str) -> frozenset[str]:
         """The routing keys that bind a queue to an exchange."""

@@ -83,7 +83,7 @@ class Suspects:
         self._path = Path()
         if folder is not None:
             try:
-                self._take_over(_own(folder))
+                self._take_over(own_folder(folder))
             except OSError as error:
                 self._cannot(error)
 
@@ -186,17 +186,21 @@ def _key(delivery: Delivery) -> str:
     return sha256(text + delivery.body).hexdigest()
 
 
-def _own(folder: Path) -> Path:
+def own_folder(folder: Path, *, make: bool = True) -> Path:
     """The folder itself, if nobody else can write there, or else one of our own within.
+
+    `make`: it is made if need be.
 
     The default lies in a temporary folder that is everybody's: who makes it first could leave
     notes there that send our edits to the dead letters. Raises `OSError`.
     """
-    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    if make:
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     if _is_own(folder):
         return folder
     own = folder / f"own-{os.geteuid()}"
-    own.mkdir(mode=PRIVATE, exist_ok=True)
+    if make:
+        own.mkdir(mode=PRIVATE, exist_ok=True)
     if not _is_own(own):
         raise PermissionError(EPERM, "belongs to, or can be written by, somebody else", str(own))
     return own

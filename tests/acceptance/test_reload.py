@@ -139,6 +139,7 @@ def test_a_secret_that_the_provider_changes_at_once_costs_no_edit(
     ids = publish(amqp_url, namespace, [edit(1 + n) for n in range(EDITS)])
     until(lambda: len(told.take()) > EDITS // 10)
     simulator.account(KEY, "another-secret")
+    ids += publish(amqp_url, namespace, [edit(1 + n) for n in range(EDITS)], ids="late")
     until(lambda: worker.lane("acme")["state"] == "suspended")
     files.secret("acme", "another-secret")
     reload(worker)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.amqp.topology import Object
 
 APPLY = "taskedit topology apply"
+PRUNE = "taskedit topology prune"
 
 
 class State(StrEnum):
@@ -24,6 +25,8 @@ class State(StrEnum):
     GOOD = "good"
     MISSING = "missing"
     DIFFERS = "differs"
+    LEFT_OVER = "left over"
+    """It was needed once: nothing serves it."""
     UNVERIFIED = "unverified"
     """It may be good: nobody here could see."""
 

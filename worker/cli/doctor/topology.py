@@ -28,6 +28,8 @@ def laid(findings: Sequence[Finding], settings: Settings) -> Iterator[Check]:
         yield Check(NAME, Health.GOOD, f"{len(by_state[State.GOOD])} objects are as they should be")
     for each in by_state[State.DIFFERS]:
         yield Check(NAME, Health.BAD, f"{each.name} differs: {each.detail}", each.mend)
+    for each in by_state[State.LEFT_OVER]:
+        yield Check(NAME, Health.BAD, f"{each.name} is left over: {each.detail}", each.mend)
     if missing := [each.name for each in by_state[State.MISSING]]:
         says = f"missing: {', '.join(missing)}"
         items = [each.item for each in by_state[State.MISSING]]

@@ -1,0 +1,124 @@
+"""Queues and exchanges taken out of RabbitMQ, and no edit with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
+from worker.cli.left_over import moved
+from worker.settler import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+    from worker.amqp.session import Channel, Session, Subscription
+    from worker.core.delivery import Delivery
+    from worker.core.ownership import Ownership
+    from worker.management import Bound
+
+QUIET: Final = 1.0
+"""Seconds without an edit after which a lane is counted."""
+
+
+async def pruned(
+    session: Session,
+    lanes: Mapping[str, Sequence[Bound]],
+    owned: Ownership,
+    done: Callable[[str, int], None],
+) -> None:
+    """Unbind each lane (by its account), move its edits to where they belong, delete it.
+
+    `done` is told the queue and how many edits were moved. Killed at any moment nothing is lost:
+    an edit is acked once it is confirmed elsewhere. At most one is then in both places, and the
+    next run moves it again, directly behind itself. Raises `SessionError`.
+    """
+    for account, bindings in lanes.items():
+        queue = session.names.lane(account)
+        channel = await session.channel()
+        for one in bindings:
+            arguments = dict(one.arguments)
+            await channel.call("queue_unbind", queue, one.exchange, one.key, arguments=arguments)
+        # one in hand: what a killed run leaves in both places is never followed by a second
+        edits = await channel.consume(queue, prefetch=1)
+        count = 0
+        async for delivery in _until_empty(edits, queue):
+            publication = moved(delivery, account, owned, session.names)
+            if await session.publish(publication) is not Fate.CONFIRMED:
+                target = publication.exchange or publication.routing_key
+                why = f"no more edits of {queue} go to {target}: is it full, or missing?"
+                why += f" Moved: {count}; the rest stays"
+                raise SessionError(FailureKind.BUSY, why)
+            channel.ack(delivery.tag)
+            count += 1
+        await channel.call("queue_delete", queue)
+        channel.close()
+        done(queue, count)
+
+
+async def _until_empty(edits: Subscription, queue: str) -> AsyncIterator[Delivery]:
+    """Each edit, until there are none for a while, ready or on their way.
+
+    Quorum queues know no deletion *if empty*, so it is looked at twice with a pause between. The
+    one waiting for a delivery is never given up: a delivery would be lost with it, unacked, and
+    the queue be deleted.
+    """
+    quiet = 0
+    coming = asyncio.ensure_future(anext(edits))
+    try:
+        while quiet < 2:  # noqa: PLR2004 (twice, as said)
+            await asyncio.wait((coming,), timeout=QUIET)
+            if coming.done():
+                yield coming.result()
+                quiet, coming = 0, asyncio.ensure_future(anext(edits))
+                continue
+            ready, consumers = await edits.channel.counts(queue)
+            if consumers != 1:
+                raise SessionError(FailureKind.BUSY, f"somebody else consumes {queue}")
+            quiet = 0 if ready else quiet + 1
+    finally:
+        coming.cancel()
+
+
+async def deleted(
+    session: Session,
+    exchanges: Iterable[str],
+    queues: Iterable[str],
+    *,
+    even_with_content: Iterable[str],
+) -> None:
+    """Delete exchanges, so that nothing more comes, then queues; raises `SessionError`.
+
+    Each queue is looked at once more: only one in `even_with_content` may hold anything by then.
+    """
+    channel = await session.channel()
+    for exchange in exchanges:
+        await channel.call("exchange_delete", exchange)
+    spared = set(even_with_content)
+    for queue in queues:
+        if queue not in spared and (content := await held(session, queue)):
+            raise SessionError(FailureKind.FAILED, f"by now {queue} has {content}; it stays")
+        await channel.call("queue_delete", queue)
+    channel.close()
+
+
+async def held(session: Session, queue: str) -> str:
+    """What speaks against deleting a queue, in words; empty when nothing does."""
+    found = await counts(session, queue)
+    if found is None or not any(found):
+        return ""
+    messages, consumers = found
+    return f"messages: {messages}, consumers: {consumers}"
+
+
+async def counts(session: Session, queue: str) -> tuple[int, int] | None:
+    """How many messages are ready in a queue and how many consume it; None if there is none."""
+    channel: Channel = await session.channel()
+    try:
+        found = await channel.counts(queue)
+    except ChannelClosedError as error:
+        if error.code != NOT_FOUND:
+            raise
+        return None
+    channel.close()
+    return found
