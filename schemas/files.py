@@ -23,8 +23,13 @@ def export(folder: Path | str) -> tuple[Path, ...]:
 def _texts() -> dict[str, str]:
     """Return what each file holds, by its name."""
     schemas = {name: json.dumps(json_schema(name), indent=2, ensure_ascii=False) for name in NAMES}
-    files = {f"{name}.json": f"{text}\n" for name, text in schemas.items()}
+    files = {f"{name}.json": f"{_visible(text)}\n" for name, text in schemas.items()}
     return files | {"asyncapi.yaml": yaml(asyncapi.document())}
+
+
+def _visible(text: str) -> str:
+    """Return JSON with an escape for each character that an editor would not show."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
 
 
 def _written(path: Path, text: str) -> Path:

@@ -1,7 +1,8 @@
 r"""The forms of text in an edit, as regular expressions.
 
-The same expressions judge in the worker (Rust's dialect) and in the published JSON Schema
-(ECMA-262's), so they keep to what both and Python's take alike: no ``\d`` or ``\s`` (each dialect
+The same expressions judge in the worker (Rust's dialect) and in the published JSON Schema, by
+whatever a publisher checks with, so they keep to what ECMA-262, Go (RE2), PCRE, Java, Python and
+Rust take alike: no escapes of characters, no ``\d`` or ``\s`` (each dialect
 has its own idea of digits and blanks), no looking around. Real dates, leap years included, can
 be told without: that is why they are long.
 """
@@ -20,7 +21,8 @@ _LEAP_YEAR = rf"([0-9]{{2}}{_BY_FOUR}|{_BY_FOUR}00)"
 _DAY = rf"({_YEAR}-{_MONTH_AND_DAY}|{_LEAP_YEAR}-02-29)"
 _MINUTE = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _OFFSET = r"(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
-_BLANKS = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# The characters themselves, for the dialects spell an escape in three ways.
+_BLANKS = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 NOT_BLANK: Final = rf"[^{_BLANKS}]"
 """At least one character that is no white space of Unicode's."""

@@ -121,7 +121,9 @@ async function talk(connection, edit, body, messageId, byReply) {
   // First the ear, then the word: an event that nobody waits for yet is gone.
   const { queue } = await channel.assertQueue('', { exclusive: true });
   const key = /^[A-Za-z0-9_-]{1,100}$/.test(edit.appId) ? edit.appId : '_';
-  if (!byReply) await channel.bindQueue(queue, `${NAMESPACE}.events`, `*.${key}`);
+  for (const each of byReply ? [] : [key, '_']) { // _ for an edit that cannot be read
+    await channel.bindQueue(queue, `${NAMESPACE}.events`, `*.${each}`);
+  }
   const event = heard(channel, queue, messageId);
   event.catch(() => {});
   const properties = {

@@ -90,7 +90,8 @@ def outcome(body: bytes, edit: TaskEdit, message_id: str, *, by_reply: bool) -> 
         # First the ear, then the word: an event that nobody waits for yet is gone.
         queue = channel.queue_declare("", exclusive=True).method.queue
         if not by_reply:
-            channel.queue_bind(queue, names.events, f"*.{app_key(edit.appId)}")
+            for key in (app_key(edit.appId), app_key(None)):  # also of an edit that is not read
+                channel.queue_bind(queue, names.events, f"*.{key}")
         properties = pika.BasicProperties(
             content_type=JSON_CONTENT_TYPE,
             delivery_mode=pika.DeliveryMode.Persistent,
