@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 
 from tests.acceptance.kit import connected, edit, publish, until
 from tests.acceptance.test_failover import in_order
@@ -154,6 +155,25 @@ def test_a_control_stream_that_is_deleted_is_declared_again_and_obeyed(
     publish(amqp_url, namespace, [edit(2)], ids="later")
     assert taskedit("resume", "default").returncode == 0
     until(lambda: len(events.settled()) == 2)
+
+
+def test_the_exchange_for_heartbeats_is_declared_again_when_it_was_deleted(
+    replicas: list[WorkerProcess], taskedit: Taskedit, amqp_url: str, namespace: str
+) -> None:
+    del replicas
+    with connected(amqp_url) as channel:
+        channel.exchange_delete(f"{namespace}.fleet")
+
+    def exists() -> bool:
+        try:
+            with connected(amqp_url) as channel:
+                channel.exchange_declare(f"{namespace}.fleet", passive=True)
+        except ChannelClosedByBroker:
+            return False
+        return True
+
+    until(exists, 30, "nobody has declared it again")
+    assert taskedit("pause", "default", "--why", "heard again").returncode == 0
 
 
 def test_where_it_was_never_declared_nobody_can_have_paused(

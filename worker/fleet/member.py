@@ -199,6 +199,8 @@ class FleetMember:
                     said, said_at = _news(beat), loop.time()
                     self._wants_beat.clear()
                     if not channel.is_open:  # there is no such exchange, or was none a while ago
+                        if self._declare:
+                            await self._declared(session)
                         channel = await session.channel()
                     channel.write(self._publication(beat))
                 with suppress(TimeoutError):
