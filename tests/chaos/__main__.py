@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.broker import Broker
+    from tests.chaos.plan import Plan
     from tests.chaos.report import Report
 
 EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
+AHEAD = (0.0, 7200.0, -7200.0)
+"""Seconds by which the replicas' clocks are fast when they are apart."""
 IMPATIENCE = 3.0
 """Seconds without an outcome that show a loss, when only the connections were cut."""
 
@@ -40,6 +43,9 @@ IMPATIENCE = 3.0
 @click.option("--load", default=50.0, help="Edits a second.", show_default=True)
 @click.option("--replicas", default=3, show_default=True)
 @click.option("--control", is_flag=True, help="With a worker that acks too early: must lose edits.")
+@click.option("--only", multiple=True, help="Faults of this name alone, as Kill; may be repeated.")
+@click.option("--unproven", is_flag=True, help="Faults too that are not part of every run yet.")
+@click.option("--clocks", is_flag=True, help="Clocks of replicas are hours apart.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave logs in this new folder.")
 def main(
     *,
@@ -50,6 +56,9 @@ def main(
     load: float,
     replicas: int,
     control: bool,
+    only: tuple[str, ...],
+    unproven: bool,
+    clocks: bool,
     keep: Path | None,
 ) -> None:
     """Break everything around the worker for a while, and audit what became of every edit.
@@ -61,13 +70,28 @@ def main(
     install.ensure()
     scene = drawn(seed, replicas, load)
     if control:
-        scene = replace(scene, command=EARLY_ACK)
+        scene = replace(scene, command=EARLY_ACK, sleeper=())
+    elif clocks:
+        scene = replace(scene, ahead=AHEAD)
     click.echo(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = keep or Path(temporary)
         (folder / "rabbit").mkdir(parents=True)
         with started(folder / "rabbit", root, cluster=cluster) as broker:
-            report = reported(broker, folder, scene, seed, seconds, control=control)
+            if control:
+                planned = cuts(seconds, replicas=replicas)
+            else:
+                planned = plan(
+                    seed,
+                    seconds,
+                    replicas=replicas,
+                    heartbeat=scene.beat,
+                    disasters=True,
+                    only=only,
+                    unproven=unproven,
+                )
+            patience = IMPATIENCE if control else PATIENCE
+            report = reported(broker, folder, scene, seed, planned, seconds, patience)
     click.echo(report)
     click.echo(f"seed {seed}: {', '.join(report.broken) or 'every promise was kept'}")
     sys.exit(int(not report.lost if control else bool(report.broken)))
@@ -78,7 +102,10 @@ def drawn(seed: int, replicas: int, load: float) -> Scene:
     chance = random.Random(f"scene {seed}")
     jobs, latency = chance.choice((6, 40, 400)), chance.choice((0.005, 0.04, 0.15))
     minute = chance.choice((None, None, round(90 * load)))
-    return Scene(replicas=replicas, load=load, jobs=jobs, latency=latency, minute=minute)
+    sleeper = chance.choice((("monotonic",), ("monotonic", "boot")))
+    return Scene(
+        replicas=replicas, load=load, jobs=jobs, latency=latency, minute=minute, sleeper=sleeper
+    )
 
 
 @contextmanager
@@ -93,7 +120,13 @@ def started(folder: Path, root: Path | None, *, cluster: bool) -> Iterator[Broke
 
 
 def reported(
-    broker: Broker, folder: Path, scene: Scene, seed: int, seconds: float, *, control: bool
+    broker: Broker,
+    folder: Path,
+    scene: Scene,
+    seed: int,
+    planned: Plan,
+    seconds: float,
+    patience: float,
 ) -> Report:
     """Carry the run out, and say meanwhile what is going on."""
     begun = time.monotonic()
@@ -101,13 +134,8 @@ def reported(
     def tell(text: str) -> None:
         click.echo(f"{time.monotonic() - begun:6.1f} {text}", err=True)
 
-    if control:
-        planned = cuts(seconds, replicas=scene.replicas)
-    else:
-        planned = plan(seed, seconds, replicas=scene.replicas, heartbeat=scene.beat, disasters=True)
     tell(f"RabbitMQ {broker.nodes[0].version}, {len(broker.nodes)} nodes, {scene}")
     with Stage(broker, folder, scene, seed) as stage:
-        patience = IMPATIENCE if control else PATIENCE
         return run(stage, planned, seconds, tell=tell, patience=patience)
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tests.chaos.evidence import APPLIED
-from tests.chaos.excuse import CLOCKS, late, parted
+from tests.chaos.excuse import AFTERWARDS, CLOCKS, late, parted
 from tests.chaos.report import Report
 
 if TYPE_CHECKING:
@@ -25,16 +25,24 @@ def audit(evidence: Evidence) -> Report:
     """The report on a run.
 
     lost: confirmed, and without an event, or rejected without a dead letter, or told to be
-    applied when the API did not apply it. unexpected: an event or a letter of an unknown
-    message, or another outcome than its edit deserves, or two outcomes.
+    applied when the API did not apply it. Each return of a letter is owed an event more, of its
+    own id, and a call at most; it undoes no newer edit that was told to be applied. What ended
+    before the journal was deleted may be called again. unexpected: an event or a letter of an
+    unknown message, or another outcome than its edit deserves, or two outcomes.
     """
     entries = {entry.message_id: entry for entry in evidence.entries if not entry.again}
     events = _by_message(evidence.events)
     lost = list(_lost(evidence, entries, events))
     unexpected = list(_unexpected(evidence, entries, events))
-    order = _Order(evidence, entries)
+    order = _Order(evidence, entries, events)
     after_event = list(_after_event(evidence, entries, events))
-    ids = [one for one, found in events.items() if len({event.id for event in found}) > 1]
+    returned = Counter(one for one, _ in {(r.message_id, r.redrives) for r in evidence.returns})
+    ids = [
+        one
+        for one, found in events.items()
+        if len({event.id for event in found}) > 1 + returned[one]
+    ]
+    paused = list(_while_paused(evidence))
     hasty = [
         (moment, early, limit)
         for limit in evidence.limits
@@ -58,6 +66,7 @@ def audit(evidence: Evidence) -> Report:
         calls_after_event=len(after_event),
         event_ids_changed=len(ids),
         rate_violations=len(fast),
+        calls_while_paused=len(paused),
         greatest_haste=1000 * max((early for _, early, _ in hasty), default=0.0),
         unavoidable=sum(map(len, order.unavoidable.values())),
         beyond_unavoidable=sum(
@@ -82,6 +91,7 @@ def audit(evidence: Evidence) -> Report:
                 after_event[:TOLD],
                 (f"{one} has events with different ids" for one in ids[:TOLD]),
                 fast[:TOLD],
+                paused[:TOLD],
                 evidence.ended[:TOLD],
             )
         ),
@@ -136,13 +146,23 @@ def _lost(
     evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
 ) -> Iterator[str]:
     lettered = {letter.message_id for letter in evidence.letters}
+    returned = Counter(
+        one
+        for one, _ in {(one.message_id, one.redrives) for one in evidence.returns if one.confirmed}
+    )
     applied = {contact.call.name for contact in evidence.contacts if contact.call.applied}
     for message_id, entry in entries.items():
-        found = events.get(message_id)
-        if found is None:
+        found = sorted(
+            {event.id: event for event in reversed(events.get(message_id, ()))}.values(),
+            key=lambda event: event.at,
+        )
+        if not found:
             if entry.confirmed is not None:
                 yield f"{message_id} ({entry.name}) was confirmed and has no event"
-        elif found[0].outcome == APPLIED:
+            continue
+        if len(found) < returned[message_id] + 1:
+            yield f"{message_id} ({entry.name}) was returned, and has {len(found)} events"
+        if any(event.outcome == APPLIED for event in found):
             if entry.name not in applied:
                 yield f"{message_id} ({entry.name}) is told to be applied, and the API knows not"
         elif message_id not in lettered:
@@ -152,12 +172,13 @@ def _lost(
 def _unexpected(
     evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
 ) -> Iterator[str]:
+    returned = {one.message_id for one in evidence.returns}
     for message_id, found in events.items():
         outcomes = {event.outcome for event in found}
         entry = entries.get(message_id)
         if entry is None:
             yield f"{message_id} was never published and has an event"
-        elif not outcomes <= entry.expected or len(outcomes) > 1:
+        elif not outcomes <= entry.expected or len(outcomes) > 1 + (message_id in returned):
             yield f"{message_id} ({entry.name}) ended {outcomes}, not {set(entry.expected)}"
     for letter in evidence.letters:
         reasons = {event.outcome for event in events.get(letter.message_id, ())}
@@ -168,16 +189,39 @@ def _unexpected(
 def _after_event(
     evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
 ) -> Iterator[str]:
-    out = {
-        entry.name: events[message_id][0].at + CLOCKS
-        for message_id, entry in entries.items()
-        if entry.name is not None and message_id in events
-    }
+    names = {entry.name: entry.message_id for entry in entries.values() if entry.name is not None}
+    returns: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for one in evidence.returns:
+        returns[one.message_id].setdefault(one.redrives, one.at)
     for contact in evidence.contacts:
         call = contact.call
-        at = out.get(call.name or "")
-        if at is not None and call.arrived > at and not late(evidence.strikes, contact):
-            yield f"{call.name} was called again {call.arrived - at:.3f} s after its event"
+        message_id = names.get(call.name or "", "")
+        due = sum(at <= call.arrived for at in returns[message_id].values())
+        ids = {event.id: event.at for event in reversed(events.get(message_id, ()))}
+        over = sorted(at + CLOCKS for at in ids.values() if at + CLOCKS < call.arrived)
+        if len(over) > due and not (
+            late(evidence.strikes, contact) or _forgotten(evidence, over[due], call.arrived)
+        ):
+            yield f"{call.name} was called again {call.arrived - over[due]:.3f} s after its event"
+
+
+def _forgotten(evidence: Evidence, since: float, until: float) -> bool:
+    """Whether the journal was deleted between the two moments."""
+    return any(since <= at <= until for at in evidence.forgotten)
+
+
+def _while_paused(evidence: Evidence) -> Iterator[str]:
+    """Calls that left while the account was paused, but of a replica that was just woken."""
+    woken = [
+        strike.mended for strike in evidence.strikes if strike.cut and strike.cut.link == "process"
+    ]
+    for pause in evidence.pauses:
+        for at in evidence.sent:
+            after = at - pause.since
+            if after > NOTICED and at < pause.until:
+                if any(0 <= at - mended <= AFTERWARDS for mended in woken):
+                    continue
+                yield f"a call was sent at {at:.3f}, {after:.3f} s after its account was paused"
 
 
 def _repeated_calls(evidence: Evidence) -> int:
@@ -194,7 +238,9 @@ def _repeated_calls(evidence: Evidence) -> int:
 class _Order:
     """The calls of each job, one by one: what overtook, what overlapped, what is excused."""
 
-    def __init__(self, evidence: Evidence, entries: dict[str, Entry]) -> None:
+    def __init__(
+        self, evidence: Evidence, entries: dict[str, Entry], events: dict[str, list[Event]]
+    ) -> None:
         self.overtakings: list[str] = []
         self.overlaps: list[str] = []
         self.unavoidable: defaultdict[Strike, set[int]] = defaultdict(set)
@@ -203,6 +249,20 @@ class _Order:
         self._numbers = {
             entry.name: entry.number for entry in entries.values() if entry.confirmed is not None
         }
+        self._evidence = evidence
+        returned = {one.message_id for one in evidence.returns}
+        self._returned = {entries[one].name for one in returned if one in entries}
+        self._told: defaultdict[int | None, list[tuple[int, float]]] = defaultdict(list)
+        """By job, the numbers of its applied edits, and when that was told."""
+        self._ended: dict[str | None, float] = {}
+        """By name, when an edit was first told to have ended."""
+        for message_id, found in events.items():
+            entry = entries.get(message_id)
+            if entry is not None and entry.name is not None:
+                self._ended[entry.name] = min(event.at for event in found)
+                told = [event.at for event in found if event.outcome == APPLIED]
+                if told:
+                    self._told[entry.job].append((entry.number, min(told)))
         jobs: defaultdict[tuple[str | None, int | None], list[Contact]] = defaultdict(list)
         for contact in evidence.contacts:
             jobs[contact.call.account, contact.call.job].append(contact)
@@ -219,9 +279,20 @@ class _Order:
                 self._overlapped(other, contact)
             under_way.append(contact)
             number = self._numbers.get(call.name, newest)
-            if number < newest:
+            if number < newest and not self._may_come_again(contact, number):
                 self._overtaken(contact)
             newest = max(newest, number)
+
+    def _may_come_again(self, contact: Contact, number: int) -> bool:
+        """Whether it was returned, and nothing newer was known to be applied; or is forgotten."""
+        name, arrived = contact.call.name, contact.call.arrived
+        ended = self._ended.get(name, arrived)
+        if ended < arrived and _forgotten(self._evidence, ended, arrived):
+            return True
+        return name in self._returned and not any(
+            other > number and at + CLOCKS < arrived and not _forgotten(self._evidence, at, arrived)
+            for other, at in self._told[contact.call.job]
+        )
 
     def _overlapped(self, earlier: Contact, later: Contact) -> None:
         since, until = earlier.call.arrived, later.call.arrived

@@ -50,6 +50,26 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Return:
+    """A dead letter that was moved back to its lane as it was."""
+
+    message_id: str
+    redrives: str
+    """What its header said of earlier ones: with the message id, which rejection it is of."""
+    at: float
+    confirmed: bool
+    """Whether RabbitMQ has said that the lane holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's pause: no call between the command's success and the resume's beginning."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """A call as the API recorded it, and which replica made it."""
 
@@ -105,3 +125,7 @@ class Evidence:
     """What the account allows."""
     concurrency: int
     """Calls in flight that one replica may have."""
+    returns: tuple[Return, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    forgotten: tuple[float, ...] = ()
+    """When the journal was deleted: what had ended before may be called again."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults import api, broker, network, process
+from tests.chaos.faults import api, broker, machine, messages, network, operators, process
 from tests.chaos.proxy import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ops.simulator.faults.fault import Kind
     from tests.chaos.evidence import Link
@@ -38,21 +38,42 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Two tracks of faults, side by side: around the worker, and of the API."""
+    """Tracks of faults, side by side: around the worker, of the API, of people and machines."""
 
     around: tuple[Step, ...]
     api: tuple[Step, ...]
+    hands: tuple[Step, ...] = ()
 
 
-def plan(seed: int, seconds: float, *, replicas: int, heartbeat: float, disasters: bool) -> Plan:
-    """The plan of a run that long. `disasters`: whether RabbitMQ itself is struck as well."""
+def plan(
+    seed: int,
+    seconds: float,
+    *,
+    replicas: int,
+    heartbeat: float,
+    disasters: bool,
+    only: Collection[str] = (),
+    unproven: bool = False,
+) -> Plan:
+    """The plan of a run that long. `disasters`: whether RabbitMQ itself is struck as well.
+
+    `unproven`: whether to draw also from those that are not part of every run yet. `only`: the
+    names of the kinds of faults to draw from; all, when there are none.
+    """
     around = _of_processes(replicas, heartbeat) + _of_networks(replicas, heartbeat)
     if disasters:
         around += _OF_RABBITMQ
+    hands = _of_hands() + (_unproven(replicas, heartbeat) if unproven else [])
     return Plan(
-        _track(Random(f"around {seed}"), around, seconds),
-        _track(Random(f"api {seed}"), _OF_THE_API, seconds),
+        _track(Random(f"around {seed}"), _kept(around, only), seconds),
+        _track(Random(f"api {seed}"), _kept(_OF_THE_API, only), seconds),
+        _track(Random(f"hands {seed}"), _kept(hands, only), seconds),
     )
+
+
+def _kept(draws: Sequence[Draw], only: Collection[str]) -> list[Draw]:
+    """Those that draw a fault of these names."""
+    return [draw for draw in draws if not only or type(draw(Random(0))[0]).__name__ in only]
 
 
 def cuts(seconds: float, *, replicas: int) -> Plan:
@@ -72,6 +93,8 @@ def cuts(seconds: float, *, replicas: int) -> Plan:
 def _track(chance: Random, draws: Sequence[Draw], seconds: float) -> tuple[Step, ...]:
     """Every kind once in each round, in an order of its own."""
     steps: list[Step] = []
+    if not draws:
+        return ()
     left: list[Draw] = []
     at = 0.0
     while True:
@@ -150,6 +173,33 @@ _OF_RABBITMQ: list[Draw] = [
     lambda _: (broker.CloseConnections(), 0.1),
     lambda _: (broker.DeleteLane(), 0.1),
 ]
+
+
+def _of_hands() -> list[Draw]:
+    return [
+        lambda _: (operators.ReturnLetters(), 0.1),
+        lambda chance: (operators.PauseAccount(), chance.uniform(1, 6)),
+        lambda _: (operators.DeleteFleet(), 0.1),
+    ]
+
+
+def _unproven(replicas: int, heartbeat: float) -> list[Draw]:
+    """Faults that the worker does not survive yet, or not long enough to say that it does."""
+
+    def one(chance: Random) -> int:
+        return chance.randrange(replicas)
+
+    return [
+        lambda _: (operators.DeleteJournal(), 0.1),
+        lambda _: (operators.DeleteEvents(), 0.1),
+        lambda chance: (process.AlarmedTakeover(one(chance)), chance.uniform(2, 12)),
+        lambda chance: (process.Suspend(0), heartbeat * chance.uniform(2.5, 6)),
+        lambda chance: (messages.Hostile(chance.randrange(2**32)), 0.1),
+        lambda chance: (messages.Flood(chance.randint(100, 300)), 0.1),
+        lambda chance: (machine.Descriptors(one(chance)), chance.uniform(2, 8)),
+        lambda chance: (machine.Threads(one(chance)), chance.uniform(2, 8)),
+        lambda chance: (machine.FullDisk(one(chance)), chance.uniform(2, 8)),
+    ]
 
 
 def _bad(kind: Kind, most: float = 5.0, **parts: object) -> Draw:

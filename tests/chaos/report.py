@@ -12,6 +12,7 @@ _PROMISED_ABSENT = (
     "calls_after_event",
     "event_ids_changed",
     "rate_violations",
+    "calls_while_paused",
     "beyond_unavoidable",
 )
 
@@ -33,6 +34,8 @@ class Report:
     """Messages whose repeated events do not all have one id."""
     rate_violations: int
     """Calls beyond a limit in some sliding window, where they are sent."""
+    calls_while_paused: int
+    """Calls between the success of `taskedit pause` and the beginning of `taskedit resume`."""
     greatest_haste: float
     """Milliseconds by which a call was early, at most: it is noted by another process."""
     unavoidable: int

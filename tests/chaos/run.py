@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,13 @@ def run(
     over = Event()
     stage.ledger.start()
     begun = time.monotonic()
-    with ThreadPoolExecutor(2, thread_name_prefix="track") as pool:
+    with ThreadPoolExecutor(3, thread_name_prefix="track") as pool:
         tracks = [
-            pool.submit(_track, stage, steps, over, tell) for steps in (plan.around, plan.api)
+            pool.submit(_track, stage, steps, over, tell)
+            for steps in (plan.around, plan.api, plan.hands)
         ]
         try:
-            while time.monotonic() - begun < seconds or not all(one.done() for one in tracks):
+            while time.monotonic() - begun < seconds:  # what is under way then is mended early
                 stage.tend()
                 if any(one.done() and one.exception() for one in tracks):
                     break
@@ -67,8 +68,8 @@ def calm(stage: Stage, patience: float) -> None:
     settled, deadline = 0, time.monotonic() + patience
     while stage.unsettled() and time.monotonic() < deadline:
         stage.tend()
-        if len(stage.witness.settled) > settled:
-            settled, deadline = len(stage.witness.settled), time.monotonic() + patience
+        if len(stage.witness.events) > settled:
+            settled, deadline = len(stage.witness.events), time.monotonic() + patience
         time.sleep(_LOOK)
     for replica in stage.replicas:
         code = replica.worker.stop(60)
@@ -108,9 +109,16 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
             callers[call.connection] = call.account
         else:
             contacts.append(Contact(call, callers.get(call.connection, "unknown")))
+    found = tuple(witness.journal(stage.broker))
+    known = {event.id for event in found}
+    earlier = (event for event in stage.witness.events.values() if event.id not in known)
+    events = (*earlier, *found)
+    if stage.scene.ahead:  # the workers' clocks are wrong: what was seen is later, but true
+        seen = stage.witness.seen
+        events = tuple(replace(event, at=seen.get(event.id, time.time())) for event in events)
     return Evidence(
-        entries=tuple(stage.ledger.entries),
-        events=tuple(witness.journal(stage.broker)),
+        entries=(*stage.ledger.entries, *stage.extra),
+        events=events,
         letters=tuple(witness.letters(stage.broker)),
         contacts=tuple(contacts),
         sent=tuple(at for replica in stage.replicas for proxy in replica.api for at in proxy.sent),
@@ -118,4 +126,7 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
         ended=tuple(stage.ended),
         limits=stage.scene.limits,
         concurrency=stage.scene.concurrency,
+        returns=tuple(stage.returns),
+        pauses=tuple(stage.pauses),
+        forgotten=tuple(stage.forgotten),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.broker import Broker
+    from tests.chaos.evidence import Entry, Pause, Return
     from tests.chaos.proxy import Proxy
 
 _WRITTEN_DOWN = 15.0
@@ -45,6 +47,10 @@ class Scene:
     """The heartbeat, in seconds."""
     command: Sequence[str] = ("-m", "worker", "run")
     """What Python runs as the worker."""
+    sleeper: Sequence[str] = ()
+    """The clocks of the first replica that stand still while it is stopped: its machine sleeps."""
+    ahead: Sequence[float] = ()
+    """Seconds by which the clocks of the first replicas are fast; of others they are right."""
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -88,6 +94,11 @@ class Stage:
     """Replicas that a fault keeps from running."""
     ended: list[str] = field(default_factory=list)
     """Replicas that ended by themselves, once for each time."""
+    extra: list[Entry] = field(default_factory=list)
+    """What faults have published; each has a job of its own."""
+    returns: list[Return] = field(default_factory=list)
+    pauses: list[Pause] = field(default_factory=list)
+    forgotten: list[float] = field(default_factory=list)
     cue: int = 0
     """The simulator's number of the fault in force."""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -108,8 +119,8 @@ class Stage:
         self.simulator = enter(Simulator("--account", f"{KEY}:{SECRET}"))
         self.usual_api()
         self.network = enter(Network())
-        for number in range(1, scene.replicas + 1):
-            self.replicas.append(self._replica(f"replica-{number}"))
+        for number in range(scene.replicas):
+            self.replicas.append(self._replica(number))
         for replica in self.replicas:
             enter(replica.worker)
         for replica in self.replicas:
@@ -127,7 +138,8 @@ class Stage:
         )
         self._stack.callback(self.ledger.stop)
 
-    def _replica(self, name: str) -> Replica:
+    def _replica(self, number: int) -> Replica:
+        name = f"replica-{number + 1}"
         api_port = int(self.simulator.url.rsplit(":", 1)[1].partition("/")[0])
         brokers = [self.network.proxy(node.port) for node in self.broker.nodes]
         urls = [f"amqp://guest:guest@127.0.0.1:{proxy.port}/%2F" for proxy in brokers]
@@ -149,7 +161,13 @@ class Stage:
             "LOG_FORMAT": "json",
         }
         environment = {f"TASKEDIT_{key}": value for key, value in settings.items()}
-        worker = WorkerProcess(folder, environment, arguments=self.scene.command)
+        command, ahead = self.scene.command, dict(enumerate(self.scene.ahead)).get(number)
+        if ahead:
+            environment["SKEW"] = str(ahead)
+            command = ("-m", "tests.acceptance.skewed", "run")
+        elif self.scene.sleeper and number == 0:
+            command = ("-m", "tests.acceptance.asleep", *self.scene.sleeper)
+        worker = WorkerProcess(folder, environment, arguments=command)
         return Replica(name, worker, brokers, [api])
 
     def usual_api(self) -> None:
@@ -182,13 +200,15 @@ class Stage:
 
     def has_room(self) -> bool:
         """Whether the ledger may publish: not while paused or too far ahead."""
-        waiting = len(self.ledger.entries) - len(self.witness.settled)
+        waiting = len(self.ledger.entries) - len(self.witness.outcomes)
         return not self.paused and waiting < _BACKLOG_AT_MOST
 
     def unsettled(self) -> set[str]:
         """The confirmed messages that have no outcome yet."""
-        confirmed = {one.message_id for one in self.ledger.entries if one.confirmed is not None}
-        return confirmed - self.witness.settled
+        entries = (*self.ledger.entries, *self.extra)
+        owed = Counter({one.message_id: 1 for one in entries if one.confirmed is not None})
+        owed.update(once for once, _ in {(r.message_id, r.redrives) for r in self.returns})
+        return {one for one, count in owed.items() if len(self.witness.outcomes[one]) < count}
 
     def is_idle(self) -> bool:
         """Nothing is unsettled, and RabbitMQ holds nothing for the workers."""

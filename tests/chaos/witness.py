@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event as Flag
@@ -33,18 +34,32 @@ class Witness:
     """A subscriber on a thread of its own: which messages have an outcome so far."""
 
     def __init__(self, broker: Broker) -> None:
-        self.settled: set[str] = set()
+        self.events: dict[str, Event] = {}
+        """By event id, the first of each."""
+        self.seen: dict[str, float] = {}
+        """By event id, when it was first seen, by the clock of this process."""
+        self.outcomes: defaultdict[str, set[str]] = defaultdict(set)
+        """By message id, the ids of its events."""
         self._broker = broker
         self._over = Flag()
         self._thread = Thread(target=self._run, name="witness", daemon=True)
 
     def start(self) -> None:
         """Bind a queue to the events, and follow it."""
+        self.bind()
+        self._thread.start()
+
+    def bind(self) -> None:
+        """Have a queue that the events go to; one of `TROUBLE` is raised when that fails."""
         with connection(self._broker) as joined:
             channel = joined.channel()
             channel.queue_declare(WITNESS, durable=True, arguments={"x-queue-type": "quorum"})
             channel.queue_bind(WITNESS, EVENTS, "#")
-        self._thread.start()
+
+    def catch_up(self) -> None:
+        """Note what went to the journal alone, while the queue was not bound."""
+        for event in journal(self._broker):
+            self._note(event)
 
     def stop(self) -> None:
         """Follow no more."""
@@ -67,8 +82,14 @@ class Witness:
             joined.process_data_events(_TURN)
 
     def _received(self, channel: Any, method: Any, _: object, body: bytes) -> None:  # noqa: ANN401
-        self.settled.add(json.loads(body)["data"]["messageId"])
+        self._note(_event(json.loads(body)))
         channel.basic_ack(method.delivery_tag)
+
+    def _note(self, event: Event) -> None:
+        if event.id not in self.events:
+            self.events[event.id] = event
+            self.seen[event.id] = time.time()
+        self.outcomes[event.message_id].add(event.id)
 
 
 def journal(broker: Broker) -> Iterator[Event]:

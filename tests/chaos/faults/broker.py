@@ -15,7 +15,7 @@ from tests.chaos.names import LANE
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
-_IDLE_WITHIN, _BACK_WITHIN = 15.0, 30.0
+_IDLE_WITHIN, _BACK_WITHIN = 15.0, 60.0
 _LOOK = 0.1
 
 

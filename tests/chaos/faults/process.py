@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from tests.chaos.evidence import Cut
+from tests.chaos.proxy import CLEAR, Weather
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Replica, Stage
 
 _ENDS_WITHIN = 60.0
+_DEAF_FOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,23 @@ class Kill(_OfOne):
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmedTakeover(_OfOne):
+    """RabbitMQ blocks whoever publishes, and a replica dies: another takes over meanwhile."""
+
+    def strike(self, stage: Stage) -> None:
+        """Set the alarm, then kill."""
+        stage.broker.ctl("set_vm_memory_high_watermark", "0.00001")
+        stage.down.add(self.one(stage).name)
+        self.one(stage).worker.kill()
+
+    def mend(self, stage: Stage) -> None:
+        """End the alarm, and start the replica again."""
+        stage.broker.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+        self.one(stage).worker.start()
+        stage.down.discard(self.one(stage).name)
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze(_OfOne):
     """SIGSTOP, SIGCONT; longer than RabbitMQ's patience it makes a zombie."""
 
@@ -58,6 +78,32 @@ class Freeze(_OfOne):
     def mend(self, stage: Stage) -> None:
         """Wake it."""
         self.one(stage).worker.signal(signal.SIGCONT)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend(Freeze):
+    """A machine is suspended, and what its broker says is lost until a while after it woke.
+
+    Of a replica whose clocks do not stand still meanwhile, it is a process that is stopped.
+    """
+
+    def strike(self, stage: Stage) -> None:
+        """Cut it off from RabbitMQ without its knowledge, then stop it."""
+        for proxy in self.one(stage).broker:
+            proxy.turn(Weather(still=True))
+        super(Suspend, self).strike(stage)
+
+    def mend(self, stage: Stage) -> None:
+        """Wake it; its connections end a little later."""
+        super(Suspend, self).mend(stage)
+        later = Timer(_DEAF_FOR, self._hear, (stage,))
+        later.daemon = True
+        later.start()
+
+    def _hear(self, stage: Stage) -> None:
+        for proxy in self.one(stage).broker:
+            proxy.reset()
+            proxy.turn(CLEAR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -18,8 +18,13 @@ from tests.chaos.evidence import (
     Evidence,
     Letter,
     Limit,
+    Pause,
+    Return,
     Strike,
 )
+
+if TYPE_CHECKING:
+    from tests.chaos.report import Report
 
 INVALID = "invalid"
 
@@ -166,6 +171,68 @@ def test_a_repeat_may_have_its_event_again_and_no_call() -> None:
     assert not report.broken
     assert report.repeated_events == 1
     assert report.published == 3
+
+
+class TestReturnedLetters:
+    """The first of three edits was rejected, and its letter moved to the lane at second 3."""
+
+    refused: ClassVar[dict[str, Any]] = {
+        "entries": (
+            entry(0, expected="api_rejected"),
+            entry(1),
+            entry(2, job=8),
+        ),
+        "contacts": (contact(0, applied=False), contact(1), contact(2, job=8)),
+        "events": (event(0, outcome="api_rejected"), event(1), event(2)),
+        "letters": (Letter("m-0", "api_rejected"),),
+        "returns": (Return("m-0", "0", 3.0, confirmed=True),),
+    }
+
+    def found(self, *more: Event, calls: tuple[Contact, ...] = (), **changes: Any) -> Report:  # noqa: ANN401
+        """The report when these events and calls came after the return."""
+        given = self.refused | changes
+        given["events"] += more
+        given["contacts"] += calls
+        return audit(evidence(**given))
+
+    def test_a_returned_letter_ends_a_second_time_and_may_be_called_once(self) -> None:
+        again = event(0, at=3.5, outcome="api_rejected", id="id-again")
+        assert not self.found(again).broken
+        alone = {"entries": self.refused["entries"][:1], "events": self.refused["events"][:1]}
+        alone["contacts"] = self.refused["contacts"][:1]
+        call = contact(0, 3.2, applied=False)
+        assert not self.found(again, calls=(call,), **alone).broken
+        twice = (call, contact(0, 3.8, applied=False))
+        assert self.found(again, calls=twice, **alone).broken == ("calls_after_event",)
+
+    def test_one_that_never_ended_again_is_lost_unless_its_move_was_not_confirmed(self) -> None:
+        assert self.found().broken == ("lost",)
+        unsure = (Return("m-0", "0", 3.0, confirmed=False),)
+        assert not self.found(returns=unsure).broken
+
+    def test_it_may_not_undo_a_newer_edit_that_was_told_to_be_applied(self) -> None:
+        again = event(0, at=3.5, outcome="api_rejected", id="id-again")
+        found = self.found(again, calls=(contact(0, 3.2, applied=False),))
+        assert found.broken == ("order_violations",)
+
+    def test_more_events_than_returns_are_too_many(self) -> None:
+        again = (event(0, at=at, outcome="api_rejected", id=f"id-again-{at}") for at in (3.5, 3.6))
+        assert self.found(*again).broken == ("event_ids_changed",)
+
+
+def test_a_call_of_a_paused_account_is_found_unless_its_caller_just_woke() -> None:
+    pause = (Pause(1.0, 2.0),)
+    for sent in ((0.99,), (1.01,), (2.01,)):
+        assert not audit(evidence(pauses=pause, sent=sent)).broken
+    assert audit(evidence(pauses=pause, sent=(1.5,))).broken == ("calls_while_paused",)
+    assert not audit(evidence(pauses=pause, sent=(1.5,), strikes=(strike(0.5, 1.4),))).broken
+
+
+def test_what_ended_before_the_journal_was_deleted_may_be_called_again() -> None:
+    again = (*ORDERLY, contact(0, 4.0))
+    assert not audit(evidence(contacts=again, forgotten=(3.0,))).broken
+    found = audit(evidence(contacts=again, forgotten=(4.5,)))
+    assert set(found.broken) == {"order_violations", "calls_after_event"}
 
 
 class TestUnavoidable:
