@@ -20,10 +20,12 @@ from worker.core.order import Waiting, Window
 from worker.core.pacing import Pacer, departures
 from worker.core.place import Place, place_of, superseded
 from worker.core.settle import handed_on, lanes_passed
+from worker.core.slots import VALID_FOR, Slots, block
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.outcome import Outcomes
 from worker.refusals import Refusals
+from worker.settler import Fate
 from worker.standing import Standing
 from worker.tally import Tally
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.calls import Caller
     from worker.core.delivery import Delivery, Source
+    from worker.core.pacing import Rate
     from worker.settler import Closing
     from worker.shared import Shared
 
@@ -43,6 +46,8 @@ ACK_SETTLES_IN = 0.2
 """Seconds that the last acks need to be taken by RabbitMQ before the channel may be closed."""
 SOLO_LOOKS_EVERY = 0.05
 EARLY_ENOUGH = 0.0005
+SLOTS_AGAIN_IN = 1.0
+"""Seconds until slots are asked for again that the journal did not take."""
 LONGEST_PAUSE = 30.0
 """Seconds between two times that an edit is handed on, while replicas do not agree on its lane."""
 
@@ -107,6 +112,8 @@ class Lane:
         """Edits to hand on to other lanes, once they are the first of their jobs."""
         self._timer: tuple[float, object] | None = None
         self._pacer = Pacer(account.rates, now=now, taken=())
+        self._slots = Slots()
+        self._reserving: object | None = None
         self._outcomes = Outcomes(shared, self.tally)
         self._refusals = Refusals(shared.loop, shared.refusing)
         self._replies: Mailbox[Task] = Mailbox(shared.loop, self._called)
@@ -176,6 +183,8 @@ class Lane:
         self._unread.clear()
         self._refusals.clear()
         self._leaving.clear()
+        self._slots.clear()
+        self._reserving = None
         self.standing.forget_streak()
         self._source = None
         self.is_open = False
@@ -252,6 +261,8 @@ class Lane:
         state = self.standing.look(now)
         while self._may_start(state):
             wait = max(self._pacer.wait(now), self.standing.closed_for(now))
+            if wait <= 0 and not self._has_slot(state, now):
+                return  # and goes on when the slots are confirmed
             waiting = None if wait > 0 else self._next(state, now)
             if waiting is None:
                 self._look_later(now, wait)
@@ -335,6 +346,43 @@ class Lane:
             and self._shared.may_start()
         )
 
+    def _has_slot(self, state: State, now: float) -> bool:
+        """Whether the long limits have a slot for a call; reserves more when they run short."""
+        reserve = self._shared.reserve
+        if reserve is None or len(self.account.rates) == 1:
+            return True
+        suspended = state is State.SUSPENDED
+        left = self._slots.left(now)
+        if not self.window.can_take(now, to_probe=suspended):
+            return True
+        waiting = 1 if suspended else max(1, len(self.window) - self.in_flight - self.unconfirmed)
+        calls = block(self.account.rates, left, waiting)
+        if calls and self._reserving is None and self._source is not None:
+            source, asked = self._source, object()
+            self._reserving = asked
+            done = partial(self._slots_reserved, asked, calls, now + VALID_FOR)
+            reserve(
+                self.account.name, calls, lambda: source.alive and asked is self._reserving, done
+            )
+            left = self._slots.left(now)  # the answer may have come at once
+        return left > 0
+
+    def _slots_reserved(self, asked: object, calls: int, until: float, fate: Fate) -> None:
+        if asked is not self._reserving:
+            return  # for a lane that was lost since
+        if fate is Fate.CONFIRMED or fate is Fate.UNWANTED:
+            self._reserving = None
+            self._slots.add(calls if fate is Fate.CONFIRMED else 0, until)
+            self._pump_soon()
+        else:
+            log.warning("slots_refused", account=self.account.name, fate=fate.value)
+            self._shared.loop.call_later(SLOTS_AGAIN_IN, partial(self._reserve_again, asked))
+
+    def _reserve_again(self, asked: object) -> None:
+        if asked is self._reserving:
+            self._reserving = None
+            self.pump()
+
     def _next(self, state: State, now: float) -> Waiting | None:
         if state is not State.SUSPENDED:
             self._probed = frozenset()
@@ -378,6 +426,7 @@ class Lane:
             self.window.put_back(waiting, now + SOLO_LOOKS_EVERY)  # till then, others are asked
             return False
         self._pacer.take(now)
+        self._slots.use()
         solo.begin(alone=waiting.alone)
         self._shared.suspects.begin(waiting.delivery, alone=waiting.alone)
         self.in_flight += 1
@@ -476,11 +525,21 @@ class Lane:
         """Nothing is in flight and nothing unconfirmed."""
         return self.in_flight == 0 and self.unconfirmed == 0 and self.refusing == 0
 
-    def adopt(self, account: Account, caller: Caller) -> None:
-        """Go on with other settings or credentials; calls under way end with the old ones."""
+    def used_up(self, now: float) -> tuple[Rate, float] | None:
+        """The limit that allows no call now, and until when; None if there is none such.
+
+        Callable from any thread.
+        """
+        return self._pacer.used_up(now)
+
+    def adopt(self, account: Account, caller: Caller, taken: Iterable[float] = ()) -> None:
+        """Go on with other settings or credentials; calls under way end with the old ones.
+
+        `taken`: when calls were made before, as known from the journal.
+        """
         now = self._shared.loop.now()
         if account.rates != self.account.rates:
-            self._pacer = self._pacer.replaced(account.rates, now=now)
+            self._pacer = self._pacer.replaced(account.rates, now=now, taken=taken)
             self._callers.departures = departures(account.rates)
         self.account = account
         self.standing.adopt(account, now)
@@ -527,6 +586,7 @@ class Lane:
             self._may_start(state)
             and self.window.can_take(now, to_probe=state is State.SUSPENDED)
             and max(self._pacer.wait(now), self.standing.closed_for(now)) <= 0
+            and self._reserving is None
         )
 
     def _give_back(self) -> None:

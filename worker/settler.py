@@ -84,14 +84,19 @@ class Settler:
         replies: Replies,
         journal: str,
         journal_missing: Callable[[], bool] = lambda: False,
+        vanished: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`journal`: the stream's queue; `journal_missing`: whether the broker has none."""
+        """`journal`: the stream's queue; `journal_missing`: whether the broker has none.
+
+        `vanished` is told what a publication did not find that ought to be there.
+        """
         self._loop = loop
         self._publisher = publisher
         self._replies = replies
         self._journal = journal
         self._refusing = False
         self._journal_missing = journal_missing
+        self._vanished = vanished
         self.unconfirmed = 0
         self.events_refused = 0
         self.letters_refused = 0
@@ -152,6 +157,8 @@ class Settler:
                     self._end(closing)
                 case Fate.REFUSED | Fate.UNROUTABLE:
                     self.letters_refused += 1
+                    if fate is Fate.UNROUTABLE:
+                        self._vanished(f"no queue is bound to the exchange {letter.exchange}")
                     log.error("dead_letter_refused", fate=fate.value, exchange=letter.exchange)
                     self._loop.call_later(SECONDS_BETWEEN_TRIES, again)
 
@@ -181,6 +188,8 @@ class Settler:
         if event.exchange == "":
             self._journal_refused(closing, event, fate)
             return
+        if fate is Fate.UNROUTABLE and not self._journal_missing():
+            self._vanished(f"no queue is bound to the exchange {event.exchange}")
         closing.refusals += 1
         if fate is Fate.REFUSED and closing.refusals < REFUSALS and not self._refusing:
             self._loop.call_later(
@@ -197,6 +206,8 @@ class Settler:
         if fate is Fate.UNROUTABLE and self._journal_missing():
             self._finish(closing)  # nobody is subscribed, and there is no journal to keep it
             return
+        if fate is Fate.UNROUTABLE:
+            self._vanished(f"there is no queue {self._journal}")
         log.error("journal_refused", fate=fate.value, queue=event.routing_key)
         self._loop.call_later(SECONDS_BETWEEN_TRIES, lambda: self._publish_event(closing, event))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from worker.core.memory import Memory
 from worker.core.ownership import Ownership
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.core.settle import Signed
     from worker.core.traced import Trace, Tracing
     from worker.loop import Loop
-    from worker.settler import Settler
+    from worker.settler import Fate, Settler
     from worker.suspects import Suspects
 
 
@@ -56,6 +56,15 @@ class Solo:
             self.running = False
 
 
+class Reserve(Protocol):
+    """Sets down that so many calls of an account may be made in the next seconds."""
+
+    def __call__(
+        self, account: str, calls: int, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        """Publish it while `wanted`; `done` is told once what RabbitMQ said."""
+
+
 @dataclass(slots=True)
 class Shared:
     """The loop, the settler, what is remembered, and whether calls may start at all."""
@@ -71,6 +80,8 @@ class Shared:
     solo: Solo = field(default_factory=Solo)
     refusing: Budget = field(default_factory=Budget)
     tracing: Tracing | None = None
+    reserve: Reserve | None = None
+    """Sets slots of the long limits down in the journal; None where there is no journal."""
     ownership: Ownership = field(default_factory=Ownership)
     """Which account each appId belongs to."""
 

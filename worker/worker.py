@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
@@ -23,13 +25,14 @@ from worker.amqp.topology import journal as journal_objects
 from worker.amqp.topology import lane_objects, shared_objects
 from worker.core.ownership import ownership
 from worker.core.settle import Signed
+from worker.core.slots import reservation
 from worker.fleet.beat import HeartbeatSource
 from worker.fleet.member import FleetMember
 from worker.former import FormerLanes
 from worker.lane import ACK_SETTLES_IN, Lane
 from worker.recall import Recall
 from worker.service import Service
-from worker.settler import Settler
+from worker.settler import Fate, Settler
 from worker.shared import Shared
 from worker.strays import Strays
 from worker.suspects import Suspects
@@ -90,7 +93,7 @@ class Worker:
         self.suspects = Suspects(settings.state_dir)
         self.lease = Lease(settings.heartbeat, regained=self._lease_regained)
         self.publisher = ConfirmedPublisher(
-            self.loop, lease_holds=self.lease.holds, changed=self.pump
+            self.loop, lease_holds=self.lease.holds, changed=self.pump, vanished=self._vanished
         )
         self.replies = ReplyPublisher()
         self.publishing = self._link("publish", self.publisher.start, self._publisher_down)
@@ -103,6 +106,7 @@ class Worker:
             self.replies,
             self.names.journal,
             lambda: self.journal.missing is not None,
+            self._vanished,
         )
         self.shared = Shared(
             self.loop,
@@ -113,6 +117,7 @@ class Worker:
             self._may_publish,
             tracing=tracing,
         )
+        self.shared.reserve = self._reserve
         self.recall = Recall(self.shared.memory, self.loop.now)
         self.journal = Journal(
             self.loop,
@@ -120,6 +125,8 @@ class Worker:
             self.names.journal,
             self.recall.hear,
             blocked=lambda: self.publishing.blocked is not None,
+            longest=self._longest_window,
+            vanished=self._vanished,
         )
         self.declarer = TopologyDeclarer(
             shared_objects(self.names),
@@ -223,13 +230,17 @@ class Worker:
         self._with_connection = spawn(self.lease.keep(connection)), spawn(self._lay(connection))
 
     async def _lay(self, connection: Connection) -> None:
-        """Declare what all stand on; subscribe once it is known which accounts are paused."""
+        """Declare what all stand on; subscribe once it is known which accounts are paused.
+
+        So again when some of it has vanished.
+        """
         with suppress(ChannelClosedError):  # the connection is lost, and its link says so
-            await self.declarer.declare(connection)
-            if self.declarer.optional_trouble is not None:
+            while True:
+                await self.declarer.declare(connection)
                 self.journal.missing = self.declarer.optional_trouble
-            await self.member.caught_up()
-            self._consume()
+                await self.member.caught_up()
+                self._consume()
+                await self.declarer.until_gone(connection)
 
     def _consume(self) -> None:
         """Subscribe, now that it is known which accounts are paused."""
@@ -238,7 +249,11 @@ class Worker:
         if connection is not None and self.declarer.trouble is None and not self.draining:
             self._note_bindings()
             for service in self.services.values():
-                service.consumer.start(connection)
+                service.consumer.refresh(connection)
+
+    def _vanished(self, why: str) -> None:
+        """Something of ours is gone from RabbitMQ while we run."""
+        self.declarer.vanished(why)
 
     def _consumer_down(self) -> None:
         for task in self._with_connection:
@@ -256,6 +271,28 @@ class Worker:
         self.replies.connection_lost()
 
     # Serving
+
+    def _longest_window(self) -> float:
+        """Seconds of the longest limit of any account that counts calls of the past."""
+        longer = (rate.seconds for one in self.settings.accounts for rate in one.rates[1:])
+        return max(longer, default=0.0)
+
+    def _reserve(
+        self, account: str, calls: int, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        """Set slots down in the journal; where there is none, nobody could read of them."""
+        if self.journal.missing is not None:
+            done(Fate.CONFIRMED)
+            return
+        number = str(uuid4())
+        message = reservation(self.names.journal, account, calls, int(time()), number)
+
+        def sure(fate: Fate) -> None:
+            if fate is Fate.UNROUTABLE:
+                self._vanished(f"there is no queue {self.names.journal}")
+            done(fate)
+
+        self.publisher.publish(message, wanted, sure)
 
     def pump(self) -> None:
         """Have every lane look whether it may go on: something it may have waited for changed."""
@@ -393,7 +430,7 @@ class Worker:
             if lane is None:
                 self._add_lane(account)
             elif lane.account != account:
-                lane.adopt(account, self._caller(account))
+                lane.adopt(account, self._caller(account), self.recall.taken(account.name) or ())
         self._declare_lanes()
         self._share_threads()
         log.info("settings_adopted", accounts=len(wanted), changed=sorted(set(changed)))

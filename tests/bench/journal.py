@@ -27,7 +27,7 @@ def events(url: str, names: Names) -> int:
         ):
             if method is None or properties is None or monotonic() > until:
                 break
-            count += properties.type != "task-edit.marker"
+            count += properties.type not in {"task-edit.marker", "task-edit.slots"}
             tag = method.delivery_tag or 0
             if tag % _ACK_EVERY == 0:
                 channel.basic_ack(tag, multiple=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tests.unit.builders import account, event, headers
 from worker.core.identity import Identity
 from worker.core.memory import Memory
 from worker.core.place import Place
+from worker.core.slots import VALID_FOR, reservation
 from worker.recall import Recall
 
 if TYPE_CHECKING:
@@ -67,17 +69,17 @@ def test_the_newest_applied_edit_of_a_job_is_told_by_the_place_in_its_events_hea
     assert memory.newer("a0", 8, Place(0, 0)) is None
 
 
-def test_calls_are_counted_for_accounts_with_a_longer_window() -> None:
+def test_calls_are_counted_for_accounts_that_are_served() -> None:
     found = recall("20/s,600/m", "20/s")
 
     for age, attempts in ((50, 2), (10, 1)):
         found.hear(told(attempts=attempts, age=age))
-    found.hear(told("a1"))
+    found.hear(told("a1", attempts=3))
     found.hear(told("nobody"))
 
     taken = found.taken("a0")
-    assert taken == pytest.approx([NOW - 50, NOW - 50, NOW - 10], abs=2)
-    assert found.taken("a1") is None
+    assert taken == pytest.approx([NOW - 10, NOW - 50, NOW - 50], abs=2)
+    assert found.taken("a1") == pytest.approx([NOW] * 3, abs=2)
     assert found.taken("nobody") is None
 
 
@@ -134,3 +136,28 @@ def test_an_event_that_claims_countless_calls_fills_the_window_and_no_more() -> 
     found.hear(told(attempts=10**15))
 
     assert len(found.taken("a0") or []) == 60
+
+
+def test_a_block_of_slots_counts_as_used_up_whatever_came_of_it() -> None:
+    found = recall("20/s,60/m")
+    for age in (40, 30):
+        found.hear(reservation("journal", "a0", 20, int(time() - age), "b"))
+    found.hear(told(attempts=15, age=35))  # of calls that had slots of the blocks
+
+    taken = found.taken("a0") or []
+
+    assert taken == pytest.approx([NOW - 30 + VALID_FOR] * 20 + [NOW - 40 + VALID_FOR] * 20, abs=2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"account": "a0"}', b'{"account": 1, "calls": 1}']
+    + [b'{"account": "a0", "calls": %s}' % calls for calls in (b"-1", b"0", b"true", b'"1"')],
+)
+def test_a_block_that_is_none_of_ours_counts_nothing(body: bytes) -> None:
+    found = recall("20/s,60/m")
+    block = reservation("journal", "a0", 20, int(time()), "b")
+
+    found.hear(replace(block, body=body))
+
+    assert found.taken("a0") == []

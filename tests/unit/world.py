@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.builders import NAMES, SIGNED, account, properties
@@ -17,6 +19,7 @@ from tests.unit.fakes import (
 )
 from tests.unit.schemas.builders import body, edit
 from worker.core.reply import Answered
+from worker.core.slots import SLOTS_TYPE, reservation
 from worker.lane import Lane
 from worker.recall import Recall
 from worker.settler import Settler
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.core.delivery import Publication
     from worker.core.reply import Reply
+    from worker.settler import Fate
 
 GOOD = Answered("0", "success")
 
@@ -68,7 +72,14 @@ class World:
             SIGNED,
             self._lease_holds,
             lambda: self.publisher.is_open,
+            reserve=self._reserve,
         )
+
+    def _reserve(
+        self, account: str, calls: int, wanted: Callable[[], bool], done: Callable[[Fate], None]
+    ) -> None:
+        block = reservation(NAMES.journal, account, calls, int(self.loop.now()), "b")
+        self.publisher.publish(block, wanted, done)
 
     def _lease_holds(self) -> bool:
         return self.lease_holds()
@@ -110,12 +121,24 @@ class World:
             return False
         self.publisher.arrive()
         recalled = Recall(self.shared.memory, self.loop.now)
-        for event in self.events():
+        for event in self.events():  # stamped by the wall clock, so they tell no age here
             recalled.hear(event)
+        if self.blocks():
+            recalled.watch([self.account])
+            for block in self.blocks():
+                age = self.loop.now() - (block.properties.timestamp or 0)
+                aged = replace(block.properties, timestamp=int(time() - age))
+                recalled.hear(replace(block, properties=aged))
+            self.queue.taken = recalled.taken(self.account.name)
         return True
 
     def events(self) -> list[Publication]:
-        return [each for each in self.publisher.received if each.exchange != NAMES.dead]
+        settled = (each for each in self.publisher.received if each.exchange != NAMES.dead)
+        return [each for each in settled if each.properties.type != SLOTS_TYPE]
+
+    def blocks(self) -> list[Publication]:
+        """The slots of long limits that were reserved."""
+        return [each for each in self.publisher.received if each.properties.type == SLOTS_TYPE]
 
     def letters(self) -> list[Publication]:
         return [each for each in self.publisher.received if each.exchange == NAMES.dead]

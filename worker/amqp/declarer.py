@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import sleep
+from asyncio import Event, sleep, wait_for
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AGAIN_IN = 1.0
+NOT_FOUND = 404
+LOOK_EVERY = 5.0
+"""Seconds between two looks whether the objects are there still."""
 WAIT_FOR_OPTIONAL = 60.0
 FOR_GOOD = frozenset((402, 403, 406, 540))
 """Content too large, access refused, precondition failed, not implemented (AMQP 0-9-1)."""
@@ -43,6 +47,40 @@ class TopologyDeclarer:
         self._objects = objects
         self._optional = optional
         self._passive = passive
+        self._is_missed = Event()
+
+    def vanished(self, why: str) -> None:
+        """One of the objects is gone, or may be: whoever waits for that declares them again."""
+        if self.trouble is None:
+            log.error("topology_vanished", why=why)
+            self.trouble = why
+            self._is_missed.set()
+
+    async def until_gone(self, connection: Connection) -> None:
+        """Return once one of the objects is not there any more, so far as anybody has seen.
+
+        Raises `ChannelClosedError` when the connection is lost.
+        """
+        while not self._is_missed.is_set():
+            with suppress(TimeoutError):
+                await wait_for(self._is_missed.wait(), LOOK_EVERY)
+                return
+            await self._look(connection)
+
+    async def _look(self, connection: Connection) -> None:
+        """See whether all objects are there; bindings cannot be looked at."""
+        optional = self._optional if self.optional_trouble is None else ()
+        item = None
+        try:
+            channel = await channel_of(connection)
+            for item in (*self._objects, *optional):
+                await channel.declare(item, passive=True)
+            channel.close()
+        except ChannelClosedError as error:
+            if not connection.is_open:
+                raise
+            if error.code == NOT_FOUND and item is not None:
+                self.vanished(refused(item, error.code, error.text))
 
     async def declare(self, connection: Connection) -> None:
         """Declare everything on a fresh connection; a refusal is tried again for ever.
@@ -50,6 +88,7 @@ class TopologyDeclarer:
         Raises `ChannelClosedError` when the connection is lost.
         """
         self.mismatches, self.optional_trouble = (), None
+        self._is_missed.clear()
         begun = monotonic()
         channel = await channel_of(connection)
         todo = [*self._objects, *self._optional]

@@ -13,6 +13,7 @@ from uuid import uuid4
 from worker.amqp.journal import MARKER
 from worker.amqp.wire import WireProperties
 from worker.core.delivery import PERSISTENT, Properties
+from worker.core.slots import SLOTS_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +130,7 @@ class Reading:
             return
         self.next_offset = int(offset) + 1
         self._heard_at = self._loop.now()
-        if core.type != MARKER:
+        if core.type not in {MARKER, SLOTS_TYPE}:
             self._hear(core, body)
         elif core.message_id == self._marker:
             self._finish(End.DONE)

@@ -6,6 +6,7 @@ taking needs no following in between: while a lane is ours, all its events are o
 
 The tail is the last hour by RabbitMQ's clock (a stream can be read from an interval before now),
 and never fewer than the newest 10,000 events. So no clock of any replica decides what is known.
+Where an account has a limit of more than an hour, it is that long, up to 100,000 messages.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ log = structlog.get_logger()
 MARKER = "task-edit.marker"
 UNACKED_AT_MOST = 2000
 ACK_EVERY = 500
-THE_LAST_HOUR = "1h"
-"""A stream's offset as an interval before RabbitMQ's own now."""
+AN_HOUR = 3660
+"""Seconds, with room for the margin of a limit's window."""
 EVENTS_AT_LEAST = 10_000
+EVENTS_FOR_LIMITS = 100_000
+"""What is read for a limit of more than an hour at most: some ten seconds."""
 STALLS_AFTER = 20.0
 """Seconds without anything read; then it is tried again, unless RabbitMQ blocks publishing."""
 AGAIN_IN = 1.0
@@ -57,10 +60,14 @@ class Journal:
         recall: Callable[[Publication], None],
         *,
         blocked: Callable[[], bool],
+        longest: Callable[[], float] = lambda: 0.0,
+        vanished: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`recall` is told every event read; it has its time in `properties.timestamp`.
 
-        `blocked` tells whether RabbitMQ takes no publications at the moment.
+        `blocked` tells whether RabbitMQ takes no publications at the moment, `longest` how many
+        seconds the longest window of any account's limits has. `vanished` is told that the stream
+        is gone.
         """
         self.missing: str | None = None
         """Why there is no journal to read; None when there is one, as far as is known."""
@@ -82,8 +89,12 @@ class Journal:
         self._refused_since: float | None = None
         self._read_at = 0.0
         self._unacked = 0
-        self._hour_begins: int | None = None
-        self._seeking = False
+        self._begins: list[int] = []
+        """Where the last hour begins, and then the longest window."""
+        self._longest = longest
+        self._vanished = vanished
+        self._seeking: str | None = None
+        """The offset, in words, whose number is looked for."""
 
     def start(self, connection: Connection) -> None:
         """Read on this connection from now on."""
@@ -123,11 +134,11 @@ class Journal:
             if fate is Fate.REFUSED:
                 self._refused(marker, "the stream refused the marker")
             elif fate is Fate.UNROUTABLE:
-                self.missing = f"there is no queue {self._queue}"
-                self._finish()
+                self._vanished(f"there is no queue {self._queue}")
+                self._refused(marker, f"there is no queue {self._queue}")
             elif fate is Fate.CONFIRMED:
-                self._hour_begins = None
-                self._open(THE_LAST_HOUR)
+                self._begins = []
+                self._open(f"{AN_HOUR}s")
 
         self._read_at = self._loop.now()
         self._publisher.publish(publication, lambda: marker == self._marker, sure)
@@ -149,7 +160,7 @@ class Journal:
         if self._connection is None or not self._connection.is_open:
             return
         marker = self._marker
-        self._seeking = isinstance(offset, str)
+        self._seeking = offset if isinstance(offset, str) else None
         self._unacked = 0
 
         def opened(channel: Channel) -> None:
@@ -183,7 +194,7 @@ class Journal:
             return
         offset = int(stated)
         self._read_at = self._loop.now()
-        if self._seeking:
+        if self._seeking is not None:
             self._seek(channel, offset)
             return
         self._next_offset = max(self._next_offset, offset + 1)
@@ -213,12 +224,17 @@ class Journal:
     def _seek(self, channel: Channel, offset: int) -> None:
         """Find where the tail begins, from the first event of the last hour and the last one."""
         self._leave(channel)
-        if self._hour_begins is None:
-            self._hour_begins = offset
-            self._open("last")
-        else:
-            begins = min(self._hour_begins, max(0, offset - EVENTS_AT_LEAST))
-            self._open(min(max(self._next_offset, begins), offset))
+        if self._seeking == "last":
+            if offset + 1 < self._next_offset:  # another stream, declared anew
+                self._next_offset = 0
+            hour, longest = self._begins[0], self._begins[-1]
+            begins = min(hour, offset - EVENTS_AT_LEAST, max(longest, offset - EVENTS_FOR_LIMITS))
+            self._open(min(max(self._next_offset, begins, 0), offset))
+            return
+        self._begins.append(offset)
+        longest_window = int(self._longest() * AN_HOUR / 3600)
+        more = len(self._begins) == 1 and longest_window > AN_HOUR
+        self._open(f"{longest_window}s" if more else "last")
 
     def _leave(self, channel: Channel) -> None:
         self._channel = None

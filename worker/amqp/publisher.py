@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 REOPEN_IN = 0.2
+AFTER_GONE = 1.0
+"""Seconds until what is gone is tried again: its declaration takes some hundredths of one."""
+NOT_FOUND = 404
 CLOSURES_AT_MOST = 3
 """A publication that was alone on a channel when RabbitMQ closed it, so often, is refused."""
 
@@ -52,8 +55,11 @@ class ConfirmedPublisher:
         *,
         lease_holds: Callable[[], bool] = lambda: True,
         changed: Callable[[], None] = lambda: None,
+        vanished: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`changed` is called when the publisher has become able to publish.
+
+        `vanished` is told, in RabbitMQ's words, that an exchange or a queue of ours is gone.
 
         While the lease does not hold, publications wait: a process that wakes from a long sleep
         has to find out first whether its deliveries are its own still.
@@ -61,6 +67,7 @@ class ConfirmedPublisher:
         self._loop = loop
         self._lease_holds = lease_holds
         self._changed = changed
+        self._vanished = vanished
         self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._tag = 0
@@ -179,10 +186,13 @@ class ConfirmedPublisher:
         again, self._outstanding = list(self._outstanding.values()), {}
         connection = self._connection
         closed_by_broker = connection is not None and connection.is_open
+        gone = closed_by_broker and getattr(error, "reply_code", None) == NOT_FOUND
         if closed_by_broker:
             log.error("publisher_channel_closed", why=str(getattr(error, "reply_text", error)))
-            self._careful = True
-            if len(again) == 1:
+            self._careful = not gone
+            if gone:  # the fault of no publication: all wait until it is declared again
+                self._vanished(str(getattr(error, "reply_text", error)))
+            elif len(again) == 1:
                 again[0].closures += 1
         for pending in again:
             pending.returned = False
@@ -191,7 +201,7 @@ class ConfirmedPublisher:
         for pending in refused:
             self._tell(pending, Fate.REFUSED)
         if closed_by_broker:
-            self._loop.call_later(REOPEN_IN, self._reopen)
+            self._loop.call_later(AFTER_GONE if gone else REOPEN_IN, self._reopen)
 
     def _reopen(self) -> None:
         if self._channel is None and self._connection is not None and self._connection.is_open:

@@ -26,6 +26,7 @@ from worker.amqp.address import parameters, shown
 from worker.amqp.link import TROUBLE, reason
 from worker.amqp.topology import Binding, Exchange, Queue
 from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.slots import SLOTS_TYPE
 from worker.settler import Fate
 
 if TYPE_CHECKING:
@@ -548,7 +549,7 @@ class Session:
                     return
                 if delivery.properties.headers.text(OFFSET) is None:
                     raise SessionError(FailureKind.NO_STREAM, f"{queue} is no stream")
-                if follow or delivery.properties.type != MARKER:
+                if follow or delivery.properties.type not in {MARKER, SLOTS_TYPE}:
                     yield delivery
                 elif delivery.properties.message_id == marker:
                     return

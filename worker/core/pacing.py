@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
-from itertools import zip_longest
-from math import inf
 from typing import TYPE_CHECKING
+
+from worker.core.past_calls import PastCalls, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,8 @@ LATENESS = MARGIN / 3
 """The share of a window by which a late slot may be caught up: the rest stays for the network."""
 FINEST = 1000
 """Calls a second up to which it makes sense to look when each one leaves."""
+COUNTED = 60.0
+"""Seconds of a window from which on what was called under other limits is worth counting."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LIMIT = re.compile(r"([1-9][0-9]{0,5})/([smhd])")
 
@@ -95,7 +97,7 @@ class Pacer:
     windows are sliding counts of the slots taken.
     """
 
-    __slots__ = ("_interval", "_lateness", "_next", "_taken", "limits")
+    __slots__ = ("_interval", "_lateness", "_next", "_past", "_taken", "limits")
 
     def __init__(
         self, limits: tuple[Rate, ...], *, now: float, taken: Iterable[float] | None = None
@@ -110,7 +112,10 @@ class Pacer:
         self._interval = shortest.seconds * (1 + MARGIN) / shortest.calls
         self._lateness = shortest.seconds * LATENESS
         self._next = now + self._interval
+        self._past = PastCalls()
         before = None if taken is None else sorted(taken)
+        if before is None and longer:
+            self._past.note(now, max(rate.calls for rate in longer))
         self._taken = [
             (rate, deque([now] * rate.calls if before is None else before, maxlen=rate.calls))
             for rate in longer
@@ -124,9 +129,23 @@ class Pacer:
                 wait = max(wait, taken[0] + rate.seconds * (1 + MARGIN) - now)
         return max(wait, 0.0)
 
+    def used_up(self, now: float) -> tuple[Rate, float] | None:
+        """The limit that allows no call now and until when, if one beyond the spacing does not.
+
+        Callable from any thread.
+        """
+        ends = [
+            (taken[0] + rate.seconds * (1 + MARGIN), rate)
+            for rate, taken in self._taken
+            if len(taken) == rate.calls
+        ]
+        until, rate = max(ends, default=(now, self.limits[0]))
+        return (rate, until) if until > now else None
+
     def take(self, now: float) -> None:
         """Use a slot now; only after `wait` gave 0."""
         self._next = max(self._next, now - self._lateness) + self._interval
+        self._past.note(now)
         for _, taken in self._taken:
             taken.append(now)
 
@@ -134,16 +153,29 @@ class Pacer:
         """A pacer that starts empty, after a while in which others may have called.
 
         `taken`: as when made. In the longer windows this one's own slots count as well, for the
-        journal knows only of calls that have led to an event.
+        journal may not have been there to tell of them.
         """
         new = Pacer(self.limits, now=now, taken=taken)
         for (_, own), (_, known) in zip(self._taken, new._taken, strict=True):
-            newest = list(zip_longest(reversed(own), reversed(known), fillvalue=-inf))
+            both = list(merged(reversed(own), reversed(known)))
             known.clear()
-            known.extend(max(pair) for pair in reversed(newest))
+            known.extend(reversed(both))
+        new._past = self._past
         return new
 
-    def replaced(self, limits: tuple[Rate, ...], *, now: float) -> Pacer:
-        """A pacer for other limits that remembers the slots taken from this one."""
-        taken = max((taken for _, taken in self._taken), key=len, default=None)
-        return Pacer(limits, now=now, taken=taken)
+    def replaced(
+        self, limits: tuple[Rate, ...], *, now: float, taken: Iterable[float] = ()
+    ) -> Pacer:
+        """A pacer for other limits, in whose windows the calls of the past count.
+
+        They are those that this one knows of, and `taken`, as known from the journal.
+        """
+        new = Pacer(limits, now=now, taken=())
+        known = sorted(taken, reverse=True)
+        new._taken = []
+        # Of a long window the shortest counts too: its spacing knows nothing of a faster past.
+        for rate in (rate for rate in limits if rate is not limits[0] or rate.seconds >= COUNTED):
+            both = list(merged(self._past.newest(rate.calls), known[: rate.calls]))
+            new._taken.append((rate, deque(reversed(both), maxlen=rate.calls)))
+        new._past = self._past
+        return new

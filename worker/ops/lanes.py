@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from worker.core.health import State
 from worker.ops.glance import glance
 
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
     def moment(monotonic: float | None) -> str | None:
         return None if monotonic is None else _shown(wall + timedelta(seconds=monotonic - now))
 
+    why: str | None = health.why
+    until = moment(health.until)
+    spent = lane.used_up(now)
+    if pause is not None:
+        why, until = pause.why, None if pause.until is None else _shown(pause.until)
+    elif spent is not None and health.state is State.RUNNING:
+        why, until = f"the limit {spent[0]} is used up", moment(spent[1])
     return {
         "state": lane.state,
-        "why": health.why if pause is None else pause.why,
+        "why": why,
         "api_status": health.status,
         "since": moment(health.since) if pause is None else _shown(pause.at),
-        "until": moment(health.until) if pause is None else pause.until and _shown(pause.until),
+        "until": until,
         "paused": pause
         and {"by": pause.actor, "why": pause.why, "until": pause.until and _shown(pause.until)},
         "open": lane.is_open,

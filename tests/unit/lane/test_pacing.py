@@ -13,6 +13,8 @@ from tests.unit.core.test_pacing import overfull
 from tests.unit.world import GOOD, World, by_status
 from worker.core.pacing import rates
 from worker.core.reply import Answered, Unanswered
+from worker.core.slots import SLOTS_TYPE, reserved
+from worker.settler import Fate
 
 if TYPE_CHECKING:
     from worker.core.reply import Reply
@@ -186,3 +188,95 @@ def test_calls_without_an_event_count_also_when_the_queue_is_taken_anew() -> Non
         world.lose_channel()
 
     assert not overfull(begun(world), rates("100/s,60/m"))
+
+
+@pytest.mark.parametrize("status", ["-46", "-5", "0"])
+def test_no_death_of_the_process_forgets_what_was_used_of_a_long_limit(status: str) -> None:
+    """Calls that are to be made again leave no event, and so nothing that tells of them."""
+    world = World(account(rate="50/s,100/m", concurrency=16), by_status(status))
+    for job in range(1, 600):
+        world.publish(job)
+
+    for _ in range(20):
+        world.run(8.0)
+        world.killed()
+
+    made = begun(world)
+    assert len(made) >= 150, "too few for a proof: what was reserved and not used is lost"
+    assert not overfull(made, rates("50/s,100/m"))
+
+
+def test_slots_that_the_journal_does_not_take_are_waited_for() -> None:
+    world = World(account(rate="50/s,100/m"))
+    world.publisher.fate = lambda sent: (
+        Fate.REFUSED if sent.properties.type == SLOTS_TYPE else Fate.CONFIRMED
+    )
+    world.publish(1)
+    world.run(30.0)
+    assert not world.api.calls
+
+    world.publisher.fate = lambda _: Fate.CONFIRMED
+    world.finish()
+
+    assert len(world.api.calls) == 1
+
+
+def test_no_more_slots_are_reserved_than_there_are_edits_to_call() -> None:
+    world = World(account(rate="50/s,6000/m"))
+
+    for job in range(1, 8):
+        world.publish(job)
+        world.run(20.0)
+    for job in range(8, 48):
+        world.publish(job)
+    world.finish()
+
+    blocks = [reserved(block) or ("", 0) for block in world.blocks()]
+    assert sum(calls for _, calls in blocks) == 47
+
+
+def test_a_limit_that_is_added_waits_only_for_what_was_called() -> None:
+    """Not for a whole window, as though it had been used up."""
+    world = World(account(rate="1000/h"))
+    for job in range(1, 30):
+        world.publish(job)
+    world.run(20.0)
+    before = len(world.api.calls)
+
+    world.lane.adopt(account(rate="50/s,1000/h,2000/d"), world.api)
+    world.run(2.0)
+
+    assert len(world.api.calls) - before > 20
+
+
+def test_a_limit_that_is_added_counts_the_calls_of_before() -> None:
+    world = World(account(rate="50/s"))
+    for job in range(1, 300):
+        world.publish(job)
+    world.run(3.0)
+    before = len(world.api.calls)
+
+    world.lane.adopt(account(rate="50/s,160/m"), world.api)
+    world.run(10.0)
+
+    assert 100 < before < 160
+    assert len(world.api.calls) == 160
+    spent = world.lane.used_up(world.loop.now())
+    assert spent is not None
+    assert str(spent[0]) == "160/m"
+    assert 40 < spent[1] - world.loop.now() < 60
+
+
+def test_what_the_journal_tells_counts_under_a_limit_that_is_added() -> None:
+    world = World(account(rate="50/s"))
+    world.publish(1)
+    world.finish()
+    now = world.loop.now()
+
+    world.lane.adopt(account(rate="50/s,100/m"), world.api, [now - 30] * 100)
+    world.publish(2)
+    world.run(20.0)
+    assert len(world.api.calls) == 1
+    world.finish()
+
+    assert begun(world)[-1] - now == pytest.approx(31.0, abs=1.5)
