@@ -264,7 +264,7 @@ class Channel:
         return cast("Method[Any]", await answer)
 
     async def declare(self, item: Object, *, passive: bool = False) -> None:
-        """Have an object, or (`passive`) see that it exists."""
+        """Have an object, or (`passive`) see that it exists, if it is no binding."""
         match item:
             case Exchange(name, kind, arguments):
                 options = {"passive": passive, "durable": True, "arguments": dict(arguments)}
@@ -272,6 +272,8 @@ class Channel:
             case Queue(name, arguments):
                 options = {"passive": passive, "durable": True, "arguments": dict(arguments)}
                 await self.call("queue_declare", name, **options)
+            case Binding() if passive:
+                pass  # there is no way to look at one
             case Binding(exchange, queue, key, absent=True):
                 await self.call("queue_unbind", queue, exchange, key)
             case Binding(exchange, queue, key):
