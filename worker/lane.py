@@ -45,6 +45,8 @@ log = structlog.get_logger()
 ACK_SETTLES_IN = 0.2
 """Seconds that the last acks need to be taken by RabbitMQ before the channel may be closed."""
 SOLO_LOOKS_EVERY = 0.05
+OTHERS_FIRST = 1.0
+"""Seconds in which others begin before a suspect that lets them: see `Record`."""
 EARLY_ENOUGH = 0.0005
 SLOTS_AGAIN_IN = 1.0
 """Seconds until slots are asked for again that the journal did not take."""
@@ -422,6 +424,11 @@ class Lane:
     def _begin(self, waiting: Waiting, now: float) -> bool:
         """Have a call made; False if it must wait for others, or others for it."""
         solo = self._shared.solo
+        if waiting.alone and not waiting.let_others_first:
+            waiting.let_others_first = True
+            if self._shared.suspects.known(waiting.delivery).lets_others_first:
+                self.window.put_back(waiting, now + OTHERS_FIRST)
+                return False
         if not solo.admits(now, alone=waiting.alone):
             self.window.put_back(waiting, now + SOLO_LOOKS_EVERY)  # till then, others are asked
             return False
@@ -606,5 +613,5 @@ def _internal(doing: str) -> Rejected:
 
 
 def _poison() -> Rejected:
-    detail = "it ended the worker's process three times while nothing else was called"
+    detail = "it ended the worker's process three times while called alone, and others did not"
     return Rejected(Reason.POISON, detail)

@@ -3,7 +3,9 @@
 The broker's delivery count cannot tell the culprit from its neighbours in the window. So the
 worker notes which redelivered edits it is calling, and clears the note when the call returns.
 After two unclean deaths a noted edit runs alone; only deaths while alone count, and at three it
-is poison. One file a process, held by a lock: an unlocked one was left behind by a dead process.
+is poison, if others in its place survive: calls of others have returned between its deaths. Where
+hardly any return and another edit dies alone as well, somebody kills the process, and neither is
+to blame. One file a process, held by a lock: an unlocked one was left behind by a dead process.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 
 DEATHS_BEFORE_ALONE = 2
 DEATHS_ALONE = 3
+SURVIVORS = 3
+"""Calls of others that return between an edit's deaths, for another's death not to excuse it."""
 PRIVATE = 0o700
 """The mode of a folder that we make."""
 
@@ -46,6 +50,10 @@ class Record:
     """Unclean ends of a process that was calling it and nothing else."""
     calling: bool = False
     alone: bool = False
+    survivors: int = 0
+    """Calls of other edits that returned since it last ended a process while alone."""
+    outlived: bool = False
+    """Whether others had survived between two of its deaths alone."""
 
     @property
     def runs_alone(self) -> bool:
@@ -54,15 +62,34 @@ class Record:
 
     @property
     def is_poison(self) -> bool:
-        """Whether it has ended the process three times with nobody else to blame."""
-        return self.deaths_alone >= DEATHS_ALONE
+        """Whether it has ended the process three times alone, and others have survived between."""
+        return self.deaths_alone >= DEATHS_ALONE and self.outlived
+
+    @property
+    def lets_others_first(self) -> bool:
+        """Every other time, so that it is not found at the same place in each process's life."""
+        return self.deaths_alone % 2 == 1
 
     def after_death(self) -> Record:
         """What is known once the process that kept this record has died."""
         if not self.calling:
             return self
-        alone = self.alone
-        return Record(self.deaths + (not alone), self.deaths_alone + alone)
+        if not self.alone:
+            return replace(self, deaths=self.deaths + 1, calling=False)
+        return replace(
+            self,
+            deaths_alone=self.deaths_alone + 1,
+            calling=False,
+            alone=False,
+            survivors=0,
+            outlived=self.outlived or self.survivors > 0,
+        )
+
+    def after_anothers(self) -> Record:
+        """What is known once another edit has died alone: if few survive, it is not the edits."""
+        if self.survivors >= SURVIVORS:
+            return self
+        return replace(self, deaths_alone=0, outlived=False)
 
 
 _NOTES = TypeAdapter(dict[str, Record])
@@ -120,8 +147,22 @@ class Suspects:
 
     def end(self, delivery: Delivery) -> None:
         """Its call has returned, so it did not end the process: nothing is held against it."""
-        if delivery.redelivered and self._records.pop(_key(delivery), None) is not None:
+        own = self._records.pop(_key(delivery), None) if delivery.redelivered else None
+        was_called = own.calling if own is not None else not delivery.redelivered
+        outlived = was_called and self._survived()
+        if own is not None or outlived:
             self._write()
+
+    def _survived(self) -> bool:
+        """Count a call that returned for those that have ended a process; whether any has."""
+        accused = [
+            (key, one)
+            for key, one in self._records.items()
+            if one.deaths_alone and one.survivors < SURVIVORS
+        ]
+        for key, one in accused:
+            self._records[key] = replace(one, survivors=one.survivors + 1)
+        return bool(accused)
 
     def close(self) -> None:
         """Leave nothing behind but what was inherited: this process has not died of anything."""
@@ -148,14 +189,14 @@ class Suspects:
         with file:
             if os.fstat(file.fileno()).st_uid != os.geteuid() or not _lock(file):
                 return
-            for key, fields in _notes(file.readall()).items():
-                record = fields.after_death()
+            notes = _notes(file.readall())
+            lone = {key for key, one in notes.items() if one.calling and one.alone}
+            for key, one in notes.items():
+                record = one.after_anothers() if lone - {key} else one
+                record = record.after_death()
                 if record.deaths or record.deaths_alone:
                     known = self._records.get(key, Record())
-                    self._records[key] = Record(
-                        max(known.deaths, record.deaths),
-                        max(known.deaths_alone, record.deaths_alone),
-                    )
+                    self._records[key] = max(known, record, key=_weight)
                     log.warning("edit_suspected", deaths=record.deaths, alone=record.deaths_alone)
             if self._write():
                 with suppress(OSError):
@@ -178,6 +219,10 @@ class Suspects:
         else:
             self._cannot(OSError(ENOSPC, os.strerror(ENOSPC)))
         return whole
+
+
+def _weight(record: Record) -> tuple[bool, int, int]:
+    return record.outlived, record.deaths_alone, record.deaths
 
 
 def _key(delivery: Delivery) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.hooked import DEADLY
 from tests.acceptance.kit import edit, letters, publish, until
 
@@ -26,6 +28,7 @@ def supervised(worker: WorkerProcess) -> int:
     return 1
 
 
+@pytest.mark.timeout(300)  # up to eight starts, which take their time on a busy machine
 def test_an_edit_that_ends_the_process_is_dead_lettered_and_500_good_ones_are_applied(
     amqp_url: str, namespace: str, new_worker: NewWorker, events: Subscriber
 ) -> None:
@@ -44,7 +47,7 @@ def test_an_edit_that_ends_the_process_is_dead_lettered_and_500_good_ones_are_ap
         assert ends <= ENDS_AT_MOST, "it is not found"
         return len(events.settled()) == len(ids)
 
-    until(over, 45)
+    until(over, 150)
     rejected = [event for event in events.events if event["data"]["outcome"] == "rejected"]
     assert {event["data"]["messageId"] for event in rejected} == {ids[GOOD // 2]}
     assert rejected[0]["data"]["reason"] == "poison"
@@ -70,4 +73,27 @@ def test_three_deploys_by_sigkill_during_slow_calls_bury_nothing(
     worker.kill()  # the fourth deploy: what it was calling hangs for long still
     worker.start()
     until(lambda: events.settled() == dict.fromkeys(ids, "applied"), 30)
+    assert not letters(amqp_url, namespace)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_16_kills_in_a_row_during_slow_calls_bury_nobody(
+    amqp_url: str,
+    namespace: str,
+    simulator: Simulator,
+    new_worker: NewWorker,
+    events: Subscriber,
+) -> None:
+    """As by an out-of-memory killer: whoever is being called has nothing to do with it."""
+    slow = simulator.latency("3s")
+    worker = new_worker()
+    ids = publish(amqp_url, namespace, [edit(1 + n) for n in range(20)])
+    for turn in range(16):
+        until(lambda: worker.lane()["in_flight"] > 0, 60, f"nothing is called in turn {turn}")
+        worker.kill()
+        worker.start()
+        worker.ready(60)
+    simulator.drop(slow)
+    until(lambda: events.settled() == dict.fromkeys(ids, "applied"), 120)
     assert not letters(amqp_url, namespace)

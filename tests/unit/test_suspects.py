@@ -49,6 +49,15 @@ def died_calling(folder: Path, *edits: Delivery, times: int = 1, alone: bool = F
         die(process)
 
 
+def died_alone(folder: Path, victim: Delivery, *, survivors: int) -> None:
+    """A process in which so many calls of others return, and which ends at a lone edit's."""
+    process = Suspects(folder)
+    for number in range(survivors):
+        process.end(edit(f"good-{number}", redelivered=False))
+    process.begin(victim, alone=True)
+    die(process)
+
+
 def known(folder: Path, wanted: Delivery = CULPRIT) -> Record:
     process = Suspects(folder)
     found = process.known(wanted)
@@ -71,13 +80,52 @@ def test_two_deaths_make_an_edit_run_alone_and_three_more_while_alone_make_it_po
     folder: Path, times: int, times_alone: int, *, runs_alone: bool, is_poison: bool
 ) -> None:
     died_calling(folder, CULPRIT, NEIGHBOUR, times=times)
-    died_calling(folder, CULPRIT, times=times_alone, alone=True)
+    for _ in range(times_alone):
+        died_alone(folder, CULPRIT, survivors=1)
 
     found = known(folder)
 
     assert (found.deaths, found.deaths_alone) == (times, times_alone)
     assert (found.runs_alone, found.is_poison) == (runs_alone, is_poison)
     assert not known(folder, NEIGHBOUR).is_poison
+
+
+def test_deaths_during_different_lone_edits_speak_for_the_environment(folder: Path) -> None:
+    for _ in range(16):
+        died_alone(folder, CULPRIT, survivors=0)
+        died_alone(folder, NEIGHBOUR, survivors=0)
+
+    assert not known(folder).is_poison
+    assert not known(folder, NEIGHBOUR).is_poison
+
+
+def test_a_lone_edit_is_no_poison_while_nothing_else_has_survived_in_its_place(
+    folder: Path,
+) -> None:
+    for _ in range(16):
+        died_alone(folder, CULPRIT, survivors=0)
+
+    assert not known(folder).is_poison
+    died_alone(folder, CULPRIT, survivors=1)
+    assert known(folder).is_poison
+
+
+def test_two_poisons_are_both_found_where_others_survive(folder: Path) -> None:
+    for _ in range(4):
+        died_alone(folder, CULPRIT, survivors=5)
+        died_alone(folder, NEIGHBOUR, survivors=5)
+
+    assert known(folder).is_poison
+    assert known(folder, NEIGHBOUR).is_poison
+
+
+def test_a_suspect_lets_others_go_first_every_other_time(folder: Path) -> None:
+    first = []
+    for _ in range(4):
+        died_alone(folder, CULPRIT, survivors=0)
+        first.append(known(folder).lets_others_first)
+
+    assert first == [True, False, True, False]
 
 
 def test_an_edit_that_was_not_being_called_has_no_share_in_a_death(folder: Path) -> None:

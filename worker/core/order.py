@@ -42,6 +42,8 @@ class Waiting:
     """Where it stands in the lane's order; None while there is no journal."""
     alone: bool = False
     """Suspected of ending the process: called while nothing else is."""
+    let_others_first: bool = False
+    """Has waited already for others to be called before it, as a suspect does now and then."""
     trace: Trace | None = None
     """None while tracing is off."""
     to: str | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.unit.fakes import FakeCall
 
 SUSPECT = Record(deaths=2)
-POISON = Record(deaths=2, deaths_alone=3)
+POISON = Record(deaths=2, deaths_alone=3, outlived=True)
 
 
 def overlapping(world: World, suspect: FakeCall) -> list[FakeCall]:
