@@ -418,6 +418,7 @@ class Worker:
         self.reload_failed = False
         for link in (self.consuming, self.publishing, self.replying):
             link.use([url.get_secret_value() for url in settings.amqp_urls])
+        self.member.use(Broker.of(self.settings, self.version))
         self.recall.watch(settings.accounts)
         self.shared.ownership = ownership(settings.accounts, self.shared.ownership)
         moving = self.shared.ownership.moving
@@ -431,6 +432,7 @@ class Worker:
                 self._add_lane(account)
             elif lane.account != account:
                 lane.adopt(account, self._caller(account), self.recall.taken(account.name) or ())
+        self._heed()
         self._declare_lanes()
         self._share_threads()
         log.info("settings_adopted", accounts=len(wanted), changed=sorted(set(changed)))

@@ -69,6 +69,10 @@ class FleetMember:
         self._wants_beat = asyncio.Event()
         self._stopping = asyncio.Event()
 
+    def use(self, broker: Broker) -> None:
+        """Connect there from the next connection on: a password has changed, or an address."""
+        self._broker = broker
+
     def pause(self, account: str) -> ControlEntry | None:
         """The pause of an account that holds now."""
         return self._pauses.of(account, datetime.now(UTC))

@@ -20,6 +20,7 @@ def test_every_setting_is_adopted_or_named_as_needing_a_restart() -> None:
         hold="7m",
         state_dir="/srv/other",
         ops_address="[::]:7",
+        replica="other",
         shutdown_grace="7s",
         log_level="debug",
         log_format="json",
@@ -40,6 +41,7 @@ def test_every_setting_is_adopted_or_named_as_needing_a_restart() -> None:
         "TASKEDIT_HOLD",
         "TASKEDIT_STATE_DIR",
         "TASKEDIT_OPS_ADDRESS",
+        "TASKEDIT_REPLICA",
         "TASKEDIT_LOG_LEVEL",
         "TASKEDIT_LOG_FORMAT",
     }
