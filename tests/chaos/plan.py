@@ -63,7 +63,7 @@ def plan(
     around = _of_processes(replicas, heartbeat) + _of_networks(replicas, heartbeat)
     if disasters:
         around += _OF_RABBITMQ
-    hands = _of_hands() + (_unproven(replicas, heartbeat) if unproven else [])
+    hands = _of_hands(replicas) + (_unproven(replicas) if unproven else [])
     return Plan(
         _track(Random(f"around {seed}"), _kept(around, only), seconds),
         _track(Random(f"api {seed}"), _kept(_OF_THE_API, only), seconds),
@@ -117,6 +117,8 @@ def _of_processes(replicas: int, heartbeat: float) -> list[Draw]:
         lambda chance: (process.Freeze(one(chance)), heartbeat * chance.uniform(2.5, 4)),
         lambda chance: (process.Freeze(one(chance)), heartbeat * chance.uniform(0.1, 1.5)),
         lambda chance: (process.Upgrade(one(chance)), 0.0),
+        lambda chance: (process.AlarmedTakeover(one(chance)), chance.uniform(2, 12)),
+        lambda chance: (process.Suspend(0), heartbeat * chance.uniform(2.5, 6)),
     ]
 
 
@@ -175,30 +177,27 @@ _OF_RABBITMQ: list[Draw] = [
 ]
 
 
-def _of_hands() -> list[Draw]:
-    return [
-        lambda _: (operators.ReturnLetters(), 0.1),
-        lambda chance: (operators.PauseAccount(), chance.uniform(1, 6)),
-        lambda _: (operators.DeleteFleet(), 0.1),
-    ]
-
-
-def _unproven(replicas: int, heartbeat: float) -> list[Draw]:
-    """Faults that the worker does not survive yet, or not long enough to say that it does."""
-
+def _of_hands(replicas: int) -> list[Draw]:
     def one(chance: Random) -> int:
         return chance.randrange(replicas)
 
     return [
-        lambda _: (operators.DeleteJournal(), 0.1),
-        lambda _: (operators.DeleteEvents(), 0.1),
-        lambda chance: (process.AlarmedTakeover(one(chance)), chance.uniform(2, 12)),
-        lambda chance: (process.Suspend(0), heartbeat * chance.uniform(2.5, 6)),
+        lambda _: (operators.ReturnLetters(), 0.1),
+        lambda chance: (operators.PauseAccount(), chance.uniform(1, 6)),
+        lambda _: (operators.DeleteFleet(), 0.1),
         lambda chance: (messages.Hostile(chance.randrange(2**32)), 0.1),
         lambda chance: (messages.Flood(chance.randint(100, 300)), 0.1),
         lambda chance: (machine.Descriptors(one(chance)), chance.uniform(2, 8)),
-        lambda chance: (machine.Threads(one(chance)), chance.uniform(2, 8)),
         lambda chance: (machine.FullDisk(one(chance)), chance.uniform(2, 8)),
+    ]
+
+
+def _unproven(replicas: int) -> list[Draw]:
+    """Faults that the worker does not survive yet, or not long enough to say that it does."""
+    return [
+        lambda _: (operators.DeleteJournal(), 0.1),
+        lambda _: (operators.DeleteEvents(), 0.1),
+        lambda chance: (machine.Threads(chance.randrange(replicas)), chance.uniform(2, 8)),
     ]
 
 

@@ -65,7 +65,7 @@ class Hostile(_OfPublishers):
             {"reply_to": "no-such-queue"},
             {"headers": {"long": "x" * 7800}},
             {"headers": {"deep": {"er": [{"and": [{"deeper": [1, None, b"\xff"]}]}]}}},
-            {"headers": {"old": datetime(1, 1, 2, tzinfo=UTC)}},
+            {"headers": {"far": datetime(9999, 12, 31, tzinfo=UTC)}},
             {"headers": {"traceparent": "00-" + "z" * 90, "tracestate": b"\xff"}},
             {"headers": {"x-death": "no list", "taskedit-redrives": "-1"}},
             {"headers": {f"key-{number}": number for number in range(300)}},
