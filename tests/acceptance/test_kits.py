@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
 
 KITS = Path(__file__).parents[2] / "ops" / "kits"
-PYTHON, NODE, SHELL = "python", "node", "shell"
+PYTHON, NODE, SHELL, PIKA = "python", "node", "shell", "pika"
 COMMANDS = {
     PYTHON: (sys.executable, KITS / "python" / "publish_edit.py"),
     NODE: ("node", KITS / "node" / "publish-edit.mjs"),
+    PIKA: (sys.executable, KITS / "pika" / "publish_edit.py"),
     SHELL: ("sh", KITS / "shell" / "publish-edit.sh"),
 }
 SHORT = {"--by": "-b", "--timeout": "-t", "--message-id": "-i"}
@@ -179,6 +180,12 @@ def test_a_bad_edit_is_not_sent(kit: str, station: Station, job: int) -> None:
     nameless = run(kit, station.settings, edit(job, appId=None), "--message-id", f"m-{job}")
 
     assert [bad.code, torn.code, nameless.code] == [REJECTED] * 3
+    if kit == PIKA:  # the worker checks for it
+        assert [torn.out, nameless.out] == ["", ""]
+        assert "Not sent" in torn.err
+        assert bad.event["fields"][0]["field"] == "redialTimes"
+        letters(station.node.amqp_url, station.namespace)
+        return
     assert [bad.out, torn.out, nameless.out] == [""] * 3
     assert "redialTimes" in bad.err
     assert "appId" in nameless.err
@@ -305,8 +312,9 @@ def test_the_shell_kit_needs_no_taskedit_and_shows_no_password_and_leaves_nothin
     assert not [name for name in queues(station) if name.startswith("outcome-of-")]
 
 
-def test_the_python_kit_needs_schemas_and_pika_alone() -> None:
-    tree = ast.parse((KITS / "python" / "publish_edit.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("kit", "needs"), [(PYTHON, {"schemas", "pika"}), (PIKA, {"pika"})])
+def test_a_python_kit_needs_no_more_than_it_says(kit: str, needs: set[str]) -> None:
+    tree = ast.parse((KITS / kit / "publish_edit.py").read_text(encoding="utf-8"))
     imported = {
         name.partition(".")[0]
         for node in ast.walk(tree)
@@ -319,7 +327,19 @@ def test_the_python_kit_needs_schemas_and_pika_alone() -> None:
         )
     }
 
-    assert imported - sys.stdlib_module_names == {"schemas", "pika"}
+    assert imported - sys.stdlib_module_names == needs
+
+
+def test_an_edit_that_cannot_be_read_is_heard_of_without_reply_to(
+    station: Station, job: int
+) -> None:
+    twice = f'{{"appId": "acme-app", "jobId": {job}, "jobId": {job}}}'
+
+    told = run(PIKA, station.settings, twice, "--timeout", "20")
+
+    assert told.code == REJECTED, told.err
+    assert (told.event["reason"], told.event["appId"]) == ("malformed", None)
+    letters(station.node.amqp_url, station.namespace)
 
 
 def queues(station: Station) -> list[str]:
