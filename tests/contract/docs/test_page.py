@@ -32,14 +32,14 @@ def test_the_parser_has_nothing_against_it() -> None:
     checked = node(DOCS / "parsed.mjs", CONTRACT)
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout == "AsyncAPI 3.1.0: no error, no warning.\n"
+    assert checked.stdout == "AsyncAPI 3.0.0: no error, no warning.\n"
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "complaint"),
     [
         ("action: send", "action: publish", "error:"),
-        ('asyncapi: "3.1.0"', 'asyncapi: "3.0.0"', "information: The latest version"),
+        ("action: receive", "action: subscribe", "error:"),
     ],
 )
 def test_the_parser_would_tell(right: str, wrong: str, complaint: str, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_page_is_one_file_that_may_make_no_request(tmp_path: Path) -> None:
 
 
 def test_no_page_is_written_of_a_bad_document(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("asyncapi: 3.1.0\n", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("asyncapi: 3.0.0\n", encoding="utf-8")
 
     rendered = node(DOCS / "render.mjs", tmp_path / "bad.yaml", tmp_path / "index.html")
 
