@@ -111,8 +111,9 @@ def journal(broker: Broker) -> Iterator[Event]:
             channel.basic_ack(method.delivery_tag or 0)
             if properties.message_id == marker:
                 return
-            if body:
-                yield _event(json.loads(body))
+            found = json.loads(body) if body else {}
+            if "data" in found:  # else it is a note that workers leave for each other
+                yield _event(found)
 
 
 @contextmanager
