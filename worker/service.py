@@ -115,15 +115,20 @@ class Service:
         if not self.desk.is_open and self._recalling is None:
             recalling = self._recalling = object()
             wait = self._lease_term if delivery.redelivered else 0.0
-            self._loop.call_later(wait, lambda: self._recall(recalling))
+            missing = 2  # the journal, and what operators want: asked for side by side
 
-    def _recall(self, recalling: object) -> None:
-        if recalling is self._recalling:
-            self._journal.read(lambda: self._recalled(recalling))
+            def known() -> None:
+                nonlocal missing
+                missing -= 1
+                if not missing:
+                    self._opened(recalling)
 
-    def _recalled(self, recalling: object) -> None:
+            self._caught_up(known)
+            self._loop.call_later(wait, lambda: self._recall(recalling, known))
+
+    def _recall(self, recalling: object, known: Callable[[], None]) -> None:
         if recalling is self._recalling:
-            self._caught_up(lambda: self._opened(recalling))
+            self._journal.read(known)
 
     def _opened(self, recalling: object) -> None:
         if recalling is self._recalling:
