@@ -238,6 +238,7 @@ def upgrade(
     in_order(simulator.calls())
 
 
+@pytest.mark.alone
 def test_sigterm_under_load_hands_over_within_two_seconds(
     amqp_url: str,
     namespace: str,

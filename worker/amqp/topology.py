@@ -18,6 +18,8 @@ UNLIMITED_DELIVERIES = 2_147_483_647
 ACK_TIMEOUT_MS = 3_600_000
 JOURNAL_BYTES = 2_000_000_000
 CONTROL_BYTES = 20_000_000
+ANY = "#"
+"""The binding key of whatever appId there is."""
 OPERATIONS_BYTES = 200_000_000
 
 
@@ -93,9 +95,14 @@ def operators_objects(names: Names) -> tuple[Object, ...]:
 
 
 def lane_objects(names: Names, account: str, keys: Iterable[str]) -> tuple[Object, ...]:
-    """An account's lane: its queue, and what it is bound by."""
-    queue = names.lane(account)
-    bindings = [Binding(names.exchange, queue, key) for key in sorted(keys)]
+    """An account's lane: its queue, and what it is bound by.
+
+    A lane that is bound by appIds is unbound from all the others before anybody calls it ready.
+    """
+    queue, bound = names.lane(account), sorted(keys)
+    bindings = [Binding(names.exchange, queue, key) for key in bound]
+    if bound and ANY not in bound:
+        bindings.append(Binding(names.exchange, queue, ANY, absent=True))
     return Queue(queue, lane_arguments(names)), *bindings
 
 
