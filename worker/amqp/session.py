@@ -260,7 +260,11 @@ class Channel:
             if not answer.done():
                 answer.set_result(frame)
 
-        getattr(self._channel, method)(*args, callback=answered, **options)
+        try:
+            getattr(self._channel, method)(*args, callback=answered, **options)
+        except ChannelWrongStateError as error:  # closing: pika tells us of the end a turn later
+            answer.cancel()
+            raise ChannelClosedError(None, str(error)) from error
         return cast("Method[Any]", await answer)
 
     async def declare(self, item: Object, *, passive: bool = False) -> None:
