@@ -116,7 +116,7 @@ def _invalid() -> Iterator[Message]:
         ("AUTO without a start", {"mode": "AUTO"}),
         ("a day that does not exist", {"endDateTime": "2026-02-30 10:00:00"}),
         ("a field that is missing", {"dialogFlowId": None}),
-        ("an appId of the other account", {"appId": NOTIFY}),
+        ("an appId that no account has", {"appId": "initech"}),
     )
     for number, (story, fields) in enumerate(wrong, start=1):
         yield _message(f"{410 + number}-1", SALES, "invalid", story, **fields)
