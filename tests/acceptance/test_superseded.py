@@ -67,7 +67,7 @@ def test_a_letter_that_waits_behind_a_newer_edit_in_a_suspended_lane_is_not_call
     simulator.answer("-3")
     publish(amqp_url, namespace, edits("new"), ids="new")
     until(lambda: worker.lane()["state"] == "suspended")
-    assert json.loads(console.run("dead", "redrive", "--json").stdout)["sent"] == JOBS
+    assert json.loads(console.run("dead", "redrive", "--all", "--json").stdout)["sent"] == JOBS
     simulator.clear(record=True)
     until(lambda: len(events.take()) == 3 * JOBS, 40)
     assert names(simulator) == {f"new-{n}" for n in range(JOBS)}
@@ -89,7 +89,7 @@ def test_a_newer_edit_that_is_applied_while_a_slow_redrive_runs_stays(
     publish(amqp_url, namespace, edits("old"), ids="old")
     until(lambda: len(events.take()) == JOBS)
     simulator.clear(record=True)
-    redrive = console.begun("dead", "redrive", "--rate", "20/m")
+    redrive = console.begun("dead", "redrive", "--all", "--rate", "20/m")
     until(lambda: len(events.take()) == JOBS + 1, 40)
     publish(amqp_url, namespace, edits("new"), ids="new")
     until(lambda: len(events.take()) == 3 * JOBS, 60)
@@ -117,7 +117,7 @@ def test_a_letter_of_a_replica_with_a_wrong_clock_does_not_undo_a_newer_edit(
     restarted(worker)
     publish(amqp_url, namespace, edits("new"), ids="new")
     until(lambda: len(events.take()) == 2 * JOBS)
-    told = json.loads(console.run("dead", "redrive", "--json").stdout)
+    told = json.loads(console.run("dead", "redrive", "--all", "--json").stdout)
     assert len(told["superseded"]) == JOBS
     assert names(simulator) == {f"new-{n}" for n in range(JOBS)}
 
