@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas import Names
-from worker.amqp.session import Broker, Channel, Failure, FailureKind, Session, SessionError, run
+from worker.amqp.session import (
+    Broker,
+    Channel,
+    ChannelClosedError,
+    Failure,
+    FailureKind,
+    Session,
+    SessionError,
+    run,
+)
 from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
 from worker.core.delivery import PERSISTENT, Properties, Publication
 from worker.letters.queue import browse, locked
@@ -182,3 +191,16 @@ def test_ctrl_c_ends_it_and_gives_back_what_was_taken(rabbitmq: Broker) -> None:
     failure = run(rabbitmq, stopped)
     assert failure == Failure(FailureKind.STOPPED, "stopped")
     assert run(rabbitmq, again) == 5
+
+
+def test_a_question_on_a_channel_that_is_closing_ends_as_on_a_closed_one(rabbitmq: Broker) -> None:
+    async def work(session: Session) -> str:
+        channel = await session.channel()
+        channel.close()
+        try:
+            await channel.call("basic_qos", prefetch_count=1)
+        except ChannelClosedError as error:
+            return str(error)
+        return "answered"
+
+    assert "losing" in str(run(rabbitmq, work))
