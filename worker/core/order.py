@@ -8,12 +8,13 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from worker.core.decode import Edit
     from worker.core.delivery import Delivery, Source
     from worker.core.place import Place
     from worker.core.traced import Trace
+    from worker.core.verdict import Rejected
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +49,17 @@ class Waiting:
     """None while tracing is off."""
     to: str | None = None
     """The account whose lane it is handed on to, for its appId is that one's; else None."""
+    fields: frozenset[str] | None = None
+    """The fields that it states; None: it takes no part in coalescing."""
+    is_repeat: bool = False
+    """The same message was settled before it came, or is before it in its job's line."""
+    rejected: Rejected | None = None
+    """It was called before older ones of its job, and ends so when its turn comes."""
+
+    @property
+    def never_called(self) -> bool:
+        """Whether it ends, in its turn, without another call."""
+        return self.is_repeat or self.rejected is not None
 
 
 @dataclass(slots=True)
@@ -80,7 +92,12 @@ class Window:
             if job not in self._busy:
                 heappush(self._ready, (waiting.number, waiting))
         else:
+            waiting.is_repeat = waiting.is_repeat or _is_in(line, waiting)
             line.append(waiting)
+
+    def line(self, job: int) -> Iterable[Waiting]:
+        """The edits held of a job, oldest first, those being called or settled included."""
+        return self._jobs.get(job, ())
 
     def take(self, now: float) -> Waiting | None:
         """The oldest edit that may be called now; its job is busy until `remove` or `put_back`."""
@@ -142,13 +159,22 @@ class Window:
     def remove(self, waiting: Waiting) -> None:
         """A taken edit is settled: the next of its job may be taken."""
         self._busy.discard(waiting.edit.job)
+        self._drop(waiting)
+        self._offer(waiting.edit.job)
+
+    def pass_over(self, waiting: Waiting) -> None:
+        """The oldest of a taken job is settled, and the job is not done with: it stays taken."""
+        self._busy.discard(waiting.edit.job)
+        self._drop(waiting)
+        self._busy.add(waiting.edit.job)
+
+    def _drop(self, waiting: Waiting) -> None:
         if self._is_first(waiting):
             line = self._jobs[waiting.edit.job]
             line.popleft()
             self._size -= 1
             if not line:
                 del self._jobs[waiting.edit.job]
-        self._offer(waiting.edit.job)
 
     def clear(self) -> None:
         """Forget what waits, for it went back to the queue; jobs being called stay busy."""
@@ -179,3 +205,11 @@ class Window:
         line = self._jobs.get(job)
         if line is not None and job not in self._busy:
             heappush(self._ready, (line[0].number, line[0]))
+
+
+def _is_in(line: Iterable[Waiting], waiting: Waiting) -> bool:
+    """Whether an edit that takes part in coalescing is one of the line's once more."""
+    if waiting.fields is None:
+        return False
+    identity = waiting.edit.head.identity
+    return identity is not None and any(held.edit.head.identity == identity for held in line)
