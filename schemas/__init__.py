@@ -11,7 +11,7 @@ from schemas.control import ControlEntry, read_control_entry
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.document import Malformed, read
 from schemas.edit import InactiveDates, InactiveTime, TaskEdit, api_body, validate
-from schemas.event import Event, EventData, Outcome, encode, read_event
+from schemas.event import OUTCOMES, Event, EventData, Outcome, encode, read_event
 from schemas.files import export
 from schemas.heartbeat import Heartbeat, LaneBeat, Paused, read_heartbeat
 from schemas.json_schema import json_schema
@@ -21,6 +21,7 @@ from schemas.problem import FieldProblem, Invalid
 from schemas.reason import Reason
 
 __all__ = [
+    "OUTCOMES",
     "Action",
     "Bounds",
     "ControlEntry",

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticSerializationError, to_json
 
-from schemas.names import APPLIED_EVENT_TYPE, JSON_CONTENT_TYPE, REJECTED_EVENT_TYPE
+from schemas.names import (
+    APPLIED_EVENT_TYPE,
+    JSON_CONTENT_TYPE,
+    REJECTED_EVENT_TYPE,
+    SUPERSEDED_EVENT_TYPE,
+)
 from schemas.problem import LONG_MAX, FieldProblem
 from schemas.reason import Reason
 
-Outcome = Literal["applied", "rejected"]
+Outcome = Literal["applied", "rejected", "superseded"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 _SOURCE: Final = "/task-edit/"
 _NO_ACCOUNT: Final = "-"
-_TYPES: Final[dict[Outcome, str]] = {"applied": APPLIED_EVENT_TYPE, "rejected": REJECTED_EVENT_TYPE}
+_TYPES: Final[dict[Outcome, str]] = {
+    "applied": APPLIED_EVENT_TYPE,
+    "rejected": REJECTED_EVENT_TYPE,
+    "superseded": SUPERSEDED_EVENT_TYPE,
+}
 
 
 class EventData(BaseModel):
@@ -37,8 +47,11 @@ class EventData(BaseModel):
         description="The edit's job; null if it could not be read."
     )
     outcome: Outcome = Field(description="Whether the provider took the edit.")
-    reason: Reason | None = Field(description="Why it was rejected; null if it was applied.")
-    detail: str | None = Field(description="The reason in a sentence; null if it was applied.")
+    supersededBy: str | None = Field(
+        default=None, description="The message id of the newer edit, if it had one."
+    )
+    reason: Reason | None = Field(description="Why it was rejected; null if it was not.")
+    detail: str | None = Field(description="The reason in a sentence; null if not rejected.")
     fields: tuple[FieldProblem, ...] = Field(
         description="What is wrong with which field of an invalid edit; else empty."
     )
@@ -67,8 +80,8 @@ class Event(BaseModel):
         description="Whose event it is: /task-edit/ and the account, or - for none.",
         examples=["/task-edit/acme"],
     )
-    type: Literal["task-edit.applied.v1", "task-edit.rejected.v1"] = Field(
-        description="The outcome, and the version of this contract."
+    type: Literal["task-edit.applied.v1", "task-edit.rejected.v1", "task-edit.superseded.v1"] = (
+        Field(description="The outcome, and the version of this contract.")
     )
     subject: str | None = Field(default=None, description="The job id as text, if known.")
     time: AwareDatetime = Field(description="When the outcome was certain.")
@@ -98,14 +111,17 @@ def encode(  # noqa: PLR0913 - one keyword for each field of the contract
     fields: Sequence[FieldProblem] = (),
     api_status: str | None = None,
     api_reason: str | None = None,
+    superseded_by: str | None = None,
 ) -> bytes:
     """Return an event as the body of a message: compact JSON in UTF-8, times in UTC.
 
     Both times are aware datetimes; `finished_at` is also the event's own time. Without a job
-    there is no subject. Half a surrogate pair, which a publisher or the provider may have sent
-    in a text, is written as a question mark: an event must always get out.
+    there is no subject; `superseded_by` is told of what is superseded only. Half a surrogate pair,
+    which a publisher or the provider may have sent in a text, is written as a question mark: an
+    event must always get out.
     """
     finished_at = finished_at.astimezone(UTC)
+    by = {"supersededBy": superseded_by} if outcome == "superseded" else {}
     event: dict[str, object] = {
         "specversion": "1.0",
         "id": event_id,
@@ -121,6 +137,7 @@ def encode(  # noqa: PLR0913 - one keyword for each field of the contract
             "appId": app_id,
             "jobId": job_id,
             "outcome": outcome,
+            **by,
             "reason": reason,
             "detail": detail,
             "fields": fields,

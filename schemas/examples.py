@@ -97,6 +97,33 @@ REJECTED: Final[dict[str, Any]] = {
     },
 }
 
+SUPERSEDED: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "b1f0a3c4-8d27-5c1e-9b64-2a7d5e9f3c08",
+    "source": "/task-edit/acme",
+    "type": "task-edit.superseded.v1",
+    "subject": "123",
+    "time": "2026-11-22T08:00:00.209Z",
+    "datacontenttype": "application/json",
+    "data": {
+        "messageId": "c0ffee00-0000-4000-8000-000000000003",
+        "correlationId": None,
+        "account": "acme",
+        "appId": "LILIN888",
+        "jobId": 123,
+        "outcome": "superseded",
+        "supersededBy": "c0ffee00-0000-4000-8000-000000000001",
+        "reason": None,
+        "detail": None,
+        "fields": [],
+        "apiStatus": None,
+        "apiReason": None,
+        "attempts": 0,
+        "receivedAt": "2026-11-22T08:00:00.101Z",
+        "finishedAt": "2026-11-22T08:00:00.209Z",
+    },
+}
+
 DEAD_LETTER_HEADERS: Final[dict[str, str]] = {
     "taskedit-reason": "api_rejected",
     "taskedit-detail": "The API refused the edit: name already exists.",

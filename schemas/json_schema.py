@@ -16,7 +16,7 @@ from schemas import examples
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.edit import TaskEdit
 from schemas.event import Event
-from schemas.names import APPLIED_EVENT_TYPE, REJECTED_EVENT_TYPE
+from schemas.names import APPLIED_EVENT_TYPE, REJECTED_EVENT_TYPE, SUPERSEDED_EVENT_TYPE
 from schemas.reason import Reason
 
 BEYOND: Final = (
@@ -52,7 +52,7 @@ _BESIDES: Final[dict[str, dict[str, Any]]] = {
         "$comment": f"The worker checks besides: {'; '.join(BEYOND)}.",
         "examples": list(examples.EDITS),
     },
-    "event": {"examples": [examples.APPLIED, examples.REJECTED]},
+    "event": {"examples": [examples.APPLIED, examples.REJECTED, examples.SUPERSEDED]},
     "dead-letter-headers": {"examples": [examples.DEAD_LETTER_HEADERS]},
 }
 """What the files say and the models cannot."""
@@ -86,20 +86,26 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _by_outcome(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an event as one of two, each with a title and data of its own.
+    """Return the schema of an event as one of several, each with a title and data of its own.
 
     The same could be said with if, then and else, which those who write code from schemas leave
     out or misread.
     """
     parts = event["$defs"]
     data = parts.pop("EventData")
+    by = data["properties"].pop("supersededBy")
     reasons = {
         "applied": {"description": "Null, for it was applied.", "type": "null"},
         "rejected": {"description": "Why it was rejected.", "$ref": "#/$defs/Reason"},
+        "superseded": {"description": "Null, for it was not rejected.", "type": "null"},
     }
     told = {
         "applied": ("The provider took the edit.", APPLIED_EVENT_TYPE),
         "rejected": ("The edit was not applied, and why.", REJECTED_EVENT_TYPE),
+        "superseded": (
+            "The edit was not called, for a newer one that states all its fields was applied.",
+            SUPERSEDED_EVENT_TYPE,
+        ),
     }
     for outcome, (meaning, event_type) in told.items():
         title = f"{outcome.capitalize()}Event"
@@ -111,7 +117,9 @@ def _by_outcome(event: dict[str, Any]) -> dict[str, Any]:
             | {
                 "outcome": {"description": meaning, "type": "string", "const": outcome},
                 "reason": reasons[outcome],
-            },
+            }
+            | ({"supersededBy": by} if outcome == "superseded" else {}),
+            "required": [*data["required"], *(["supersededBy"] if outcome == "superseded" else [])],
         }
         kind = {"description": event["properties"]["type"]["description"], "type": "string"}
         parts[title] = {
@@ -126,7 +134,7 @@ def _by_outcome(event: dict[str, Any]) -> dict[str, Any]:
         "title": event["title"],
         "description": event["description"],
         "type": "object",
-        "oneOf": [{"$ref": "#/$defs/AppliedEvent"}, {"$ref": "#/$defs/RejectedEvent"}],
+        "oneOf": [{"$ref": f"#/$defs/{outcome.capitalize()}Event"} for outcome in told],
         "$defs": parts,
     }
 

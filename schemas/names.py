@@ -18,6 +18,7 @@ CLOUDEVENTS_CONTENT_TYPE: Final = "application/cloudevents+json"
 
 APPLIED_EVENT_TYPE: Final = "task-edit.applied.v1"
 REJECTED_EVENT_TYPE: Final = "task-edit.rejected.v1"
+SUPERSEDED_EVENT_TYPE: Final = "task-edit.superseded.v1"
 """Event types. They name a version of the contract, so they do not follow the namespace."""
 
 REASON_HEADER: Final = "taskedit-reason"

@@ -41,3 +41,5 @@ class Account:
     rates: tuple[Rate, ...] = (Rate(10, 1.0),)
     concurrency: int = 16
     policy: Policy = field(default_factory=Policy)
+    coalesce: bool = False
+    """Whether a waiting edit that a newer one repeats is passed over: `worker.core.coalescing`."""

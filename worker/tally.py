@@ -37,7 +37,7 @@ class Tally:
     """Since the process started."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Settled edits by outcome and reason ("" when applied)."""
+    """Settled edits by outcome and reason ("" unless rejected)."""
     calls: Counter[str] = field(default_factory=Counter)
     """Calls by status: the API's, ``http:<code>``, ``none`` (unanswered) or ``crashed``."""
     call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.asyncapi.messages import BINDING_VERSION
+from schemas.event import OUTCOMES
 from schemas.names import Names
 
 _EDITS = ("edit", "editInCloudEvent")
-_OUTCOMES = ("applied", "rejected")
 
 
 def channels(names: Names) -> dict[str, Any]:
@@ -79,13 +79,14 @@ def _events(names: Names) -> dict[str, Any]:
         "address": "{outcome}.{appId}",
         "description": f"The topic exchange `{names.events}`. Bind a queue of your own: by "
         "`*.LILIN888` for all of one appId and by `*._` for what could not be read, by "
-        "`rejected.#` for all that went wrong, by `#` for everything. A queue that refuses events "
-        "does not hold the worker up, so give yours the room it needs.",
-        "messages": _messages(*_OUTCOMES),
+        "`rejected.#` for all that went wrong, by `superseded.#` for what a newer edit made "
+        "needless, by `#` for everything. A queue that refuses events does not hold the worker up, "
+        "so give yours the room it needs.",
+        "messages": _messages(*OUTCOMES),
         "parameters": {
             "outcome": {
                 "description": "What became of the edit.",
-                "enum": list(_OUTCOMES),
+                "enum": list(OUTCOMES),
                 "location": "$message.payload#/data/outcome",
             },
             "appId": {
@@ -105,7 +106,7 @@ def _replies() -> dict[str, Any]:
         "address": None,
         "description": "The queue that you name in an edit's `reply_to`. It gets the same event as "
         "the events' exchange, best effort.",
-        "messages": _messages(*_OUTCOMES),
+        "messages": _messages(*OUTCOMES),
         "bindings": {
             "amqp": {
                 "is": "queue",
@@ -122,7 +123,7 @@ def _journal(names: Names) -> dict[str, Any]:
         "address": names.journal,
         "description": "A stream of all events, kept for at most 7 days and 2 GB (less by policy): "
         "what happened before you subscribed. RabbitMQ without streams has none.",
-        "messages": _messages(*_OUTCOMES),
+        "messages": _messages(*OUTCOMES),
         "bindings": _queue(names.journal),
     }
 

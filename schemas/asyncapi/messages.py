@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from schemas import examples, names
 from schemas.asyncapi.payloads import reference
+from schemas.event import Outcome
 from schemas.reason import Reason
 
 BINDING_VERSION: Final = "0.3.0"
@@ -39,6 +40,11 @@ _OF_AN_EVENT: Final = {
     "delivery_mode": "2, persistent.",
     "timestamp": "When the outcome was certain, in seconds.",
 }
+_MEANINGS: Final[dict[Outcome, str]] = {
+    "applied": "The provider took the edit.",
+    "rejected": "The edit was not applied, and why.",
+    "superseded": "The edit was not called: a newer one that states all its fields was applied.",
+}
 _OF_A_DEAD_LETTER: Final = {
     "message_id, correlation_id, content_type, content_encoding, type, app_id, timestamp, "
     "reply_to, priority": "As the publisher set them.",
@@ -53,6 +59,7 @@ def messages() -> dict[str, Any]:
         "editInCloudEvent": _edit_in_cloud_event(),
         "applied": _event("applied", examples.APPLIED),
         "rejected": _event("rejected", examples.REJECTED),
+        "superseded": _event("superseded", examples.SUPERSEDED),
         "deadLetter": _dead_letter(),
         "controlEntry": _of_operators(
             "Control entry",
@@ -129,11 +136,16 @@ def _edit_in_cloud_event() -> dict[str, Any]:
     }
 
 
-def _event(outcome: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    applied = outcome == "applied"
-    summary = "The provider took the edit." if applied else "The edit was not applied, and why."
+def _event(outcome: Outcome, example: Mapping[str, Any]) -> dict[str, Any]:
+    summary = _MEANINGS[outcome]
     description = f"A structured CloudEvent 1.0.\n\n{_table(_OF_AN_EVENT)}"
-    if not applied:
+    if outcome == "superseded":
+        description += (
+            "\n\nOnly of accounts whose operator has set `coalesce`: a newer edit of the job was "
+            "waiting too, states every field that this one does, and has been applied. There is no "
+            "dead letter, for there is nothing to mend."
+        )
+    if outcome == "rejected":
         description += f"\n\nIts dead letter is there before it is.\n\n{reasons()}"
     return {
         "title": outcome.capitalize(),

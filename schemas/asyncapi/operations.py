@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.asyncapi.channels import of_channel
 from schemas.asyncapi.messages import BINDING_VERSION
+from schemas.event import OUTCOMES
 
 PUBLISHER = {"name": "publisher", "description": "Systems that want jobs changed."}
 SUBSCRIBER = {"name": "subscriber", "description": "Systems that want to know what became of it."}
@@ -14,7 +15,7 @@ OPERATOR = {"name": "operator", "description": "People who put right what went w
 
 def operations() -> dict[str, Any]:
     """Return what each side does, by name."""
-    edits, outcomes = ("edit", "editInCloudEvent"), ("applied", "rejected")
+    edits, outcomes = ("edit", "editInCloudEvent"), OUTCOMES
     reply = {
         "address": {
             "description": "The AMQP property reply_to: a queue of your own.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 from pydantic import ValidationError
 
-from schemas import Reason, read_event
+from schemas import OUTCOMES, Reason, read_event
 from worker.cli.parsed import parsed
 from worker.settings import texts
 
@@ -27,7 +27,6 @@ _AGO: Final = texts.duration(timedelta(0), timedelta(days=3650))
 _DAYS: Final = {"today": timedelta(0), "yesterday": timedelta(days=1)}
 _LIKE: Final = "15m, 2h, yesterday, 2026-11-20 or 2026-11-22T08:00:00Z"
 _NO_ACCOUNT: Final = "-"
-_OUTCOMES: Final = ("applied", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,7 @@ def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
     @click.option("--job", "jobs", multiple=True, type=click.IntRange(1), metavar="N")
     @click.option("--account", "accounts", multiple=True, metavar="NAME", help="- is for none.")
     @click.option("--app", "apps", multiple=True, metavar="APP", help="The edit's appId.")
-    @click.option(
-        "--outcome", "outcomes", multiple=True, type=click.Choice(["applied", "rejected"])
-    )
+    @click.option("--outcome", "outcomes", multiple=True, type=click.Choice(OUTCOMES))
     @click.option(
         "--reason",
         "reasons",

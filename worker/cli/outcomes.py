@@ -56,8 +56,8 @@ class Outcomes:
                 return "not confirmed"
             is_done = self.events is None and fate is Fate.CONFIRMED
             return "confirmed" if is_done else _UNHEARD[fate]
-        if event.data.outcome == "applied":
-            return "applied"
+        if event.data.outcome != "rejected":
+            return event.data.outcome
         status = f" {event.data.apiStatus}" if event.data.apiStatus else ""
         words = f" ({printable(event.data.apiReason)})" if event.data.apiReason else ""
         return f"rejected: {event.data.reason}{status}{words}"

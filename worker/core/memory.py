@@ -32,7 +32,8 @@ class Known:
     """A message was settled, and this is all that is remembered of it."""
 
     reason: Reason | None
-    """None: it was applied."""
+    """None: it was not rejected."""
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Memory:
         default_factory=OrderedDict
     )
     _bodies: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
+    _outcomes: dict[str, None] = field(default_factory=dict)
+    """Those that any event has told of: each costs a hash an edit to look for."""
 
     def keep(self, event: Publication, now: float) -> None:
         """Remember an event that settled a message: our own, or one of the journal."""
@@ -71,14 +74,16 @@ class Memory:
         if not self._spans or now - self._spans[-1].begun >= SPAN:
             self._spans.append(_Span(now))
             self._forget(now)
-        self._spans[-1].outcomes[key] = _OUTCOMES[_reason(event)]
+        outcome, known = _ending(event)
+        self._spans[-1].outcomes[key] = known
+        self._outcomes[outcome] = None
 
     def find(self, identity: Identity, now: float) -> Publication | Known | None:
         """The event that settled this very message before, or at least how it ended."""
         if not self._spans:
             return None
         self._forget(now)
-        for outcome in ("applied", "rejected"):
+        for outcome in self._outcomes:
             event_id = identity.event_id(outcome)
             key = _key(event_id)
             for span in reversed(self._spans):
@@ -120,7 +125,8 @@ class Memory:
             self._spans.popleft()
 
 
-_OUTCOMES = {reason: Known(reason) for reason in (None, *Reason)}
+_APPLIED, _SUPERSEDED = Known(None), Known(None, superseded=True)
+_REJECTED = {reason: Known(reason) for reason in (None, *Reason)}
 _REASONS = {reason.value: reason for reason in Reason}
 
 
@@ -132,12 +138,14 @@ def _key(event_id: str) -> int | None:
         return None
 
 
-def _reason(event: Publication) -> Reason | None:
-    """Why the event's message was rejected; None if it was applied."""
-    if event.properties.type == names.APPLIED_EVENT_TYPE:
-        return None
+def _ending(event: Publication) -> tuple[str, Known]:
+    """How the event's message ended, in the contract's word and as it is remembered."""
+    if event.properties.type == names.SUPERSEDED_EVENT_TYPE:
+        return "superseded", _SUPERSEDED
+    if event.properties.type != names.REJECTED_EVENT_TYPE:
+        return "applied", _APPLIED
     try:
         said = from_json(event.body)["data"]["reason"]
     except (ValueError, KeyError, TypeError):
-        return None
-    return _REASONS.get(said) if isinstance(said, str) else None
+        said = None
+    return "rejected", _REJECTED[_REASONS.get(said) if isinstance(said, str) else None]

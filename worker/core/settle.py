@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from schemas import names
@@ -10,7 +11,7 @@ from schemas.event import encode
 from worker.core.delivery import PERSISTENT, Properties, Publication, legible
 from worker.core.headers import Headers
 from worker.core.identity import redrives
-from worker.core.verdict import Applied, Rejected
+from worker.core.verdict import Applied, Ending, Rejected, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,13 @@ SHORT_STRING_BYTES = 255
 LANES_REMEMBERED = 10
 TRACE_CHARACTERS = 1024
 """Twice what W3C Trace Context (3.3.1.5) asks to hand on at least."""
+_EVENT_TYPES: Mapping[Outcome, str] = MappingProxyType(
+    {
+        "applied": names.APPLIED_EVENT_TYPE,
+        "rejected": names.REJECTED_EVENT_TYPE,
+        "superseded": names.SUPERSEDED_EVENT_TYPE,
+    }
+)
 _NOT_CARRIED = frozenset(("CC", "BCC", names.HANDED_ON_HEADER))
 
 
@@ -55,7 +63,7 @@ class Signed:
 def settle(  # noqa: PLR0913 (all that an event tells of)
     delivery: Delivery,
     head: Letterhead,
-    verdict: Applied | Rejected,
+    verdict: Ending,
     *,
     attempts: int,
     now: datetime,
@@ -70,7 +78,7 @@ def settle(  # noqa: PLR0913 (all that an event tells of)
     when the message has none of its own to derive it from. `trace`: headers by which subscribers
     follow the edit; the message's own without them. `place`: where the edit stood in its lane.
     """
-    outcome: Outcome = "applied" if isinstance(verdict, Applied) else "rejected"
+    outcome = outcome_of(verdict)
     event_id = head.identity.event_id(outcome) if head.identity else chance_id()
     event = Publication(
         by.names.events,
@@ -82,7 +90,7 @@ def settle(  # noqa: PLR0913 (all that an event tells of)
             message_id=event_id,
             correlation_id=_short(head.correlation_id or head.message_id),
             timestamp=int(now.timestamp()),
-            type=_event_type(outcome),
+            type=_EVENT_TYPES[outcome],
             headers=_event_headers(delivery, trace, place),
         ),
     )
@@ -90,6 +98,17 @@ def settle(  # noqa: PLR0913 (all that an event tells of)
     if isinstance(verdict, Rejected):
         letter = _letter(delivery, head, verdict, event_id, attempts, now, by, place)
     return Settlement(event, letter, _reply(delivery, event))
+
+
+def outcome_of(ending: Ending) -> Outcome:
+    """An ending in the word that its event has for it."""
+    match ending:
+        case Applied():
+            return "applied"
+        case Rejected():
+            return "rejected"
+        case Superseded():
+            return "superseded"
 
 
 def settle_again(delivery: Delivery, event: Publication) -> Settlement:
@@ -104,8 +123,10 @@ def settle_known(
 
     It has the same id; attempts and times are those of the repeat, which was not called.
     """
-    verdict: Applied | Rejected = Applied("0", "success")
-    if known.reason is not None:
+    verdict: Ending = Applied("0", "success")
+    if known.superseded:
+        verdict = Superseded(None)
+    elif known.reason is not None:
         detail = "the same message was rejected before: its first event has the details"
         verdict = Rejected(known.reason, detail)
     told = settle(delivery, head, verdict, attempts=0, now=now, chance_id=str, by=by)
@@ -135,13 +156,14 @@ def lanes_passed(delivery: Delivery) -> tuple[str, ...]:
 def _event_body(
     delivery: Delivery,
     head: Letterhead,
-    verdict: Applied | Rejected,
+    verdict: Ending,
     outcome: Outcome,
     attempts: int,
     now: datetime,
     event_id: str,
 ) -> bytes:
     rejected = verdict if isinstance(verdict, Rejected) else None
+    said = None if isinstance(verdict, Superseded) else verdict
     return encode(
         event_id=event_id,
         account=head.account,
@@ -153,16 +175,13 @@ def _event_body(
         reason=rejected.reason if rejected else None,
         detail=rejected.detail if rejected else None,
         fields=rejected.fields if rejected else (),
-        api_status=verdict.status,
-        api_reason=verdict.words,
+        api_status=said.status if said else None,
+        api_reason=said.words if said else None,
+        superseded_by=verdict.by if isinstance(verdict, Superseded) else None,
         attempts=attempts,
         received_at=delivery.received_at,
         finished_at=now,
     )
-
-
-def _event_type(outcome: Outcome) -> str:
-    return names.APPLIED_EVENT_TYPE if outcome == "applied" else names.REJECTED_EVENT_TYPE
 
 
 def _reply(delivery: Delivery, event: Publication) -> Publication | None:

@@ -61,4 +61,14 @@ class Suspend:
     """What it is where others are answered, and only this edit is refused; None: never that."""
 
 
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Not called, for a newer edit of its job was applied: no verdict on a reply, but an end."""
+
+    by: str | None
+    """The newer edit's message id, if it has one."""
+
+
 Verdict = Applied | Rejected | Retry | Suspend
+Ending = Applied | Rejected | Superseded
+"""How an edit ends: what its event says."""

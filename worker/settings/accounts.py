@@ -95,6 +95,7 @@ def _account(
         rates=terms.rates,
         concurrency=terms.concurrency,
         policy=Policy(terms.attempts, overrides),
+        coalesce=terms.coalesce,
     )
 
 

@@ -36,6 +36,7 @@ class Terms:
     rates: tuple[Rate, ...]
     concurrency: int
     attempts: int
+    coalesce: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def table_source(file: Source, name: str, table: Mapping[str, object]) -> Source
         if key == "verdicts":
             continue
         try:
-            text = _text(value, may_be_list=key == "app_ids")
+            text = _text(value, may_be_list=key == "app_ids", may_be_switch=key == "coalesce")
         except ValueError as error:
             source.wrong(key, str(error))
         else:
@@ -73,10 +73,12 @@ def verdicts(source: Source, table: object) -> Mapping[str, Fault]:
     return MappingProxyType(found)
 
 
-def _text(value: object, *, may_be_list: bool) -> str:
+def _text(value: object, *, may_be_list: bool, may_be_switch: bool) -> str:
     match value:
         case str():
             return value.strip()
+        case bool() if may_be_switch:
+            return str(value)
         case bool():
             raise ValueError("is true or false: write text or a number")
         case int() | float():

@@ -27,6 +27,7 @@ NAMES = frozenset(
         "http_proxy_file",
         "ca_file",
         "daily_window",
+        "coalesce",
     )
 )
 PROVIDERS_API = "https://api.itniotech.com/aivoice"
@@ -40,7 +41,12 @@ _CALL = texts.duration(_SECOND / 2, 600 * _SECOND)
 def default_terms() -> Terms:
     """What holds when an operator says nothing."""
     return Terms(
-        Endpoint(PROVIDERS_API), Bounds(), rates=(Rate(10, 1.0),), concurrency=16, attempts=5
+        Endpoint(PROVIDERS_API),
+        Bounds(),
+        rates=(Rate(10, 1.0),),
+        concurrency=16,
+        attempts=5,
+        coalesce=False,
     )
 
 
@@ -55,6 +61,7 @@ def read_terms(source: Source, given: Terms) -> Terms:
         rates=source.read("rate", texts.limits, given.rates),
         concurrency=source.read("concurrency", texts.number(1, 200), given.concurrency),
         attempts=source.read("attempts", texts.number(1, 20), given.attempts),
+        coalesce=source.read("coalesce", texts.switch, given.coalesce),
     )
     _warn(source, found)
     return found

@@ -164,7 +164,7 @@ async function main() {
   try {
     const event = await Promise.race([outcome(edit, body, messageId, by === 'reply'), late]);
     console.log(event);
-    process.exitCode = JSON.parse(event).data.outcome === 'applied' ? APPLIED : REJECTED;
+    process.exitCode = JSON.parse(event).data.outcome === 'rejected' ? REJECTED : APPLIED;
   } catch (error) {
     error.message = `${error.message.replace(/\.$/, '')}. Safe to repeat: --message-id ${messageId}`;
     throw error;

@@ -58,7 +58,7 @@ def main() -> int:
         code, said = ABSENT, f"RabbitMQ: {error!r}."
     else:
         print(json.dumps(event, ensure_ascii=False))
-        return APPLIED if event["data"]["outcome"] == "applied" else REJECTED
+        return REJECTED if event["data"]["outcome"] == "rejected" else APPLIED
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     print(f"{said} Safe to repeat: --message-id {message_id}", file=sys.stderr)

@@ -60,7 +60,7 @@ def main() -> int:
         code, said = ABSENT, f"RabbitMQ: {error!r}."
     else:
         print(event.decode())
-        return APPLIED if read_event(event).data.outcome == "applied" else REJECTED
+        return REJECTED if read_event(event).data.outcome == "rejected" else APPLIED
     print(f"{said} Safe to repeat: --message-id {message_id}", file=sys.stderr)
     return code
 

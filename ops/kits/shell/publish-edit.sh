@@ -118,7 +118,7 @@ while [ "$(date +%s)" -le "$deadline" ]; do
         event=$(printf '%s' "$payload" | base64 -d)
         case $event in *"\"messageId\":\"$id\""*) ;; *) continue ;; esac
         printf '%s\n' "$event"
-        case $event in *'"outcome":"applied"'*) exit 0 ;; *) exit $rejected ;; esac
+        case $event in *'"outcome":"rejected"'*) exit $rejected ;; *) exit 0 ;; esac
     done
     sleep 0.3
 done

@@ -201,6 +201,12 @@ def test_the_schema_objects_judge_as_the_json_schemas_do() -> None:
     [
         ("AppliedEvent", examples.APPLIED, examples.REJECTED),
         ("RejectedEvent", examples.REJECTED, examples.APPLIED),
+        ("SupersededEvent", examples.SUPERSEDED, examples.APPLIED),
+        (
+            "SupersededEvent",
+            examples.SUPERSEDED,
+            {**examples.SUPERSEDED, "data": {**examples.SUPERSEDED["data"], "reason": "internal"}},
+        ),
         (
             "RejectedEvent",
             examples.REJECTED,

@@ -47,7 +47,7 @@ def event(
 
 
 def test_outcomes_are_counted_by_reason_and_status() -> None:
-    edits = addressed(5)
+    edits = addressed(6)
     fates = dict.fromkeys((each.message_id for each in edits), Fate.CONFIRMED)
     refused = (Reason.API_REJECTED, "-33", "name \x1b[31mtaken")
     events = {
@@ -55,11 +55,13 @@ def test_outcomes_are_counted_by_reason_and_status() -> None:
         "m2": event("m2", "rejected", *refused),
         "m3": event("m3", "rejected", *refused),
         "m4": event("m4", "rejected", Reason.UNKNOWN_APP),
+        "m5": event("m5", "superseded"),
     }
     assert Outcomes(edits, fates, events).counted() == [
         ("rejected: api_rejected -33 (name ?[31mtaken)", 2),
         ("applied", 1),
         ("rejected: unknown_app", 1),
+        ("superseded", 1),
         ("no outcome yet", 1),
     ]
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from schemas import Reason
-from schemas.names import APPLIED_EVENT_TYPE, REJECTED_EVENT_TYPE
+from schemas import OUTCOMES, Reason
 from tests.unit.builders import event
 from worker.core import memory as bounds
 from worker.core.identity import Identity
@@ -24,7 +23,7 @@ HOUR = SECONDS_AT_LEAST
 
 
 def told(identity: Identity = KNOWN, outcome: str = "applied") -> Publication:
-    kind = APPLIED_EVENT_TYPE if outcome == "applied" else REJECTED_EVENT_TYPE
+    kind = f"task-edit.{outcome}.v1"
     return event(identity.event_id(outcome), b'{"data": {"reason": "invalid"}}', type=kind)
 
 
@@ -34,7 +33,7 @@ def busy(memory: Memory, now: float, count: int = WHOLE_AT_MOST) -> None:
         memory.keep(event(f"{number:08x}-0000-5000-8000-{int(now):012x}"), now)
 
 
-@pytest.mark.parametrize("outcome", ["applied", "rejected"])
+@pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_was_kept_is_found_by_the_very_same_message_only(outcome: str) -> None:
     memory = Memory()
     kept = told(outcome=outcome)
@@ -54,16 +53,23 @@ def test_an_event_is_known_for_an_hour_and_not_for_ever() -> None:
     assert len(memory) == 0
 
 
-@pytest.mark.parametrize(("outcome", "reason"), [("applied", None), ("rejected", Reason.INVALID)])
+@pytest.mark.parametrize(
+    ("outcome", "known"),
+    [
+        ("applied", Known(None)),
+        ("rejected", Known(Reason.INVALID)),
+        ("superseded", Known(None, superseded=True)),
+    ],
+)
 def test_how_a_message_ended_is_known_after_any_number_of_others(
-    outcome: str, reason: Reason | None
+    outcome: str, known: Known
 ) -> None:
     memory = Memory()
     memory.keep(told(outcome=outcome), now=0.0)
 
     busy(memory, HOUR - 1)
 
-    assert memory.find(KNOWN, now=HOUR) == Known(reason)
+    assert memory.find(KNOWN, now=HOUR) == known
 
 
 def test_beyond_an_hour_no_more_is_kept_than_there_is_room_for() -> None:

@@ -16,11 +16,13 @@ from tests.unit.builders import NOW, SIGNED, delivery, event, head, headers, pro
 from worker.core.decode import Letterhead
 from worker.core.delivery import PERSISTENT, Publication
 from worker.core.headers import Headers
-from worker.core.settle import Settlement, settle, settle_again
-from worker.core.verdict import Applied, Rejected
+from worker.core.memory import Known
+from worker.core.settle import Settlement, settle, settle_again, settle_known
+from worker.core.verdict import Applied, Rejected, Superseded
 
 if TYPE_CHECKING:
     from worker.core.delivery import Delivery
+    from worker.core.verdict import Ending
 
 FINISHED = NOW + timedelta(seconds=1.5)
 APPLIED = Applied("0", "success")
@@ -31,7 +33,7 @@ STRANGER = Letterhead(None, None, None, None, None, None)
 
 def settled(
     message: Delivery | None = None,
-    verdict: Applied | Rejected = APPLIED,
+    verdict: Ending = APPLIED,
     who: Letterhead | None = None,
     attempts: int = 1,
 ) -> Settlement:
@@ -118,6 +120,26 @@ def test_a_rejected_edit_says_why_in_its_event(verdict: Rejected, data: dict[str
     assert (read.data.detail, read.data.attempts) == (verdict.detail, 3)
     told = json.loads(found.event.body)["data"]
     assert data.items() <= told.items()
+
+
+def test_a_superseded_edit_has_an_event_that_names_the_newer_one_and_no_letter() -> None:
+    found = settled(verdict=Superseded("m-2"), attempts=0)
+    told = read_event(found.event.body)
+
+    assert found.letter is None
+    assert found.event.routing_key == "superseded.LILIN888"
+    assert found.event.properties.type == told.type == "task-edit.superseded.v1"
+    assert (told.data.outcome, told.data.supersededBy) == ("superseded", "m-2")
+    assert (told.data.reason, told.data.apiStatus, told.data.attempts) == (None, None, 0)
+
+
+def test_a_repeat_of_a_superseded_edit_is_told_under_the_same_id() -> None:
+    known = Known(None, superseded=True)
+    again = settle_known(delivery(), head(), known, now=FINISHED, by=SIGNED)
+    first = settled(verdict=Superseded("m-2"), attempts=0)
+
+    assert again.event.properties.message_id == first.event.properties.message_id
+    assert read_event(again.event.body).data.outcome == "superseded"
 
 
 def test_an_events_id_is_that_of_the_repeat_or_else_by_chance() -> None:

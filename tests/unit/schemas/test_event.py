@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from schemas import Event, FieldProblem, Reason, read_event
+from schemas import Event, FieldProblem, Reason, json_schema, read_event
 from tests.unit.schemas.builders import event
 
 
@@ -44,7 +45,20 @@ def test_its_fields_are_in_the_contracts_order() -> None:
     written = json.loads(event())
 
     assert list(written) == list(Event.model_fields)
-    assert list(written["data"]) == list(Event.model_fields["data"].annotation.model_fields)  # type: ignore[union-attr]
+    told = list(Event.model_fields["data"].annotation.model_fields)  # type: ignore[union-attr]
+    superseded = json.loads(event(outcome="superseded", superseded_by="m-2"))
+    assert list(superseded["data"]) == told
+    assert list(written["data"]) == [name for name in told if name != "supersededBy"]
+
+
+def test_a_superseded_event_says_by_which_message() -> None:
+    body = event(outcome="superseded", superseded_by="m-2", api_status=None, api_reason=None)
+    read = read_event(body)
+
+    assert (read.type, read.data.outcome) == ("task-edit.superseded.v1", "superseded")
+    assert read.data.supersededBy == "m-2"
+    assert jsonschema_rs.validator_for(json_schema("event")).is_valid(json.loads(body))
+    assert read_event(event()).data.supersededBy is None
 
 
 def test_a_rejected_event_says_what_is_wrong_with_which_field() -> None:

@@ -32,6 +32,7 @@ def test_a_table_says_what_is_different_and_the_variables_all_else(tmp_path: Pat
         + """
         rate = "20/s,600/m"
         concurrency = 40
+        coalesce = true
         attempts = "7"
         api_timezone = "UTC"
         daily_window = "10:00-18:00"
@@ -56,6 +57,7 @@ def test_a_table_says_what_is_different_and_the_variables_all_else(tmp_path: Pat
     assert (acme.concurrency, acme.policy.attempts, dict(acme.policy.overrides)) == (16, 5, {})
     assert umbra.rates == (Rate(20, 1.0), Rate(600, 60.0))
     assert (umbra.concurrency, umbra.policy.attempts) == (40, 7)
+    assert (acme.coalesce, umbra.coalesce) == (False, True)
     assert umbra.bounds.zone == ZoneInfo("UTC")
     assert (umbra.bounds.earliest, umbra.bounds.latest) == ("10:00", "18:00")
     assert umbra.endpoint.url == "https://other.example/aivoice"
@@ -109,6 +111,7 @@ def test_the_same_settings_make_equal_accounts(tmp_path: Path) -> None:
             "accounts.umbra.rate in {file} cannot be used: 'fast' is not a valid rate",
         ),
         ("rate = true", "accounts.umbra.rate in {file} is true or false: write text or a number"),
+        ('coalesce = "often"', "accounts.umbra.coalesce in {file} is 'often': write true or false"),
         ("concurrency = [1]", "accounts.umbra.concurrency in {file} must be text or a number"),
         ("concurrency = 1.5", "accounts.umbra.concurrency in {file} is '1.5': write a whole"),
         (

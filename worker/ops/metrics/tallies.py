@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MOST_STATUSES = 50
 """Statuses of one account with a series of their own; those first seen later share `OTHER`."""
 OTHER = "other"
-_OUTCOMES = {("applied", ""): 0} | {("rejected", reason.value): 0 for reason in Reason}
+_OUTCOMES = {("applied", ""): 0, ("superseded", ""): 0} | {
+    ("rejected", reason.value): 0 for reason in Reason
+}
 """All there can be: a series that begins with its first one hides that one from `increase`."""
 _STATUS = re.compile(r"[!-~]{1,32}")
 
@@ -90,7 +92,7 @@ def tally_families(tallies: Tallies) -> Iterator[Metric]:
 
 
 def _edits(tallies: Tallies) -> Metric:
-    words = "Edits settled, by what became of them; the reason is empty when applied."
+    words = "Edits settled, by what became of them; the reason is empty unless rejected."
     family = CounterMetricFamily("taskedit_edits", words, labels=["account", "outcome", "reason"])
     for account, tally in tallies:
         for (outcome, reason), count in (_OUTCOMES | dict(tally.outcomes)).items():
