@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 import click
 
-from schemas import ControlEntry, read_control_entry
-from worker.amqp.session import Broker, ChannelClosedError, Failure, FailureKind, SessionError, run
+from worker.amqp.session import Broker, Failure, FailureKind, run
 from worker.cli import configured
 from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
 from worker.cli.parsed import parsed
-from worker.core.pause import Pauses
-from worker.fleet.operations import CONTROL_TYPE, actor, recorded, write
-from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
+from worker.fleet.control import ordered
+from worker.fleet.operations import actor
 from worker.letters.words import moment
 from worker.settings import texts
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from worker.amqp.session import Session, Subscription
+    from schemas import ControlEntry
+    from worker.amqp.session import Session
 
 _DURATION = texts.duration(timedelta(seconds=1), timedelta(days=366))
-ANSWERS_WITHIN: Final = BEAT_EVERY + 3.0
 _EXITS: Final = {
     FailureKind.ABSENT: ABSENT,
     FailureKind.NO_STREAM: ABSENT,
@@ -79,51 +75,13 @@ async def _asked(
     why: str | None,
     until: datetime | None,
 ) -> int:
-    await _has_lane(session, account)
-    beats = await session.events(session.names.fleet)
-    before = await _before(session, account)
-    entry = ControlEntry(
-        id=str(uuid4()),
-        action=action,
-        account=account,
-        actor=actor(),
-        user=session.user,
-        via="cli",
-        why=why,
-        at=datetime.now(UTC),
-        until=until,
-    )
-    what = {"account": account, "until": until}
-    async with recorded(session, action, what=what, why=why) as operation:
-        await write(session, session.names.control, CONTROL_TYPE, entry)
-        if before is not None:
-            click.echo(f"This replaces a pause by {_told(before)}.", err=True)
-        answered = await _heeded(session, beats, entry)
-        operation.result["replicas"] = answered
-    return _said(entry, answered)
+    done = await ordered(session, action, account, actor=actor(), via="cli", why=why, until=until)
+    if done.replaced is not None:
+        click.echo(f"This replaces a pause by {_told(done.replaced)}.", err=True)
+    return _said(done.entry, done.replicas)
 
 
-async def _heeded(session: Session, beats: Subscription, entry: ControlEntry) -> list[str]:
-    """The replicas that have taken the entry, once nobody else can be calling."""
-    loop = asyncio.get_running_loop()
-    began, fleet = loop.time(), Fleet()
-    await ask_for_beats(session)
-    while (left := began + ANSWERS_WITHIN - loop.time()) > 0:
-        delivery = await beats.within(left)
-        if delivery is None:
-            break
-        fleet.hear(delivery.body, loop.time())
-        said = fleet.of(entry.account, loop.time())
-        if any(lane.serving and lane.control == entry.id for _, lane in said):
-            break
-        heard_all = loop.time() - began > BEAT_EVERY + 0.5
-        if said and heard_all and all(lane.control == entry.id for _, lane in said):
-            break
-    said = fleet.of(entry.account, loop.time())
-    return [name for name, lane in said if lane.control == entry.id]
-
-
-def _said(entry: ControlEntry, answered: list[str]) -> int:
+def _said(entry: ControlEntry, answered: tuple[str, ...]) -> int:
     done = "paused" if entry.action == "pause" else "resumed"
     if not answered:
         click.echo(
@@ -135,31 +93,6 @@ def _said(entry: ControlEntry, answered: list[str]) -> int:
     end = f" until {moment(entry.until)}" if entry.until else ""
     click.echo(f"{entry.account} is {done}{end} (answered: {', '.join(answered)}).")
     return DONE
-
-
-async def _has_lane(session: Session, account: str) -> None:
-    """Make sure that the account means something before anything is written down."""
-    queue = session.names.lane(account)
-    channel = await session.channel()
-    try:
-        await channel.counts(queue)
-    except ChannelClosedError as error:
-        if error.code is None or error.failure.kind is not FailureKind.ABSENT:
-            raise
-        raise SessionError(
-            FailureKind.FAILED, f"there is no account {account!r}: RabbitMQ has no queue {queue}"
-        ) from None
-    channel.close()
-
-
-async def _before(session: Session, account: str) -> ControlEntry | None:
-    """The pause that holds for the account now."""
-    pauses = Pauses()
-    async for delivery in session.stream(session.names.control, "first"):
-        entry = read_control_entry(delivery.body)
-        if entry is not None:
-            pauses.hear(entry)
-    return pauses.of(account, datetime.now(UTC))
 
 
 def _told(entry: ControlEntry) -> str:

@@ -7,7 +7,7 @@ import socket
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from pydantic_core import to_json
@@ -48,7 +48,7 @@ class Operation:
 
 
 @asynccontextmanager
-async def recorded(
+async def recorded(  # noqa: PLR0913 - one keyword for each fact of the record
     session: Session,
     action: Action,
     *,
@@ -56,13 +56,15 @@ async def recorded(
     why: str | None = None,
     count: int | None = None,
     ids: tuple[str, ...] = (),
+    actor_: str | None = None,
+    via: Literal["cli", "console"] = "cli",
 ) -> AsyncIterator[Operation]:
     """Record that an operation begins, have it done, and record how it ended.
 
     Raises `SessionError` before anything is done when the record is not confirmed. If what is
     done raises, the record says so, as far as RabbitMQ can still be reached.
     """
-    begun = _begun(action, what=what, why=why, count=count, ids=ids)
+    begun = _begun(action, what=what, why=why, count=count, ids=ids, actor_=actor_, via=via)
     operation = Operation(begun.id)
     await _write(session, begun)
     try:
@@ -110,13 +112,15 @@ def _begun(
     why: str | None,
     count: int | None,
     ids: tuple[str, ...],
+    actor_: str | None = None,
+    via: Literal["cli", "console"] = "cli",
 ) -> OperationRecord:
     return OperationRecord(
         id=str(uuid4()),
         phase="begun",
         at=datetime.now(UTC),
-        actor=actor(),
-        via="cli",
+        actor=actor_ or actor(),
+        via=via,
         action=action,
         filter=what,
         count=count,

@@ -1,0 +1,115 @@
+"""An operator's wish of an account, written down, and heeded by the workers when this returns."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from schemas import ControlEntry, read_control_entry
+from worker.amqp.session import ChannelClosedError, FailureKind, SessionError
+from worker.core.pause import Pauses
+from worker.fleet.operations import CONTROL_TYPE, recorded, write
+from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from worker.amqp.session import Session, Subscription
+
+ANSWERS_WITHIN: Final = BEAT_EVERY + 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A wish that is written down."""
+
+    entry: ControlEntry
+    replaced: ControlEntry | None
+    """The pause that held before."""
+    replicas: tuple[str, ...]
+    """Those that have taken it; none when no worker answered."""
+
+
+async def ordered(
+    session: Session,
+    action: Literal["pause", "resume"],
+    account: str,
+    *,
+    actor: str,
+    via: Literal["cli", "console"],
+    why: str | None,
+    until: datetime | None = None,
+) -> Ordered:
+    """Pause or resume an account, and wait until whoever may be calling for it has taken that.
+
+    Raises `SessionError`: failed, when RabbitMQ has no lane of that account, or when it cannot be
+    recorded.
+    """
+    await _has_lane(session, account)
+    beats = await session.events(session.names.fleet)
+    before = await _before(session, account)
+    entry = ControlEntry(
+        id=str(uuid4()),
+        action=action,
+        account=account,
+        actor=actor,
+        user=session.user,
+        via=via,
+        why=why,
+        at=datetime.now(UTC),
+        until=until,
+    )
+    what = {"account": account, "until": until}
+    async with recorded(session, action, what=what, why=why, actor_=actor, via=via) as operation:
+        await write(session, session.names.control, CONTROL_TYPE, entry)
+        answered = await _heeded(session, beats, entry)
+        operation.result["replicas"] = answered
+    return Ordered(entry, before, tuple(answered))
+
+
+async def _heeded(session: Session, beats: Subscription, entry: ControlEntry) -> list[str]:
+    """The replicas that have taken the entry, once nobody else can be calling."""
+    loop = asyncio.get_running_loop()
+    began, fleet = loop.time(), Fleet()
+    await ask_for_beats(session)
+    while (left := began + ANSWERS_WITHIN - loop.time()) > 0:
+        delivery = await beats.within(left)
+        if delivery is None:
+            break
+        fleet.hear(delivery.body, loop.time())
+        said = fleet.of(entry.account, loop.time())
+        if any(lane.serving and lane.control == entry.id for _, lane in said):
+            break
+        heard_all = loop.time() - began > BEAT_EVERY + 0.5
+        if said and heard_all and all(lane.control == entry.id for _, lane in said):
+            break
+    said = fleet.of(entry.account, loop.time())
+    return [name for name, lane in said if lane.control == entry.id]
+
+
+async def _has_lane(session: Session, account: str) -> None:
+    """Make sure that the account means something before anything is written down."""
+    queue = session.names.lane(account)
+    channel = await session.channel()
+    try:
+        await channel.counts(queue)
+    except ChannelClosedError as error:
+        if error.code is None or error.failure.kind is not FailureKind.ABSENT:
+            raise
+        raise SessionError(
+            FailureKind.FAILED, f"there is no account {account!r}: RabbitMQ has no queue {queue}"
+        ) from None
+    channel.close()
+
+
+async def _before(session: Session, account: str) -> ControlEntry | None:
+    """The pause that holds for the account now."""
+    pauses = Pauses()
+    async for delivery in session.stream(session.names.control, "first"):
+        entry = read_control_entry(delivery.body)
+        if entry is not None:
+            pauses.hear(entry)
+    return pauses.of(account, datetime.now(UTC))
