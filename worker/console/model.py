@@ -276,6 +276,16 @@ class LetterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFilter:
+    """An event is meant if it is of everything that is given."""
+
+    account: str | None = None
+    outcome: str | None = None
+    job: int | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventPage:
     """Some events, the newest first."""
 
