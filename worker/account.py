@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds
 from worker.core.judge import Policy
-from worker.core.pacing import Rate
+from worker.core.rate_limit import Rate
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -10,16 +10,16 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from worker import log
-from worker.cli import configured
-from worker.run import client_of, run
+from worker.cli import sessions as configured
+from worker.observability import log
+from worker.process import client_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.account import Account
-    from worker.calls import Caller
     from worker.core.reply import Reply
+    from worker.pipeline.callers import Caller
 
 DEADLY, BUGGY = "deadly", "buggy"
 
@@ -52,6 +52,6 @@ def mortal(account: Account) -> Caller:
 
 
 if __name__ == "__main__":
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=True)
+    settings = configured.read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
     sys.exit(run(settings, mortal))

@@ -10,12 +10,12 @@ import signal
 from typing import TYPE_CHECKING
 
 from worker.cli import main
-from worker.run import Process
+from worker.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.worker import Worker
+    from worker.app import Worker
 
 
 def raises(_: Worker) -> None:

@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from worker.cli import main
-from worker.run import Process
+from worker.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.ops.server import RESERVED
+from worker.observability.http import RESERVED
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import NewWorker

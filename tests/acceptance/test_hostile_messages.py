@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.acceptance.hostile import MILLISECONDS, Raw, corpus, field, nested, sized
 from tests.acceptance.kit import connected, edit, until
-from worker.amqp.wire import WireProperties
+from worker.amqp.codec import WireProperties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

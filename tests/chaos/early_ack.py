@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.cli import main
-from worker.settler import Settler
+from worker.pipeline.settler import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.core.delivery import Delivery, Source
-    from worker.core.settle import Settlement
-    from worker.settler import Closing
+    from worker.core.message import Delivery, Source
+    from worker.core.settlement import Settlement
+    from worker.pipeline.settler import PendingSettlement
 
 
 class Acked:
@@ -46,7 +46,7 @@ def early(proper: Callable[..., None]) -> Callable[..., None]:
         settlement: Settlement,
         delivery: Delivery,
         source: Source,
-        done: Callable[[Closing], None],
+        done: Callable[[PendingSettlement], None],
     ) -> None:
         source.ack(delivery.tag, lambda: None)
         proper(self, settlement, delivery, Acked(source), done)

@@ -12,19 +12,19 @@ from pydantic import SecretStr
 from schemas import Bounds, Names
 from tests.unit.schemas.builders import body, edit
 from worker.account import Account, Endpoint
-from worker.core.decode import Edit, Letterhead, decode
-from worker.core.delivery import Delivery, Properties, Publication
+from worker.core.decode import Edit, MessageInfo, decode
 from worker.core.headers import Headers
-from worker.core.order import Waiting
-from worker.core.pacing import rates
-from worker.core.settle import Signed
+from worker.core.job_queue import HeldEdit
+from worker.core.message import Delivery, Properties, Publication
+from worker.core.rate_limit import rates
+from worker.core.settlement import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 NAMES = Names()
-SIGNED = Signed(NAMES, "1.2.3")
+SIGNED = Origin(NAMES, "1.2.3")
 
 
 def properties(**changes: Any) -> Properties:
@@ -57,7 +57,7 @@ def read(message: Delivery, account: str = "acme") -> Edit:
     return found
 
 
-def head(**changes: Any) -> Letterhead:
+def head(**changes: Any) -> MessageInfo:
     return replace(read(delivery()).head, **changes)
 
 
@@ -77,10 +77,10 @@ def event(event_id: str = "e-1", content: bytes = b"{}", **changes: Any) -> Publ
     )
 
 
-def waiting(job: int = 1, number: int = 1, **changes: Any) -> Waiting:
+def waiting(job: int = 1, number: int = 1, **changes: Any) -> HeldEdit:
     """An edit of a job, held by a lane."""
     message = delivery(body(edit(jobId=job)), properties=properties(message_id=f"m-{number}"))
-    return Waiting(message, NoSource(), read(message), number, held_since=0.0, **changes)
+    return HeldEdit(message, NoSource(), read(message), number, held_since=0.0, **changes)
 
 
 class NoSource:

@@ -6,12 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.settler import Fate
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.core.delivery import Publication
+    from worker.core.message import Publication
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +20,7 @@ class Pending:
 
     publication: Publication
     wanted: Callable[[], bool]
-    done: Callable[[Fate], None]
+    done: Callable[[ConfirmResult], None]
     arrived: bool = False
     """The broker has it, whatever it will say."""
 
@@ -37,11 +37,14 @@ class FakePublisher:
     """Everything written to the connection, in order."""
     received: list[Publication] = field(default_factory=list)
     """What the broker has for good."""
-    fate: Callable[[Publication], Fate] = lambda _: Fate.CONFIRMED
+    fate: Callable[[Publication], ConfirmResult] = lambda _: ConfirmResult.CONFIRMED
     """What the broker says of a publication, if `prompt`."""
 
     def publish(
-        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+        self,
+        publication: Publication,
+        wanted: Callable[[], bool],
+        done: Callable[[ConfirmResult], None],
     ) -> None:
         self.backlog.append(Pending(publication, wanted, done))
         self.flush()
@@ -50,17 +53,17 @@ class FakePublisher:
         while self.is_open and self.backlog:
             pending = self.backlog.popleft()
             if not pending.wanted():
-                pending.done(Fate.UNWANTED)
+                pending.done(ConfirmResult.UNWANTED)
                 continue
             self.sent.append(pending.publication)
             self.outstanding.append(pending)
             if self.prompt:
                 self.settle(pending, self.fate(pending.publication))
 
-    def settle(self, pending: Pending, fate: Fate) -> None:
+    def settle(self, pending: Pending, fate: ConfirmResult) -> None:
         """The broker's word on a publication."""
         self.outstanding.remove(pending)
-        if fate is Fate.CONFIRMED:
+        if fate is ConfirmResult.CONFIRMED:
             self._arrive(pending)
         pending.done(fate)
 
@@ -91,7 +94,7 @@ class FakePublisher:
             if pending.wanted():
                 self.backlog.append(pending)
             else:
-                pending.done(Fate.UNWANTED)
+                pending.done(ConfirmResult.UNWANTED)
 
     def reopen(self) -> None:
         """There is a connection again."""

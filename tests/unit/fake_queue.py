@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tests.unit.builders import NOW
-from worker.core.delivery import Delivery
+from worker.core.message import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.unit.fakes import FakeLoop
-    from worker.core.delivery import Properties, Source
+    from worker.core.message import Properties, Source
 
 
 class Desk(Protocol):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NoReturn
 
-from worker.calls import Callers, Task
-from worker.suspects import Record, Suspects
+from worker.pipeline.callers import ApiCall, CallerPool
+from worker.pipeline.poison import CrashLedger, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
     from worker.core.reply import Reply
 
 TURN = 1e-6
@@ -89,11 +89,11 @@ class FakeLoop:
 class FakeCall:
     """A call of the API, as it would see it."""
 
-    task: Task
+    task: ApiCall
     job: int
     message_id: str | None
     begun: float
-    done: Callable[[Task], None]
+    done: Callable[[ApiCall], None]
     ended: float | None = None
 
 
@@ -124,7 +124,7 @@ class FakeApi:
     ) -> NoReturn:
         raise AssertionError("FakeCallers call by `begin`")
 
-    def begin(self, task: Task, done: Callable[[Task], None]) -> None:
+    def begin(self, task: ApiCall, done: Callable[[ApiCall], None]) -> None:
         head = task.waiting.edit.head
         call = FakeCall(task, task.waiting.edit.job, head.message_id, self.loop.now(), done)
         self.watch(call)
@@ -145,10 +145,10 @@ class FakeApi:
         call.done(call.task)
 
 
-class FakeCallers(Callers):
-    """`Callers` without threads: the calls of a `FakeApi`."""
+class FakeCallers(CallerPool):
+    """`CallerPool` without threads: the calls of a `FakeApi`."""
 
-    def begin(self, task: Task, in_flight: int) -> None:
+    def begin(self, task: ApiCall, in_flight: int) -> None:
         assert isinstance(self.caller, FakeApi)
         assert in_flight > len(self.caller.under_way)
         if self._may_call():
@@ -161,7 +161,7 @@ class FakeCallers(Callers):
     def stop(self) -> None: ...
 
 
-class FakeSuspects(Suspects):
+class FakeSuspects(CrashLedger):
     """Notes by message id, without a file."""
 
     def __init__(self) -> None:

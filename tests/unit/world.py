@@ -20,18 +20,18 @@ from tests.unit.fakes import (
 from tests.unit.schemas.builders import body, edit
 from worker.core.reply import Answered
 from worker.core.slots import SLOTS_TYPE, reservation
-from worker.lane import Lane
-from worker.recall import Recall
-from worker.settler import Settler
-from worker.shared import Shared
+from worker.pipeline.context import LaneContext
+from worker.pipeline.lane import Lane
+from worker.pipeline.replay import JournalReplay
+from worker.pipeline.settler import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.account import Account
-    from worker.core.delivery import Publication
+    from worker.core.message import Publication
     from worker.core.reply import Reply
-    from worker.settler import Fate
+    from worker.pipeline.settler import ConfirmResult
 
 GOOD = Answered("0", "success")
 
@@ -63,9 +63,9 @@ class World:
         self.queue.subscribe()
         self._tick()
 
-    def _shared(self) -> Shared:
+    def _shared(self) -> LaneContext:
         settler = Settler(self.loop, self.publisher, self.replies, NAMES.journal)
-        return Shared(
+        return LaneContext(
             self.loop,
             settler,
             self.suspects,
@@ -76,7 +76,11 @@ class World:
         )
 
     def _reserve(
-        self, account: str, calls: int, wanted: Callable[[], bool], done: Callable[[Fate], None]
+        self,
+        account: str,
+        calls: int,
+        wanted: Callable[[], bool],
+        done: Callable[[ConfirmResult], None],
     ) -> None:
         block = reservation(NAMES.journal, account, calls, int(self.loop.now()), "b")
         self.publisher.publish(block, wanted, done)
@@ -120,7 +124,7 @@ class World:
         if not self.publisher.is_open:
             return False
         self.publisher.arrive()
-        recalled = Recall(self.shared.memory, self.loop.now)
+        recalled = JournalReplay(self.shared.memory, self.loop.now)
         for event in self.events():  # stamped by the wall clock, so they tell no age here
             recalled.hear(event)
         if self.blocks():

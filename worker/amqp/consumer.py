@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from worker.amqp.loop import PikaLoop
     from worker.amqp.topology import Object
-    from worker.core.delivery import Delivery, Source
+    from worker.core.message import Delivery, Source
 
 log = structlog.get_logger()
 

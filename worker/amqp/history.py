@@ -10,9 +10,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
+from worker.amqp.codec import WireProperties
 from worker.amqp.journal import MARKER
-from worker.amqp.wire import WireProperties
-from worker.core.delivery import PERSISTENT, Properties
+from worker.core.message import PERSISTENT, Properties
 from worker.core.slots import SLOTS_TYPE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ OFFSET = "x-stream-offset"
 REFUSED = 403
 
 
-class End(Enum):
+class ReadingEnd(Enum):
     """How a reading ended."""
 
     DONE = "done"
@@ -45,7 +45,7 @@ class End(Enum):
     FAILED = "failed"
 
 
-class Reading:
+class StreamReading:
     """Tells every event of the stream, in its order; everything on the loop's thread."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Reading:
         queue: str,
         *,
         hear: Callable[[Properties, bytes], None],
-        ended: Callable[[End, str], None],
+        ended: Callable[[ReadingEnd, str], None],
     ) -> None:
         """`hear` gets each event's properties and body; `ended` is called once, with a sentence."""
         self.next_offset: int | None = None
@@ -80,7 +80,7 @@ class Reading:
 
     def stop(self) -> None:
         """End now."""
-        self._finish(End.DONE)
+        self._finish(ReadingEnd.DONE)
 
     def _begin(self, offset: Offset, begun: Callable[[object], None]) -> None:
         """Consume; RabbitMQ refuses an offset for what is no stream."""
@@ -114,7 +114,7 @@ class Reading:
 
     def _watch(self) -> None:
         if self._loop.now() - self._heard_at >= QUIET:
-            self._finish(End.DONE)
+            self._finish(ReadingEnd.DONE)
         elif not self._is_over:
             self._loop.call_later(QUIET / 4, self._watch)
 
@@ -126,14 +126,14 @@ class Reading:
         core = cast("WireProperties", properties).core
         offset = core.headers.text(OFFSET)
         if offset is None:  # reading on would take the messages of an ordinary queue
-            self._finish(End.NO_STREAM, f"{self._queue} is no stream")
+            self._finish(ReadingEnd.NO_STREAM, f"{self._queue} is no stream")
             return
         self.next_offset = int(offset) + 1
         self._heard_at = self._loop.now()
         if core.type not in {MARKER, SLOTS_TYPE}:
             self._hear(core, body)
         elif core.message_id == self._marker:
-            self._finish(End.DONE)
+            self._finish(ReadingEnd.DONE)
             return
         self._unacked += 1
         if self._unacked >= ACK_EVERY and channel.is_open:
@@ -145,14 +145,14 @@ class Reading:
             return  # whoever holds the connection tells of that
         match getattr(error, "reply_code", None):
             case 404:
-                self._finish(End.NO_STREAM, f"there is no queue {self._queue}")
+                self._finish(ReadingEnd.NO_STREAM, f"there is no queue {self._queue}")
             case 406:
-                self._finish(End.NO_STREAM, f"{self._queue} is no stream")
+                self._finish(ReadingEnd.NO_STREAM, f"{self._queue} is no stream")
             case _:
                 why = getattr(error, "reply_text", None) or error
-                self._finish(End.FAILED, f"RabbitMQ says: {why}")
+                self._finish(ReadingEnd.FAILED, f"RabbitMQ says: {why}")
 
-    def _finish(self, end: End, why: str = "") -> None:
+    def _finish(self, end: ReadingEnd, why: str = "") -> None:
         if not self._is_over:
             self._is_over = True
             self._ended(end, why)

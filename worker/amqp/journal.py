@@ -18,9 +18,9 @@ from uuid import uuid4
 import structlog
 from pika.exceptions import NoFreeChannels
 
-from worker.amqp.wire import received
-from worker.core.delivery import PERSISTENT, Properties, Publication
-from worker.settler import Fate
+from worker.amqp.codec import received
+from worker.core.message import PERSISTENT, Properties, Publication
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,15 +128,15 @@ class Journal:
         properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
         publication = Publication("", self._queue, b"", properties)
 
-        def sure(fate: Fate) -> None:
+        def sure(fate: ConfirmResult) -> None:
             if marker != self._marker:
                 return
-            if fate is Fate.REFUSED:
+            if fate is ConfirmResult.REFUSED:
                 self._refused(marker, "the stream refused the marker")
-            elif fate is Fate.UNROUTABLE:
+            elif fate is ConfirmResult.UNROUTABLE:
                 self._vanished(f"there is no queue {self._queue}")
                 self._refused(marker, f"there is no queue {self._queue}")
-            elif fate is Fate.CONFIRMED:
+            elif fate is ConfirmResult.CONFIRMED:
                 self._begins = []
                 self._open(f"{AN_HOUR}s")
 

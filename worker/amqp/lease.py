@@ -4,7 +4,7 @@ A replica that was frozen, or cut off, can wake after its lanes went to another.
 the socket prove nothing then, so the lease counts from when a question was *asked*. RabbitMQ gives
 a silent client up no sooner than a heartbeat after it last heard from it; one whose connection ends
 on RabbitMQ's side only, at once. So whoever takes a lane over waits for the term before it calls
-(see `worker.service`), which is why the term is short.
+(see `worker.pipeline.takeover`), which is why the term is short.
 
 RabbitMQ's clock goes on while this machine is suspended or paused, so the lease is measured by the
 clock of ours that has moved most (`worker.core.clock`).

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pika.connection import Connection
     from pika.spec import BasicProperties
 
-    from worker.amqp.wire import WireProperties
+    from worker.amqp.codec import WireProperties
 
 
 def listen(

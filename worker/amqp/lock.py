@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
-from worker.amqp import wire
-from worker.core.delivery import Properties, Publication
+from worker.amqp import codec as wire
+from worker.core.message import Properties, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""Publishing many messages at once, and hearing what becomes of them: `taskedit publish`.
+"""What RabbitMQ says of each message that was published on one channel.
+
+Publishing many messages at once, and hearing what becomes of them: `taskedit publish`.
 
 Confirms come in batches, not one round trip a message. The queue for the events is bound before
 the first message goes out, so that none can be missed.
@@ -8,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, cast
 
-from worker.amqp import wire
-from worker.amqp.confirms import Confirms
+from pika.spec import Basic
+
+from worker.amqp import codec as wire
 from worker.amqp.listening import listen
-from worker.settler import Fate
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,11 +25,55 @@ if TYPE_CHECKING:
     from pika.channel import Channel
     from pika.connection import Connection
     from pika.frame import Method
-    from pika.spec import Basic
+    from pika.spec import BasicProperties
 
+    from worker.amqp.codec import WireProperties
     from worker.amqp.loop import PikaLoop
-    from worker.core.delivery import Publication
-    from worker.core.pacing import Pacer
+    from worker.core.message import Publication
+    from worker.core.rate_limit import Pacer
+
+
+class Confirms:
+    """Joins confirms and returns to messages, each of which has an id of its own."""
+
+    def __init__(self) -> None:
+        self.fates: dict[str, ConfirmResult] = {}
+        """What RabbitMQ said, by message id."""
+        self.sent = 0
+        self._unconfirmed: dict[int, str] = {}
+        self._returned: set[str] = set()
+
+    @property
+    def open(self) -> int:
+        """How many messages were published and are not confirmed yet."""
+        return len(self._unconfirmed)
+
+    def publish(self, message_id: str) -> None:
+        """Note that this message is published now."""
+        self.sent += 1
+        self._unconfirmed[self.sent] = message_id
+
+    def give_back(self, _: object, __: object, properties: BasicProperties, ___: bytes) -> None:
+        """Note a return, which comes before its confirm; a callback of pika's."""
+        self._returned.add(str(cast("WireProperties", properties).core.message_id))
+
+    def confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> list[str]:
+        """Note a confirm, of one message or of all up to one; their ids."""
+        last = frame.method.delivery_tag
+        tags = [last]
+        if frame.method.multiple:
+            tags = list(takewhile(lambda tag: tag <= last, self._unconfirmed))
+        ids = [self._unconfirmed.pop(tag) for tag in tags]
+        for message_id in ids:
+            fate = (
+                ConfirmResult.UNROUTABLE
+                if message_id in self._returned
+                else ConfirmResult.CONFIRMED
+            )
+            refused = isinstance(frame.method, Basic.Nack)
+            self.fates[message_id] = ConfirmResult.REFUSED if refused else fate
+        return ids
+
 
 UNCONFIRMED_AT_MOST = 1000
 LOOK_EVERY = 0.1
@@ -34,7 +82,7 @@ CONFIRMS_WITHIN = 2.0
 NOT_FOUND = 404
 
 
-class End(Enum):
+class PostingEnd(Enum):
     """How a posting ended."""
 
     DONE = "done"
@@ -48,7 +96,7 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PostingPlan:
     """How to publish."""
 
     events: str | None
@@ -68,7 +116,7 @@ class Posting:
         self,
         loop: PikaLoop,
         publications: Sequence[Publication],
-        plan: Plan,
+        plan: PostingPlan,
         *,
         heard: Callable[[bytes], None],
         look: Callable[[], None],
@@ -78,7 +126,7 @@ class Posting:
 
         `ended` is called once, when `end` is set.
         """
-        self.end: End | None = None
+        self.end: PostingEnd | None = None
         self.trouble = ""
         """What RabbitMQ said, when it ended for that."""
         self.confirms = Confirms()
@@ -116,7 +164,7 @@ class Posting:
     def stop(self) -> None:
         """Send no more, and end when the last confirms are in."""
         if self._channel is None:
-            self.finish(End.STOPPED)
+            self.finish(PostingEnd.STOPPED)
         self._stopping_at = self._loop.now()
         self._settle()
 
@@ -172,7 +220,7 @@ class Posting:
 
     def _confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         for message_id in self.confirms.confirm(frame):
-            if self.confirms.fates[message_id] is not Fate.CONFIRMED:
+            if self.confirms.fates[message_id] is not ConfirmResult.CONFIRMED:
                 self.awaited.discard(message_id)
         self._progress_at = self._loop.now()
         self._pump()
@@ -191,7 +239,8 @@ class Posting:
         if self._connection is not None and self._connection.is_open:
             missing = getattr(error, "reply_code", None) == NOT_FOUND
             self.finish(
-                End.ABSENT if missing else End.REFUSED, str(getattr(error, "reply_text", error))
+                PostingEnd.ABSENT if missing else PostingEnd.REFUSED,
+                str(getattr(error, "reply_text", error)),
             )
 
     def _tick(self) -> None:
@@ -200,9 +249,9 @@ class Posting:
         self._look()
         now = self._loop.now()
         if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
-            self.finish(End.STOPPED)
+            self.finish(PostingEnd.STOPPED)
         elif now - self._progress_at > self._plan.patience:
-            self.finish(End.LATE)
+            self.finish(PostingEnd.LATE)
         self._loop.call_later(LOOK_EVERY, self._tick)
 
     def _settle(self) -> None:
@@ -210,11 +259,11 @@ class Posting:
         if self.confirms.open:
             return
         if self._stopping_at is not None:
-            self.finish(End.STOPPED)
+            self.finish(PostingEnd.STOPPED)
         elif self.confirms.sent == len(self._publications) and not self.awaited:
-            self.finish(End.DONE)
+            self.finish(PostingEnd.DONE)
 
-    def finish(self, end: End, trouble: str = "") -> None:
+    def finish(self, end: PostingEnd, trouble: str = "") -> None:
         """End now; the first call counts. `trouble`: what RabbitMQ said."""
         if self.end is None:
             self.end, self.trouble = end, trouble

@@ -3,6 +3,11 @@
 What RabbitMQ has not confirmed when its connection goes is published again on the next one, as
 long as it is wanted. A `basic.return` comes before its confirm, so only a confirm without return
 means that a queue has the message.
+
+Events to `reply_to` addresses: best effort, on a connection of their own.
+
+A reply to an address that does not exist any more can make RabbitMQ close the whole connection
+(541 for `amq.rabbitmq.reply-to.…`), so nothing else may depend on this one.
 """
 
 from __future__ import annotations
@@ -14,8 +19,8 @@ from typing import TYPE_CHECKING
 import structlog
 from pika.spec import Basic
 
-from worker.amqp import wire
-from worker.settler import Fate
+from worker.amqp import codec as wire
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +29,10 @@ if TYPE_CHECKING:
     from pika.connection import Connection
     from pika.frame import Method
 
+    from worker.amqp.connection import KeptConnection
     from worker.amqp.loop import PikaLoop
-    from worker.core.delivery import Publication
+    from worker.core.message import Publication
+
 
 log = structlog.get_logger()
 
@@ -41,7 +48,7 @@ CLOSURES_AT_MOST = 3
 class _Pending:
     publication: Publication
     wanted: Callable[[], bool]
-    done: Callable[[Fate], None]
+    done: Callable[[ConfirmResult], None]
     returned: bool = False
     closures: int = 0
 
@@ -86,9 +93,12 @@ class ConfirmedPublisher:
         return len(self._outstanding) + len(self._backlog)
 
     def publish(
-        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+        self,
+        publication: Publication,
+        wanted: Callable[[], bool],
+        done: Callable[[ConfirmResult], None],
     ) -> None:
-        """Publish; `done` is called once, with what RabbitMQ said. See `worker.settler`."""
+        """Publish; `done` is called once, with what RabbitMQ said."""
         self._backlog.append(_Pending(publication, wanted, done))
         self._flush()
 
@@ -112,7 +122,7 @@ class ConfirmedPublisher:
             if pending.wanted():
                 self._backlog.append(pending)
             else:
-                self._tell(pending, Fate.UNWANTED)
+                self._tell(pending, ConfirmResult.UNWANTED)
 
     def _opened(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._closed)
@@ -131,13 +141,13 @@ class ConfirmedPublisher:
         while backlog and not (self._careful and self._outstanding):
             pending = backlog.popleft()
             if not pending.wanted():
-                self._tell(pending, Fate.UNWANTED)
+                self._tell(pending, ConfirmResult.UNWANTED)
                 continue
             try:
                 wire.publish(channel, pending.publication, mandatory=True)
             except Exception:
                 log.exception("not_publishable", exchange=pending.publication.exchange)
-                self._tell(pending, Fate.REFUSED)
+                self._tell(pending, ConfirmResult.REFUSED)
                 continue
             self._tag += 1  # RabbitMQ counts what was written, and so nothing else may count
             self._outstanding[self._tag] = pending
@@ -152,14 +162,14 @@ class ConfirmedPublisher:
         for tag in tags:
             pending = self._outstanding.pop(tag, None)
             if pending is not None:
-                fate = Fate.UNROUTABLE if pending.returned else Fate.CONFIRMED
-                self._tell(pending, Fate.REFUSED if refused else fate)
+                fate = ConfirmResult.UNROUTABLE if pending.returned else ConfirmResult.CONFIRMED
+                self._tell(pending, ConfirmResult.REFUSED if refused else fate)
         if self._careful:
             self._careful = bool(self._outstanding or self._backlog)
             self._flush()
 
     @staticmethod
-    def _tell(pending: _Pending, fate: Fate) -> None:
+    def _tell(pending: _Pending, fate: ConfirmResult) -> None:
         """Tell what became of it.
 
         What a listener raises stays here: pika would take it for the end of the connection.
@@ -199,10 +209,65 @@ class ConfirmedPublisher:
         refused = [one for one in again if one.closures >= CLOSURES_AT_MOST]
         self._backlog.extendleft(reversed([one for one in again if one not in refused]))
         for pending in refused:
-            self._tell(pending, Fate.REFUSED)
+            self._tell(pending, ConfirmResult.REFUSED)
         if closed_by_broker:
             self._loop.call_later(AFTER_GONE if gone else REOPEN_IN, self._reopen)
 
     def _reopen(self) -> None:
         if self._channel is None and self._connection is not None and self._connection.is_open:
             self._connection.channel(on_open_callback=self._opened)
+
+
+WAITING_AT_MOST = 1000
+
+
+class ReplyPublisher:
+    """Publishes what it can; what was on its way when the connection went is not repeated."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._link: KeptConnection | None = None
+        self._asked = False
+        self._channel: Channel | None = None
+        self._waiting: deque[Publication] = deque(maxlen=WAITING_AT_MOST)
+
+    def use(self, link: KeptConnection) -> None:
+        """Publish over `link`, which is opened when the first reply is to be sent."""
+        self._link = link
+
+    def publish(self, publication: Publication) -> None:
+        """Publish soon, or not at all."""
+        self.dropped += len(self._waiting) == WAITING_AT_MOST
+        self._waiting.append(publication)
+        if self._link is not None and not self._asked:
+            self._asked = True
+            self._link.open()
+        self._flush()
+
+    def start(self, connection: Connection) -> None:
+        """Open a channel on a fresh connection."""
+        connection.channel(on_open_callback=self._opened)
+
+    def connection_lost(self) -> None:
+        """Go without until the link is up again."""
+        self._channel = None
+
+    def _opened(self, channel: Channel) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(self._closed)
+        self._flush()
+
+    def _closed(self, channel: Channel, _: Exception) -> None:
+        if channel is self._channel:
+            self._channel = None
+        if channel.connection.is_open:
+            channel.connection.channel(on_open_callback=self._opened)
+
+    def _flush(self) -> None:
+        channel = self._channel
+        while self._waiting and channel is not None and channel.is_open:
+            try:
+                wire.publish(channel, self._waiting.popleft())
+            except Exception:  # only the reply may be lost
+                self.dropped += 1
+                log.exception("reply_not_publishable")

@@ -21,13 +21,12 @@ from pika.exceptions import AMQPError, ChannelWrongStateError
 from pika.spec import Basic
 
 from schemas import Names
-from worker.amqp import wire
-from worker.amqp.address import parameters, shown
-from worker.amqp.link import TROUBLE, reason
+from worker.amqp import codec as wire
+from worker.amqp.connection import TROUBLE, parameters, reason, shown
 from worker.amqp.topology import Binding, Exchange, Queue
-from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, Properties, Publication
 from worker.core.slots import SLOTS_TYPE
-from worker.settler import Fate
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from pika.spec import BasicProperties
 
     from worker.amqp.topology import Object
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
     from worker.settings import Settings
 
     Offset = str | int | datetime
@@ -240,7 +239,7 @@ class Channel:
         self._channel = channel
         self._pending: set[asyncio.Future[Any]] = set()
         self._error: ChannelClosedError | None = None
-        self._confirms: dict[int, tuple[asyncio.Future[Fate], str | None]] = {}
+        self._confirms: dict[int, tuple[asyncio.Future[ConfirmResult], str | None]] = {}
         self._returned: set[str | None] = set()
         self._is_confirmed = False
         self._tag = 0
@@ -343,7 +342,7 @@ class Channel:
         with suppress(ChannelWrongStateError):
             wire.publish(self._channel, publication)
 
-    async def publish(self, publication: Publication) -> Fate:
+    async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, mandatory; what the broker said.
 
         Publications are written at once, in the order of the calls; their confirms may be awaited
@@ -351,7 +350,7 @@ class Channel:
         """
         return await self.publish_soon(publication)
 
-    def publish_soon(self, publication: Publication) -> asyncio.Future[Fate]:
+    def publish_soon(self, publication: Publication) -> asyncio.Future[ConfirmResult]:
         """Write a publication now; the future is what the broker will say of it.
 
         The channel is in confirm mode (`confirm`).
@@ -406,10 +405,16 @@ class Channel:
             tags = [tag for tag in self._confirms if tag <= last]
         for tag in tags:
             future, message_id = self._confirms.pop(tag)
-            fate = Fate.UNROUTABLE if message_id in self._returned else Fate.CONFIRMED
+            fate = (
+                ConfirmResult.UNROUTABLE
+                if message_id in self._returned
+                else ConfirmResult.CONFIRMED
+            )
             self._returned.discard(message_id)
             if not future.done():
-                future.set_result(Fate.REFUSED if isinstance(frame.method, Basic.Nack) else fate)
+                future.set_result(
+                    ConfirmResult.REFUSED if isinstance(frame.method, Basic.Nack) else fate
+                )
 
     def _cancelled(self, _: object) -> None:
         """RabbitMQ has ended a consumer: its queue is deleted, or has lost its leader."""
@@ -506,7 +511,7 @@ class Session:
             raise self._lost(error) from error
         return await opened
 
-    async def publish(self, publication: Publication) -> Fate:
+    async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, on a channel kept for that; what the broker said."""
         return await (await self.publisher()).publish(publication)
 

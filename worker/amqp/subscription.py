@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pika.exceptions import ChannelWrongStateError
 
-from worker.amqp.wire import received
+from worker.amqp.codec import received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pika.channel import Channel
     from pika.spec import Basic, BasicProperties
 
-    from worker.core.delivery import Delivery, Source
+    from worker.core.message import Delivery, Source
 
 log = structlog.get_logger()
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from pika.adapters.asyncio_connection import AsyncioConnection
 
-from worker.amqp import wire
-from worker.amqp.address import parameters, shown
-from worker.amqp.batching import BatchingServices
-from worker.amqp.link import TROUBLE, reason
+from worker.amqp import codec as wire
+from worker.amqp.connection import TROUBLE, parameters, reason, shown
+from worker.amqp.transport import BatchingServices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

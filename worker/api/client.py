@@ -13,8 +13,7 @@ from worker.api.adapter import ApiRequest, ApiSession, BoundedAdapter
 from worker.api.auth import SignatureAuth
 from worker.api.connect import BAD_URL, Route, trust
 from worker.api.errors import NotSentError
-from worker.core.answer import answer
-from worker.core.reply import Answered, Reply, Unanswered
+from worker.core.reply import Answered, Reply, Unanswered, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

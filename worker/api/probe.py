@@ -13,7 +13,7 @@ from worker.api.adapter import head
 from worker.api.client import prepared
 from worker.api.connect import Route, TlsInTls, connect
 from worker.api.http1 import HttpConnection
-from worker.core.answer import http_date
+from worker.core.reply import http_date
 
 if TYPE_CHECKING:
     import socket

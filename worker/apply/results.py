@@ -1,24 +1,89 @@
-"""Where settlements go without a broker: events to one file, failures to another."""
+"""A line of the failures' file: an edit that was not applied, and why; and back.
+
+The edit stands first and unchanged, so that whatever reads drafts can take it out again:
+``{"edit":{…},"reason":"api_rejected","detail":"…","apiStatus":"-33","file":"…","line":7}``.
+What is no JSON stands there as a text.
+
+Where settlements go without a broker: events to one file, failures to another.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from schemas import names
-from worker.apply.failure import Why, failure_line
-from worker.settler import Fate
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from schemas import Names
-    from worker.apply.sheet import Sheet
-    from worker.core.delivery import Publication
+    from worker.apply.feeder import FileEdit
+    from worker.core.message import Publication
     from worker.loop import Loop
 
 
+_BEGIN = b'{"edit":'
+_MARK = ',"reason":"'
+_SCAN = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why an edit was not applied."""
+
+    reason: str
+    """One of the contract's reasons; ``unsent``; or ``unsure`` of a call that was cut short."""
+    detail: str
+    api_status: str | None = None
+
+
+UNSENT = Why("unsent", "the command ended before this edit was sent")
+UNSURE = Why("unsure", "the command ended while this edit was sent: it may have been applied")
+
+
+def failure_line(sheet: FileEdit, why: Why) -> bytes:
+    """The line, without its end."""
+    rest = {
+        "reason": why.reason,
+        "detail": why.detail,
+        "apiStatus": why.api_status,
+        "file": sheet.file,
+        "line": sheet.line,
+    }
+    written = json.dumps(rest, separators=(",", ":")).encode()
+    return _BEGIN + _in_a_line(sheet.body) + b"," + written[1:]
+
+
+def edit_in(line: bytes) -> bytes:
+    """The edit of a failure's line; any other line as it is."""
+    if not line.startswith(_BEGIN):
+        return line
+    try:
+        text = line.decode()
+        value, end = _SCAN.raw_decode(text, len(_BEGIN))
+    except (ValueError, RecursionError):
+        return line
+    if not text.startswith(_MARK, end):
+        return line
+    return value.encode() if isinstance(value, str) else text[len(_BEGIN) : end].encode()
+
+
+def _in_a_line(body: bytes) -> bytes:
+    """The edit as one line of JSON: line breaks of JSON are only ever layout."""
+    try:
+        text = body.decode()
+        if _SCAN.raw_decode(text)[1] == len(text):
+            return body.replace(b"\r", b" ").replace(b"\n", b" ")
+    except (ValueError, RecursionError):
+        pass
+    return json.dumps(body.decode(errors="backslashreplace")).encode()
+
+
 class Results:
-    """A `worker.settler.Publisher` that writes: an event is a line, a dead letter a failure.
+    """A publisher that writes: an event is a line, a dead letter a failure.
 
     What cannot be written raises `OSError`, and the command ends.
     """
@@ -27,7 +92,7 @@ class Results:
         self,
         loop: Loop,
         to: Names,
-        sheets: Mapping[str, Sheet],
+        sheets: Mapping[str, FileEdit],
         events: IO[bytes],
         failures: IO[bytes],
     ) -> None:
@@ -41,7 +106,10 @@ class Results:
         self._failures = failures
 
     def publish(
-        self, publication: Publication, wanted: Callable[[], bool], done: Callable[[Fate], None]
+        self,
+        publication: Publication,
+        wanted: Callable[[], bool],
+        done: Callable[[ConfirmResult], None],
     ) -> None:
         """Write at once, and confirm on the next turn, as a broker does later."""
         del wanted  # nothing is ever given back to a file
@@ -51,9 +119,9 @@ class Results:
             self.applied += publication.properties.type == names.APPLIED_EVENT_TYPE
             self._events.write(publication.body + b"\n")
             self._events.flush()
-        self._loop.post(lambda: done(Fate.CONFIRMED))
+        self._loop.post(lambda: done(ConfirmResult.CONFIRMED))
 
-    def fail(self, sheet: Sheet, why: Why) -> None:
+    def fail(self, sheet: FileEdit, why: Why) -> None:
         """Write a failure."""
         self._failures.write(failure_line(sheet, why) + b"\n")
         self._failures.flush()
@@ -70,7 +138,7 @@ class Results:
 
 
 class NoReplies:
-    """`worker.settler.Replies` for edits that have nobody to reply to."""
+    """`worker.pipeline.settler.Replies` for edits that have nobody to reply to."""
 
     def publish(self, publication: Publication) -> None:
         """Never called: a file's edits have no `reply_to`."""

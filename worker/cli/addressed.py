@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from schemas.names import JSON_CONTENT_TYPE
-from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, Properties, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

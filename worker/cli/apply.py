@@ -11,26 +11,25 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
-from worker import log
-from worker.apply.applying import Applying, Watcher
-from worker.apply.sheet import sheet
-from worker.cli import configured
-from worker.cli.bar import bar
+from worker.apply.feeder import file_edit
+from worker.apply.offline import OfflineRun, Watcher
+from worker.cli import sessions
 from worker.cli.drafts import drafts
 from worker.cli.exits import DONE, FAILED
-from worker.cli.files import FILES, content
-from worker.cli.parsed import parsed
-from worker.cli.troubled import said
-from worker.run import client_of
+from worker.cli.options import FILES, content, parsed
+from worker.cli.sessions import said
+from worker.cli.terminal import bar
+from worker.deadletters.visit import interrupted
+from worker.observability import log
+from worker.process import client_of
 from worker.settings import texts
-from worker.visits.broker import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from worker.account import Account
-    from worker.apply.applying import Ended
-    from worker.apply.sheet import Sheet
+    from worker.apply.feeder import FileEdit
+    from worker.apply.offline import Ended
 
 _PATIENCE: Final = texts.duration(timedelta(0), timedelta(days=7))
 
@@ -64,7 +63,7 @@ def command(
     Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
     `unsent`. Ends with 0 when every edit was applied.
     """
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=True)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure("error", settings.log_format, no_color=settings.no_color)
     sheets = _sheets(files)
     if any(len(account.rates) > 1 for account in settings.accounts):
@@ -75,28 +74,28 @@ def command(
     ctx.exit(DONE if ended.applied == len(sheets) else FAILED)
 
 
-def _sheets(files: Sequence[str]) -> list[Sheet]:
+def _sheets(files: Sequence[str]) -> list[FileEdit]:
     """Every edit of the files, in order."""
     found = [draft for file in files for draft in drafts(file, content(file))]
     for draft in found:
         if draft.flaw is not None:
             click.echo(f"{draft.file}:{draft.line}: {draft.flaw}", err=True)
     return [
-        sheet(number, draft.file, draft.line, draft.body)
+        file_edit(number, draft.file, draft.line, draft.body)
         for number, draft in enumerate(found, start=1)
     ]
 
 
 def _applied(
     accounts: Sequence[Account],
-    sheets: Sequence[Sheet],
+    sheets: Sequence[FileEdit],
     file: _Failures,
     patience: timedelta | None,
 ) -> Ended:
     stops = 0
     with bar("Settled", len(sheets)) as look:
         seconds = None if patience is None else patience.total_seconds()
-        applying = Applying(
+        applying = OfflineRun(
             accounts,
             client_of,
             sheets,

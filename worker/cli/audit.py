@@ -12,10 +12,10 @@ from pydantic_core import to_json
 
 from schemas import read_operation
 from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.cli import configured
+from worker.cli import sessions
 from worker.cli.exits import ABSENT, FAILED
-from worker.cli.parsed import parsed
-from worker.letters.words import columns, moment, plain, stamp
+from worker.cli.options import parsed
+from worker.deadletters.render import columns, moment, plain, stamp
 from worker.settings import texts
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def command(ctx: click.Context, since: timedelta | None, *, as_json: bool) -> No
     begun and never ended was cut short. Ends with 69 when RabbitMQ or its operations stream is
     not there.
     """
-    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     start = None if since is None else datetime.now(UTC) - since
     found = run(broker, lambda session: operations(session, start))

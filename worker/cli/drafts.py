@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
 from schemas.document import too_deep_at
-from worker.apply.failure import edit_in
+from worker.apply.results import edit_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

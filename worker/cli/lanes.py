@@ -22,17 +22,17 @@ from worker.amqp.session import (
     SessionError,
     run,
 )
-from worker.cli import configured
+from worker.cli import sessions
 from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
-from worker.core.pacing import rates
+from worker.core.rate_limit import rates
+from worker.deadletters.queue import browse
+from worker.deadletters.render import age, columns, plain, stamp
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
-from worker.letters.queue import browse
-from worker.letters.words import age, columns, plain, stamp
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
     from worker.amqp.session import Session
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 ANSWERS_WITHIN: Final = 1.5
 """Seconds in which workers that were asked for a heartbeat have sent one."""
@@ -85,7 +85,7 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
     Workers tell by their heartbeats, RabbitMQ by its queues. Ends with 75 when no worker answers,
     69 when RabbitMQ is not there.
     """
-    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     ended = run(broker, lambda session: _shown(session, watch=watch, as_json=as_json))
     if isinstance(ended, Failure):

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds, Names
 from schemas.names import app_key
-from worker.amqp.inspection import NOT_FOUND, Refusal
-from worker.amqp.survey import PRUNE, Finding, State
+from worker.amqp.admin import NOT_FOUND, PRUNE, ObjectCheck, ObjectState, Refusal
 from worker.amqp.topology import Queue, lane_arguments
 from worker.core.decode import decode
 from worker.core.ownership import ANY
-from worker.core.settle import handed_on
-from worker.former import FormerLanes
+from worker.core.settlement import handed_on
+from worker.pipeline.former_lanes import FormerLanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.amqp.inspection import Inspection
-    from worker.core.delivery import Delivery, Publication
+    from worker.amqp.admin import Inspection
+    from worker.core.message import Delivery, Publication
     from worker.core.ownership import Ownership
     from worker.management import Management
     from worker.settings import Settings
@@ -62,26 +61,26 @@ def counted(
 
 def found(
     inspection: Inspection, asked: Management | None, settings: Settings
-) -> Iterator[Finding]:
+) -> Iterator[ObjectCheck]:
     """The same as findings. One that somebody consumes may be another deployment's."""
     names = Names(settings.namespace)
     for each in counted(inspection, asked, settings):
         if isinstance(each, tuple):
             account, refusal = each
             item = Queue(names.lane(account), lane_arguments(names))
-            yield Finding(item, State.UNVERIFIED, f"no account owns it; {refusal.text}")
+            yield ObjectCheck(item, ObjectState.UNVERIFIED, f"no account owns it; {refusal.text}")
             continue
         item = Queue(names.lane(each.account), lane_arguments(names))
         if each.consumers:
             detail = "no account of these settings owns it, and somebody consumes it"
-            yield Finding(item, State.UNVERIFIED, detail)
+            yield ObjectCheck(item, ObjectState.UNVERIFIED, detail)
             continue
         by = "AMQP cannot show by what it is bound"
         if asked is not None:
             keys = sorted({repr(bound.key) for bound in asked.bindings(item.name)})
             by = f"bound by {', '.join(keys)}" if keys else "bound by nothing"
         detail = f"no account owns it; edits in it: {each.edits}; {by}"
-        yield Finding(item, State.LEFT_OVER, detail, PRUNE)
+        yield ObjectCheck(item, ObjectState.LEFT_OVER, detail, PRUNE)
 
 
 def moved(delivery: Delivery, account: str, owned: Ownership, names: Names) -> Publication:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.cli import configured
+from worker.cli import sessions
 from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
-from worker.cli.parsed import parsed
+from worker.cli.options import parsed
+from worker.deadletters.render import moment
 from worker.fleet.control import ordered
 from worker.fleet.operations import actor
-from worker.letters.words import moment
 from worker.settings import texts
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def carried_out(
     action: Literal["pause", "resume"], account: str, why: str | None, until: datetime | None = None
 ) -> int:
     """Write an operator's wish down, wait until the workers have taken it; the exit code."""
-    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
     broker = Broker.of(settings, version("task-edit-worker"))
     ended = run(broker, lambda session: _asked(session, action, account, why, until))
     if isinstance(ended, Failure):

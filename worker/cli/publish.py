@@ -1,38 +1,161 @@
-"""`taskedit publish`: check edits, publish them, and say what became of them."""
+"""What became of published edits, in numbers and in words.
+
+Edits on their way to RabbitMQ, from the first one sent to the last outcome in.
+
+`taskedit publish`: check edits, publish them, and say what became of them.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from schemas import Names, TaskEdit, read_event
-from worker.amqp.posting import End
-from worker.cli import configured, running
+from schemas.document import printable
+from worker.amqp.posting import Posting, PostingEnd, PostingPlan
+from worker.cli import running, sessions
 from worker.cli.addressed import Address
-from worker.cli.bounds import bounds_options
 from worker.cli.drafts import checked, drafts
 from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
-from worker.cli.files import FILES, content
-from worker.cli.outcomes import Outcomes
-from worker.cli.parsed import parsed
-from worker.cli.post import Wishes, post
+from worker.cli.options import FILES, bounds_options, content, parsed
+from worker.cli.terminal import bar
 from worker.cli.validate import in_words
+from worker.core.rate_limit import Pacer
+from worker.deadletters.visit import Broker, Errand, VisitFailureKind
+from worker.pipeline.settler import ConfirmResult
 from worker.settings import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from schemas import Bounds, Event
-    from worker.amqp.posting import Posting
     from worker.cli.addressed import Addressed
     from worker.cli.drafts import Draft
-    from worker.core.pacing import Rate
+    from worker.core.message import Publication
+    from worker.core.rate_limit import Rate
+    from worker.settings import Settings
+
+
+_DETAIL_AT_MOST = 300
+_UNHEARD = {
+    ConfirmResult.CONFIRMED: "no outcome yet",
+    ConfirmResult.UNROUTABLE: "unroutable: no queue takes it",
+    ConfirmResult.REFUSED: "refused by RabbitMQ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What RabbitMQ said of each message, and what the worker did."""
+
+    edits: Sequence[Addressed]
+    fates: Mapping[str, ConfirmResult]
+    """By message id; what is missing was not confirmed."""
+    events: Mapping[str, Event] | None
+    """By message id; None when they were not waited for."""
+
+    def counted(self) -> list[tuple[str, int]]:
+        """Each thing that became of an edit, and of how many; the most frequent first."""
+        return Counter(map(self._became, self.edits)).most_common()
+
+    def bad(self) -> Iterator[str]:
+        """A line for each edit that was rejected, or that no queue took."""
+        for each in self.edits:
+            event = (self.events or {}).get(each.message_id)
+            fate = self.fates.get(each.message_id)
+            where = f"{each.draft.file}:{each.draft.line}, job {each.edit.jobId}"
+            if event is not None and event.data.outcome == "rejected":
+                yield f"{where}: {printable(str(event.data.detail), _DETAIL_AT_MOST)}"
+            elif fate in {ConfirmResult.UNROUTABLE, ConfirmResult.REFUSED}:
+                yield f"{where}: {_UNHEARD[fate]}"
+
+    def _became(self, edit: Addressed) -> str:
+        event = (self.events or {}).get(edit.message_id)
+        if event is None:
+            fate = self.fates.get(edit.message_id)
+            if fate is None:
+                return "not confirmed"
+            is_done = self.events is None and fate is ConfirmResult.CONFIRMED
+            return "confirmed" if is_done else _UNHEARD[fate]
+        if event.data.outcome != "rejected":
+            return event.data.outcome
+        status = f" {event.data.apiStatus}" if event.data.apiStatus else ""
+        words = f" ({printable(event.data.apiReason)})" if event.data.apiReason else ""
+        return f"rejected: {event.data.reason}{status}{words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How to publish."""
+
+    wait: bool
+    """For the outcomes, not only for the confirms."""
+    patience: timedelta
+    """How long nothing may move before it is given up."""
+    rates: tuple[Rate, ...] | None
+
+
+def post(
+    settings: Settings,
+    publications: Sequence[Publication],
+    wishes: Wishes,
+    heard: Callable[[bytes], None],
+) -> Posting:
+    """Publish, and return when all is in, or nothing more is to be waited for.
+
+    On a terminal a bar shows how far it is. The first Ctrl-C (or SIGTERM) sends no more and
+    waits for the last confirms, the second ends at once. `heard` is told each event.
+    """
+    broker = Broker.of(settings, version("task-edit-worker"))
+
+    def begin(connection: Connection) -> None:
+        posting.start(connection)
+
+    def stop() -> None:
+        posting.stop()
+
+    errand = Errand(broker, begin, stop)
+    loop = errand.loop
+    with bar("Outcomes" if wishes.wait else "Confirmed", len(publications)) as show:
+
+        def look() -> None:
+            heard_of = len(publications) - len(posting.awaited)
+            show(heard_of if wishes.wait else len(posting.confirms.fates))
+
+        posting = Posting(
+            loop,
+            publications,
+            PostingPlan(
+                broker.names.events if wishes.wait else None,
+                wishes.patience.total_seconds(),
+                Pacer(wishes.rates, now=loop.now(), taken=()) if wishes.rates else None,
+            ),
+            heard=heard,
+            look=look,
+            ended=errand.end,
+        )
+        trouble = errand.run()
+    if trouble is not None:
+        stopped = trouble.kind is VisitFailureKind.STOPPED
+        posting.finish(PostingEnd.STOPPED if stopped else PostingEnd.ABSENT, trouble.why)
+    return posting
+
 
 SHOWN_AT_MOST: Final = 10
 _DURATION = texts.duration(timedelta(milliseconds=100), timedelta(days=7))
-_EXITS: Final = {End.LATE: AGAIN, End.ABSENT: ABSENT, End.REFUSED: FAILED, End.STOPPED: FAILED}
+_EXITS: Final = {
+    PostingEnd.LATE: AGAIN,
+    PostingEnd.ABSENT: ABSENT,
+    PostingEnd.REFUSED: FAILED,
+    PostingEnd.STOPPED: FAILED,
+}
 
 
 @click.command(name="publish")
@@ -86,7 +209,7 @@ def command(  # noqa: PLR0913 - an argument an option
     if (bad and not skip_invalid) or not good:
         click.echo(f"{len(good)} good, {bad} bad: nothing was published.", err=True)
         ctx.exit(FAILED if bad else DONE)
-    settings = configured.settings(accounts_wanted=False, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
     edits = Address(Names(settings.namespace), bounds, account, prefix).addressed(good)
     wishes = Wishes(wait, patience, rate)
     events: dict[str, Event] = {}
@@ -129,7 +252,7 @@ def _told(
     if not as_json:
         for became, count in outcomes.counted():
             click.echo(f"{count:>8}  {became}")
-    if posting.end is not End.DONE:
+    if posting.end is not PostingEnd.DONE:
         click.echo(" ".join(_why(posting, outcomes.edits, wishes.patience, address)), err=True)
         for line in _open(posting, outcomes):
             click.echo(line, err=True)
@@ -175,10 +298,10 @@ def _why(
 ) -> Iterator[str]:
     """What ended it early, and what was sent until then; a sentence each."""
     match posting.end:
-        case End.LATE:
+        case PostingEnd.LATE:
             yield f"Nothing has moved for {texts.shown(patience)}:"
             yield from _stopped(address)
-        case End.STOPPED:
+        case PostingEnd.STOPPED:
             yield "Stopped."
         case _:
             yield f"{posting.trouble[:1].upper()}{posting.trouble[1:].rstrip('.')}."

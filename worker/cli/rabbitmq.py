@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from worker.amqp.inspection import Inspection, LostError, Unreachable
+from worker.amqp.admin import Inspection, LostError, Unreachable
 from worker.cli.exits import ABSENT
 from worker.management import Management, ManagementError
 

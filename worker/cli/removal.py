@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
 from worker.cli.left_over import moved
-from worker.settler import Fate
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from worker.amqp.session import Channel, Session, Subscription
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
     from worker.core.ownership import Ownership
     from worker.management import Bound
 
@@ -44,7 +44,7 @@ async def pruned(
         count = 0
         async for delivery in _until_empty(edits, queue):
             publication = moved(delivery, account, owned, session.names)
-            if await session.publish(publication) is not Fate.CONFIRMED:
+            if await session.publish(publication) is not ConfirmResult.CONFIRMED:
                 target = publication.exchange or publication.routing_key
                 why = f"no more edits of {queue} go to {target}: is it full, or missing?"
                 why += f" Moved: {count}; the rest stays"

@@ -1,19 +1,26 @@
-"""`taskedit topology`: what RabbitMQ holds against what it should."""
+"""What the management API shows of an object, held against what it should be.
+
+The topology as a definitions file for RabbitMQ to import.
+
+`taskedit topology`: what RabbitMQ holds against what it should.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from schemas import Names
+from worker.amqp.admin import APPLY, ObjectCheck, ObjectState, check, refused, replaced
 from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.amqp.survey import APPLY, Finding, State, refused, survey
 from worker.amqp.topology import (
+    Binding,
     Exchange,
     Queue,
     journal,
@@ -21,28 +28,217 @@ from worker.amqp.topology import (
     operators_objects,
     shared_objects,
 )
-from worker.cli import configured, left_over, removal
-from worker.cli.definitions import definitions, needed
+from worker.cli import left_over, removal, sessions
 from worker.cli.exits import ABSENT, AGAIN, BAD_SETTINGS, DONE, FAILED
 from worker.cli.rabbitmq import inspected, management
-from worker.cli.verified import strangers, verified
 from worker.core.ownership import keys_of, ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from worker.amqp.inspection import Inspection
+    from worker.amqp.admin import Inspection
     from worker.amqp.session import Session
     from worker.amqp.topology import Object
-    from worker.management import Bound
+    from worker.management import Bound, Held, Management
     from worker.settings import Settings
 
+
+_NEVER: Final = frozenset(("expires", "delivery-limit"))
+"""A policy that deletes a queue nobody uses, or gives up on edits sooner, loses edits."""
+_LENGTHS: Final = frozenset(("max-length", "max-length-bytes"))
+
+
+def verified(
+    management: Management, findings: Iterable[ObjectCheck], names: Names
+) -> list[ObjectCheck]:
+    """The findings as the management API knows them better; what is missing stays so.
+
+    Raises `worker.management.ManagementError`.
+    """
+    virtual_host = management.virtual_host
+    known = []
+    for finding in findings:
+        match finding.item:
+            case _ if finding.state is ObjectState.MISSING:
+                known.append(finding)
+            case Binding(exchange, queue, key) as item:
+                known.append(_bound(item, key in management.keys(exchange, queue)))
+            case Exchange(name) as item:
+                known.append(_compared(item, management.exchange(name), (), virtual_host))
+            case Queue(name) as item:
+                held = management.queue(name)
+                hazards = () if held is None else _hazards(name, held.definition, names)
+                known.append(_compared(item, held, hazards, virtual_host))
+    return known
+
+
+def strangers(management: Management, items: Iterable[Object], names: Names) -> list[Binding]:
+    """What binds lanes to the edits' exchange and should not: as bindings that must not be."""
+    items = list(items)
+    wanted = {(each.queue, each.key) for each in items if isinstance(each, Binding)}
+    lanes = [each.name for each in items if isinstance(each, Queue) and names.account_of(each.name)]
+    return [
+        Binding(names.exchange, lane, key, absent=True)
+        for lane in lanes
+        for key in sorted(management.keys(names.exchange, lane))
+        if (lane, key) not in wanted
+    ]
+
+
+def _bound(item: Binding, there: bool) -> ObjectCheck:  # noqa: FBT001 - the one thing asked
+    if there is not item.absent:
+        return ObjectCheck(item, ObjectState.GOOD)
+    if there:
+        return ObjectCheck(item, ObjectState.DIFFERS, "it should not be there", APPLY)
+    return ObjectCheck(item, ObjectState.MISSING, mend=APPLY)
+
+
+def _compared(
+    item: Exchange | Queue, held: Held | None, hazards: Iterable[str], virtual_host: str
+) -> ObjectCheck:
+    if held is None:
+        return ObjectCheck(item, ObjectState.MISSING, mend=APPLY)
+    differences = list(_differences(item, held))
+    if differences:
+        return ObjectCheck(
+            item, ObjectState.DIFFERS, "; ".join(differences), replaced(item, virtual_host)
+        )
+    if wrong := [f"{key} {held.definition[key]}" for key in hazards]:
+        detail = f"the policy {held.policy} sets {', '.join(wrong)}, which can lose edits"
+        mend = f"rabbitmqctl clear_policy -p {virtual_host} {held.policy}"
+        return ObjectCheck(item, ObjectState.DIFFERS, detail, mend)
+    return ObjectCheck(item, ObjectState.GOOD, f"policy {held.policy}" if held.policy else "")
+
+
+def _differences(item: Exchange | Queue, held: Held) -> Iterator[str]:
+    kind = item.kind if isinstance(item, Exchange) else item.arguments["x-queue-type"]
+    if held.kind != kind:
+        yield f"it should be {kind}, and is {held.kind}"
+    for name in sorted({*item.arguments, *held.arguments}):
+        wanted, found = item.arguments.get(name), held.arguments.get(name)
+        if wanted != found:
+            yield f"{name} should be {_shown(wanted)}, and is {_shown(found)}"
+
+
+def _shown(value: object) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _hazards(queue: str, definition: Mapping[str, Any], names: Names) -> list[str]:
+    """The keys of a policy that would lose what is in the queue."""
+    if queue in {names.journal, names.control, names.operations}:
+        return []
+    bad = set(_NEVER)
+    if names.account_of(queue) is None:
+        bad.add("message-ttl")  # a lane's expired edits go to the strays; from there nowhere
+        if not str(definition.get("overflow", "")).startswith("reject-publish"):
+            bad |= _LENGTHS
+    return sorted(bad & set(definition))
+
+
+DEFAULT_EXCHANGE = "amq.default"
+"""What permissions call it."""
+
+
+def definitions(
+    items: Sequence[Object], virtual_host: str, permissions: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    """The JSON that `rabbitmqctl import_definitions` takes; the virtual host has to exist."""
+    return {
+        "vhosts": [{"name": virtual_host}],
+        "permissions": list(permissions),
+        "exchanges": [
+            {
+                "name": each.name,
+                "vhost": virtual_host,
+                "type": each.kind,
+                "durable": True,
+                "auto_delete": False,
+                "internal": False,
+                "arguments": dict(each.arguments),
+            }
+            for each in items
+            if isinstance(each, Exchange)
+        ],
+        "queues": [
+            {
+                "name": each.name,
+                "vhost": virtual_host,
+                "durable": True,
+                "auto_delete": False,
+                "arguments": dict(each.arguments),
+            }
+            for each in items
+            if isinstance(each, Queue)
+        ],
+        "bindings": [
+            {
+                "source": each.exchange,
+                "vhost": virtual_host,
+                "destination": each.queue,
+                "destination_type": "queue",
+                "routing_key": each.key,
+                "arguments": {},
+            }
+            for each in items
+            if isinstance(each, Binding) and not each.absent
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The names of what a user may configure, write and read."""
+
+    configure: frozenset[str]
+    write: frozenset[str]
+    read: frozenset[str]
+
+    def patterns(self) -> dict[str, str]:
+        """The same as RabbitMQ has it: three regular expressions."""
+        return {
+            "configure": _any_of(self.configure),
+            "write": _any_of(self.write),
+            "read": _any_of(self.read),
+        }
+
+    def command(self, user: str, virtual_host: str) -> str:
+        """The command that grants exactly this."""
+        patterns = " ".join(f"'{pattern}'" for pattern in self.patterns().values())
+        return f"rabbitmqctl set_permissions -p {virtual_host} {user} {patterns}"
+
+
+def needed(names: Names, lanes: Iterable[str], *, declare: bool) -> Permission:
+    """What a worker's user has to be allowed, and no more.
+
+    `declare`: whether the worker declares the topology, or finds it declared. Source: the table
+    of https://www.rabbitmq.com/docs/access-control#authorisation.
+    """
+    streams = {names.journal, names.control, names.operations}
+    queues = {names.strays, names.dead, *streams, *lanes}
+    exchanges = {names.exchange, names.strays, names.events, names.dead, names.fleet}
+    read = {names.strays, names.journal, names.control, *lanes}
+    write = {names.events, names.dead, names.fleet}
+    if declare:
+        read |= queues | exchanges
+        write |= queues | {names.strays}
+    else:  # to look whether an object exists takes some permission on it, from 4.2.6 on
+        read |= (queues | exchanges) - read - write
+    configure = frozenset(queues | exchanges) if declare else frozenset[str]()
+    return Permission(configure, frozenset({DEFAULT_EXCHANGE, *write}), frozenset(read))
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """A regular expression for these names; of what they may hold only dots mean more there."""
+    return f"^({'|'.join(name.replace('.', '[.]') for name in sorted(names))})$"
+
+
 COLORS: Final = {
-    State.GOOD: "green",
-    State.MISSING: "red",
-    State.DIFFERS: "red",
-    State.LEFT_OVER: "red",
-    State.UNVERIFIED: "yellow",
+    ObjectState.GOOD: "green",
+    ObjectState.MISSING: "red",
+    ObjectState.DIFFERS: "red",
+    ObjectState.LEFT_OVER: "red",
+    ObjectState.UNVERIFIED: "yellow",
 }
 _EXITS: Final = {FailureKind.ABSENT: ABSENT, FailureKind.BUSY: AGAIN}
 _YES: Final = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -66,7 +262,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
 
     Ends with 1 if anything is missing, differs or is left over.
     """
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
     with inspected(settings) as inspection:
         findings = compared(inspection, settings)
     _tell(findings, as_json=as_json)
@@ -85,7 +281,7 @@ def apply(ctx: click.Context, *, as_json: bool, yes: bool) -> None:
 
     What exists with other arguments is told of and left alone: RabbitMQ cannot change them.
     """
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
     with inspected(settings) as inspection:
         if sys.stdin.isatty() and not yes:
             click.confirm(f"Declare the topology on {inspection.address}?", abort=True, err=True)
@@ -110,10 +306,10 @@ def prune(ctx: click.Context, *, yes: bool) -> None:
     takes no more at the moment; run it again then, and after it was killed.
     """
     _may_go_on(yes=yes, to="prune")
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
     with inspected(settings) as inspection:
         findings = compared(inspection, settings)
-        lanes = [each for each in findings if each.state is State.LEFT_OVER]
+        lanes = [each for each in findings if each.state is ObjectState.LEFT_OVER]
         if settings.management_url is None:
             _tell(lanes, as_json=False)
             click.echo("prune needs TASKEDIT_MANAGEMENT_URL: AMQP shows no bindings.", err=True)
@@ -121,7 +317,7 @@ def prune(ctx: click.Context, *, yes: bool) -> None:
         if not lanes:
             click.echo("No lane is left over.", err=True)
             ctx.exit(DONE)
-        if any(each.state is State.MISSING for each in findings):
+        if any(each.state is ObjectState.MISSING for each in findings):
             click.echo(f"Lanes that would take over are missing or unbound: {APPLY}", err=True)
             ctx.exit(FAILED)
         bindings = _bindings(inspection, settings, lanes)
@@ -151,7 +347,7 @@ def delete(ctx: click.Context, *, yes: bool, force: bool) -> None:
     Asks first on a terminal; elsewhere it needs --yes.
     """
     _may_go_on(yes=yes, to="delete")
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
     names = Names(settings.namespace)
     with inspected(settings) as inspection:
         everything = [*objects(settings), *(each.item for each in _unowned(inspection, settings))]
@@ -191,7 +387,7 @@ def _may_go_on(*, yes: bool, to: str) -> None:
 
 
 def _bindings(
-    inspection: Inspection, settings: Settings, lanes: Sequence[Finding]
+    inspection: Inspection, settings: Settings, lanes: Sequence[ObjectCheck]
 ) -> dict[str, list[Bound]]:
     """By what lanes are bound, by the account that each was of."""
     names = Names(settings.namespace)
@@ -203,7 +399,7 @@ def _bindings(
         return {str(names.account_of(queue)): asked.bindings(queue) for queue in queues}
 
 
-def _unowned(inspection: Inspection, settings: Settings) -> list[Finding]:
+def _unowned(inspection: Inspection, settings: Settings) -> list[ObjectCheck]:
     """The lanes of no account, as far as they can be seen."""
     asked = management(settings, inspection.virtual_host)
     if asked is None:
@@ -231,7 +427,7 @@ def export(user: str | None, virtual_host: str) -> None:
     TASKEDIT_DECLARE=false. The permissions are then the fewer ones of a worker that only uses
     what is there.
     """
-    settings = configured.settings(accounts_wanted=True, secrets_wanted=False)
+    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
     names = Names(settings.namespace)
     lanes = [names.lane(account.name) for account in settings.accounts]
     permissions = []
@@ -251,15 +447,15 @@ def objects(settings: Settings) -> list[Object]:
     return found
 
 
-def compared(inspection: Inspection, settings: Settings) -> list[Finding]:
+def compared(inspection: Inspection, settings: Settings) -> list[ObjectCheck]:
     """What RabbitMQ holds against what it should: by AMQP, and by management where it may."""
     items, names = objects(settings), Names(settings.namespace)
-    found = survey(inspection, items, compare=settings.declare)
+    found = check(inspection, items, compare=settings.declare)
     asked = management(settings, inspection.virtual_host)
     if asked is None:
         return [*found, *left_over.found(inspection, None, settings)]
     with asked:
-        unwanted = survey(inspection, strangers(asked, items, names), compare=False)
+        unwanted = check(inspection, strangers(asked, items, names), compare=False)
         known = verified(asked, [*found, *unwanted], names)
         return [*known, *left_over.found(inspection, asked, settings)]
 
@@ -274,16 +470,23 @@ def _wanted(inspection: Inspection, settings: Settings) -> list[Object]:
         return [*items, *strangers(asked, items, names)]
 
 
-def _applied(inspection: Inspection, item: Object) -> Finding:
+def _applied(inspection: Inspection, item: Object) -> ObjectCheck:
     refusal = inspection.declare(item)
-    return Finding(item, State.GOOD) if refusal is None else refused(inspection, item, refusal)
+    return (
+        ObjectCheck(item, ObjectState.GOOD)
+        if refusal is None
+        else refused(inspection, item, refusal)
+    )
 
 
-def _is_wrong(findings: Sequence[Finding]) -> bool:
-    return any(each.state in {State.MISSING, State.DIFFERS, State.LEFT_OVER} for each in findings)
+def _is_wrong(findings: Sequence[ObjectCheck]) -> bool:
+    return any(
+        each.state in {ObjectState.MISSING, ObjectState.DIFFERS, ObjectState.LEFT_OVER}
+        for each in findings
+    )
 
 
-def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
+def _tell(findings: Sequence[ObjectCheck], *, as_json: bool) -> None:
     for each in findings:
         if as_json:
             facts = {"object": each.name, "state": each.state, "detail": each.detail}
@@ -296,4 +499,6 @@ def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
     if not as_json and any(each.mend == APPLY for each in findings):
         click.echo(f"Mend what is missing: {APPLY}")
     counts = Counter(each.state for each in findings)
-    click.echo(", ".join(f"{counts[state]} {state}" for state in State if counts[state]), err=True)
+    click.echo(
+        ", ".join(f"{counts[state]} {state}" for state in ObjectState if counts[state]), err=True
+    )

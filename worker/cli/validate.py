@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from schemas import FieldProblem, Invalid, Malformed, TaskEdit
-from worker.cli.bounds import bounds_options
 from worker.cli.drafts import checked, drafts
 from worker.cli.exits import DONE, FAILED
-from worker.cli.files import FILES, content
+from worker.cli.options import FILES, bounds_options, content
 
 if TYPE_CHECKING:
     from schemas import Bounds

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker.cli.history_rows import HEADING, row
-from worker.cli.history_sought import MARGIN, event_in, sought_options
+from worker.cli.history import HEADING, MARGIN, event_in, row, sought_options
+from worker.cli.sessions import ended, said, settings_and_broker
 from worker.cli.streams import ending_with_reader
-from worker.cli.troubled import ended, said, settings_and_broker
-from worker.visits.broker import Kind
-from worker.visits.journal import Follower
+from worker.deadletters.journal import Follower
+from worker.deadletters.visit import VisitFailureKind
 
 if TYPE_CHECKING:
-    from worker.cli.history_sought import Sought
+    from worker.cli.history import EventFilter
 
 AGAIN_AFTER: Final = 1.0
 """Seconds between tries to connect anew."""
@@ -25,7 +24,7 @@ AGAIN_AFTER: Final = 1.0
 @click.command(name="watch")
 @sought_options
 @click.option("--json", "as_json", is_flag=True, help="The events, as they were published.")
-def command(sought: Sought, *, as_json: bool) -> None:
+def command(sought: EventFilter, *, as_json: bool) -> None:
     """Show events as they happen, until Ctrl-C; with --since, those since then first.
 
     Ends too when nobody reads its output any more, as `head` after ten lines.
@@ -54,9 +53,9 @@ def _followed(follower: Follower) -> None:
     told = ""
     while True:
         trouble = follower.follow()
-        if trouble is None or trouble.kind is Kind.STOPPED:
+        if trouble is None or trouble.kind is VisitFailureKind.STOPPED:
             return
-        if trouble.kind is not Kind.ABSENT or not follower.was_up:
+        if trouble.kind is not VisitFailureKind.ABSENT or not follower.was_up:
             raise ended(trouble)
         if trouble.why != told:
             told = trouble.why

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.core.decode import Edit
-    from worker.core.delivery import Delivery
-    from worker.core.order import Waiting
+    from worker.core.job_queue import HeldEdit
+    from worker.core.message import Delivery
 
 
 def stated_fields(edit: Edit, delivery: Delivery) -> frozenset[str] | None:
@@ -35,7 +35,7 @@ def stated_fields(edit: Edit, delivery: Delivery) -> frozenset[str] | None:
     return None if redrives(delivery) else frozenset(from_json(edit.request))
 
 
-def newest_covering(line: Iterable[Waiting]) -> Waiting:
+def newest_covering(line: Iterable[HeldEdit]) -> HeldEdit:
     """The edit of a job to call first: the newest that states all that those before it state.
 
     `line`: the job's edits, oldest first; at least one, and that one is to be called. Without

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas import Invalid, Malformed, Reason, api_body, cloudevent, document, names, validate
-from worker.core.delivery import legible
 from worker.core.identity import Identity, identity, stated_message_id
+from worker.core.message import legible
 from worker.core.verdict import Rejected
 
 if TYPE_CHECKING:
     from schemas import Bounds
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 
 @dataclass(frozen=True, slots=True)
-class Letterhead:
+class MessageInfo:
     """What is known of a message besides its edit; all of it goes into its event."""
 
     account: str | None
@@ -31,21 +31,21 @@ class Letterhead:
 class Edit:
     """An edit that keeps to every rule: who it is, and the request body that states it."""
 
-    head: Letterhead
+    head: MessageInfo
     job: int
     request: bytes
     """JSON as the API takes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class Undecodable:
     """A message that no call can be made of: settled as rejected."""
 
-    head: Letterhead
+    head: MessageInfo
     verdict: Rejected
 
 
-def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Unfit:
+def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Undecodable:
     """Read a delivery by the account's bounds. Pure; raises nothing that a publisher can cause."""
     message_id = stated_message_id(delivery)
     found = document.read(delivery.body)
@@ -56,9 +56,9 @@ def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Un
         else:
             message_id, found = opened
     if isinstance(found, Malformed):
-        return Unfit(unread(delivery, account), Rejected(Reason.MALFORMED, found.detail))
+        return Undecodable(unread(delivery, account), Rejected(Reason.MALFORMED, found.detail))
     task = validate(found, bounds)
-    head = Letterhead(
+    head = MessageInfo(
         account,
         message_id,
         legible(delivery.properties.correlation_id),
@@ -67,14 +67,14 @@ def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Un
         identity(delivery, account, message_id),
     )
     if isinstance(task, Invalid):
-        return Unfit(head, Rejected(Reason.INVALID, task.detail, task.problems))
+        return Undecodable(head, Rejected(Reason.INVALID, task.detail, task.problems))
     return Edit(head, task.jobId, api_body(task, bounds))
 
 
-def unread(delivery: Delivery, account: str | None) -> Letterhead:
+def unread(delivery: Delivery, account: str | None) -> MessageInfo:
     """The letterhead of a message whose body was not, or could not be, read."""
     message_id = stated_message_id(delivery)
-    return Letterhead(
+    return MessageInfo(
         account,
         message_id,
         legible(delivery.properties.correlation_id),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.names import DETAIL_HEADER
 
 if TYPE_CHECKING:
-    from worker.core.delivery import Properties
+    from worker.core.message import Properties
 
 OURS = "taskedit-"
 DETAIL_BYTES = 1024

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from schemas.names import EVENT_ID_HEADER, REDRIVES_HEADER
-from worker.core.delivery import legible
+from worker.core.message import legible
 
 if TYPE_CHECKING:
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
 """Our own namespace for event ids (RFC 9562, version 5)."""

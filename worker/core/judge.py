@@ -1,6 +1,8 @@
 """Whose fault a reply is: the whole status table of the provider, as one function.
 
 Source: the provider's page for taskEdit and its English sibling pages (`ops/docs/provider-api.md`).
+
+How long to wait before the next try.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from schemas import Reason
-from worker.core.backoff import backoff
 from worker.core.reply import Answered, Reply, Unanswered
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from worker.core.verdict import Verdict
+
 
 SUCCESS = "0"
 CLOCK = "-4"
@@ -107,7 +109,7 @@ def judge(
     """The verdict on an edit from the reply to its given attempt (from 1).
 
     `clock_corrected`: it was signed again already after ``-4``. `chance` (0 to 1) spreads the
-    backoff. Trouble of several calls in a row is weighed by `worker.core.health`.
+    backoff. Trouble of several calls in a row is weighed by `worker.core.circuit`.
     """
     match reply:
         case Answered(status="0") if "0" not in policy.overrides:
@@ -173,3 +175,23 @@ def _again(
         return Retry(backoff(attempt, chance=chance), status, detail)
     reason = Reason.API_REJECTED if blames_edit else Reason.EXHAUSTED
     return Rejected(reason, f"{detail} (attempt {attempt} of {attempt})", (), status, words)
+
+
+LONGEST = timedelta(seconds=60)
+_FIRST = timedelta(seconds=1)
+_DOUBLINGS = 6  # 64 s is above LONGEST
+
+
+def backoff(attempt: int, *, chance: float) -> timedelta:
+    """About 1, 2, 4 … 60 s after the given attempt (from 1).
+
+    `chance`, from 0 to 1, spreads the wait over plus and minus a quarter, so that many that
+    failed together do not come back together.
+    """
+    exact = _FIRST * (1 << min(attempt - 1, _DOUBLINGS))
+    return min(exact * (0.75 + chance / 2), LONGEST)
+
+
+def probe_interval(probes: int) -> timedelta:
+    """1, 2, 4 … 60 s: the wait of a suspended lane before its next probe, after `probes`."""
+    return min(_FIRST * (1 << min(probes, _DOUBLINGS)), LONGEST)

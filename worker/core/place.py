@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas import Reason, names
-from worker.core.delivery import legible
 from worker.core.identity import redrives, returned_as
+from worker.core.message import legible
 from worker.core.verdict import Rejected
 
 if TYPE_CHECKING:
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 _PLACE = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 

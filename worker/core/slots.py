@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json, to_json
 
-from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, Properties, Publication
 
 if TYPE_CHECKING:
-    from worker.core.pacing import Rate
+    from worker.core.rate_limit import Rate
 
 SLOTS_TYPE = "task-edit.slots"
 """The type of such a message. It goes to the journal alone, never to a subscriber."""

@@ -8,12 +8,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from schemas import Heartbeat, LaneBeat, Paused
-from worker import report
+from worker.observability import status as report
 
 if TYPE_CHECKING:
     from schemas import ControlEntry
-    from worker.lane import Lane
-    from worker.worker import Worker
+    from worker.app import Worker
+    from worker.pipeline.lane import Lane
 
 USED_OVER = 5.0
 """Seconds over which the calls of an account are counted."""

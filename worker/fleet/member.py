@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from schemas import read_control_entry
 from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, SessionError, connected
 from worker.amqp.topology import described, operators_objects
-from worker.core.delivery import Properties, Publication
+from worker.core.message import Properties, Publication
 from worker.core.pause import Pauses
 from worker.fleet.watch import BEAT_EVERY
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from schemas import ControlEntry, Heartbeat
     from worker.amqp.session import Broker, Session
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from pydantic_core import to_json
 
 from schemas import OperationRecord
 from worker.amqp.session import FailureKind, SessionError, run
-from worker.core.delivery import PERSISTENT, Properties, Publication
-from worker.settler import Fate
+from worker.core.message import PERSISTENT, Properties, Publication
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -153,8 +153,8 @@ async def write(session: Session, stream: str, kind: str, entry: BaseModel) -> N
         timestamp=int(datetime.now(UTC).timestamp()),
     )
     fate = await session.publish(Publication("", stream, to_json(entry), properties))
-    if fate is not Fate.CONFIRMED:
-        missing = fate is Fate.UNROUTABLE
+    if fate is not ConfirmResult.CONFIRMED:
+        missing = fate is ConfirmResult.UNROUTABLE
         raise SessionError(
             FailureKind.NO_STREAM if missing else FailureKind.REFUSED,
             f"there is no stream {stream}: `taskedit topology apply` declares it"

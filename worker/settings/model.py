@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from schemas import Bounds
     from worker.account import Account, Endpoint
-    from worker.core.pacing import Rate
+    from worker.core.rate_limit import Rate
 
 ADOPTED: Final = frozenset(
     ("accounts", "terms", "amqp_urls", "management_url", "shutdown_grace", "warnings")

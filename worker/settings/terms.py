@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds
 from worker.account import Endpoint
-from worker.core.pacing import Rate
+from worker.core.rate_limit import Rate
 from worker.settings import files, texts, urls
 from worker.settings.model import Terms
 

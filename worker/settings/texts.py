@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from worker.core.judge import Fault
-from worker.core.pacing import Rate, rates
+from worker.core.rate_limit import Rate, rates
 from worker.settings.nearest import nearest
 
 if TYPE_CHECKING:

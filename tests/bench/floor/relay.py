@@ -12,20 +12,20 @@ from datetime import timedelta
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from worker.amqp import wire
+from worker.amqp import codec as wire
+from worker.amqp.connection import KeptConnection
 from worker.amqp.consumer import Consumer
-from worker.amqp.link import Link
 from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
-from worker.core.delivery import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, Properties, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pika.connection import Connection
 
-    from worker.core.delivery import Delivery, Source
-    from worker.settler import Fate
+    from worker.core.message import Delivery, Source
+    from worker.pipeline.settler import ConfirmResult
 
 EVENT = b"x" * 620
 """As long as an event is."""
@@ -73,8 +73,8 @@ class Relay:
             "relay_rate": made / (end[1] - begin[1]),
         }
 
-    def _link(self, name: str, up: Callable[[Connection], None]) -> Link:
-        return Link(
+    def _link(self, name: str, up: Callable[[Connection], None]) -> KeptConnection:
+        return KeptConnection(
             self._loop,
             [self._url],
             name,
@@ -90,7 +90,7 @@ class Relay:
     def _deliver(self, delivery: Delivery, source: Source) -> None:
         event = Publication(self._exchange, "applied.LILIN888", EVENT, PROPERTIES)
 
-        def confirmed(_: Fate) -> None:
+        def confirmed(_: ConfirmResult) -> None:
             source.ack(delivery.tag, self._acked)
 
         self._publisher.publish(event, lambda: source.alive, confirmed)

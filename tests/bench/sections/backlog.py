@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BACKLOGS = (1_000, 10_000, 100_000)
 LONG = 1_000_000
 WARM = 12_000
-"""Above the number of events that a worker remembers (worker.core.memory)."""
+"""Above the number of events that a worker remembers (worker.core.dedup)."""
 _ABOUT = 20_000
 """Messages in all for each backlog: a small one is filled several times."""
 _TIMES_AT_MOST = 7

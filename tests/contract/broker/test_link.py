@@ -8,7 +8,7 @@ import resource
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from worker.amqp.link import LONGEST_WAIT, SHORTEST_WAIT, Link
+from worker.amqp.connection import LONGEST_WAIT, SHORTEST_WAIT, KeptConnection
 from worker.amqp.loop import PikaLoop
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_connections_that_end_right_after_opening_are_opened_ever_more_seldom(
     def up(connection: Connection) -> None:
         connection.close()
 
-    link = Link(
+    link = KeptConnection(
         loop,
         [amqp_url],
         "test",
@@ -74,7 +74,7 @@ def test_without_descriptors_a_connection_is_tried_again_until_there_are_some(
         else:
             loop.call_later(0.01, look)
 
-    link = Link(
+    link = KeptConnection(
         loop,
         [amqp_url],
         "test",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.kit import connected
-from worker.amqp.link import Link
+from worker.amqp.connection import KeptConnection
 from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
-from worker.core.delivery import Properties, Publication
-from worker.settler import Fate
+from worker.core.message import Properties, Publication
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 WITHIN = 10.0
 
 
-def fates(url: str, publications: dict[str, Publication]) -> dict[str, Fate]:
+def fates(url: str, publications: dict[str, Publication]) -> dict[str, ConfirmResult]:
     """What the publisher tells of each, published one after the other; nothing, of the missing."""
     loop = PikaLoop()
     publisher = ConfirmedPublisher(loop)
-    told: dict[str, Fate] = {}
+    told: dict[str, ConfirmResult] = {}
 
-    def note(name: str) -> Callable[[Fate], None]:
-        def tell(fate: Fate) -> None:
+    def note(name: str) -> Callable[[ConfirmResult], None]:
+        def tell(fate: ConfirmResult) -> None:
             told[name] = fate
             if len(told) == len(publications):
                 link.close(loop.stop)
@@ -41,7 +41,7 @@ def fates(url: str, publications: dict[str, Publication]) -> dict[str, Fate]:
         for name, publication in publications.items():
             publisher.publish(publication, lambda: True, note(name))
 
-    link = Link(
+    link = KeptConnection(
         loop,
         [url],
         "test",
@@ -72,7 +72,11 @@ def test_one_that_cannot_be_written_is_refused_and_the_next_is_confirmed_as_itse
         amqp_url, {"one": to(queue, "one"), "bad": to(bad, "bad"), "two": to(queue, "two")}
     )
 
-    assert told == {"one": Fate.CONFIRMED, "bad": Fate.REFUSED, "two": Fate.CONFIRMED}
+    assert told == {
+        "one": ConfirmResult.CONFIRMED,
+        "bad": ConfirmResult.REFUSED,
+        "two": ConfirmResult.CONFIRMED,
+    }
 
 
 def test_a_name_that_is_no_utf_8_is_written_byte_for_byte_and_its_return_is_its_own(
@@ -88,8 +92,8 @@ def test_a_name_that_is_no_utf_8_is_written_byte_for_byte_and_its_return_is_its_
         unbound = Publication("", key, b"unbound", Properties())
 
         assert fates(amqp_url, {"bound": bound, "unbound": unbound}) == {
-            "bound": Fate.CONFIRMED,
-            "unbound": Fate.UNROUTABLE,
+            "bound": ConfirmResult.CONFIRMED,
+            "unbound": ConfirmResult.UNROUTABLE,
         }
         method, _, body = channel.basic_get(namespace, auto_ack=True)
     key_read: Any = method and method.routing_key
@@ -101,7 +105,7 @@ def test_a_listener_that_fails_does_not_cost_the_connection(amqp_url: str, names
     publisher = ConfirmedPublisher(loop)
     downs: list[str] = []
 
-    def fail(_: Fate) -> None:
+    def fail(_: ConfirmResult) -> None:
         raise RuntimeError("a bug of ours")
 
     def up(connection: Connection) -> None:
@@ -109,7 +113,7 @@ def test_a_listener_that_fails_does_not_cost_the_connection(amqp_url: str, names
         publisher.publish(to(namespace, "one"), lambda: True, fail)
         publisher.publish(to(namespace, "two"), lambda: True, lambda _: link.close(loop.stop))
 
-    link = Link(
+    link = KeptConnection(
         loop,
         [amqp_url],
         "test",

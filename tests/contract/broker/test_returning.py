@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.kit import until
 from tests.chaos.proxy import Network
 from tests.contract.broker.consumer import Consumer, Queue
-from worker.lane import ACK_SETTLES_IN
+from worker.pipeline.lane import ACK_SETTLES_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

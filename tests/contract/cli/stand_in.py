@@ -11,8 +11,8 @@ from uuid import uuid4
 import pika
 
 from schemas import Names, Reason, encode, event_key, read
-from worker.amqp import wire
-from worker.amqp.wire import WireProperties
+from worker.amqp import codec as wire
+from worker.amqp.codec import WireProperties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

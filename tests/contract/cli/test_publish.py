@@ -14,7 +14,7 @@ import pytest
 from schemas import read_event
 from tests.contract.cli.stand_in import stand_in
 from tests.unit.cli.called import a_line, surroundings, taskedit
-from worker.amqp.wire import WireProperties
+from worker.amqp.codec import WireProperties
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from schemas import Names
     from tests.conftest import NewNode
-    from worker.core.delivery import Properties
+    from worker.core.message import Properties
 
 Environ = dict[str, str]
 

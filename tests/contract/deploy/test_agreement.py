@@ -12,7 +12,7 @@ import yaml
 
 from ops import prometheus_rule
 from ops.prometheus_rule import ALERTS, RULE
-from worker.ops.answers import PATHS
+from worker.observability.status import PATHS
 from worker.settings.load import NAMES
 
 KUBERNETES = Path("ops/kubernetes")

@@ -22,14 +22,14 @@ from worker.amqp.session import (
     run,
 )
 from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
-from worker.core.delivery import PERSISTENT, Properties, Publication
-from worker.letters.queue import browse, locked
-from worker.settler import Fate
+from worker.core.message import PERSISTENT, Properties, Publication
+from worker.deadletters.queue import browse, locked
+from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def _declared(names: Names) -> tuple[Exchange | Queue | Binding, ...]:
 
 
 def test_the_broker_says_of_each_publication_what_became_of_it(rabbitmq: Broker) -> None:
-    async def work(session: Session) -> list[Fate]:
+    async def work(session: Session) -> list[ConfirmResult]:
         await session.declared(_declared(session.names))
         channel = await session.publisher()
         futures = [
@@ -61,7 +61,11 @@ def test_the_broker_says_of_each_publication_what_became_of_it(rabbitmq: Broker)
         ]
         return list(await asyncio.gather(*futures))
 
-    assert run(rabbitmq, work) == [Fate.CONFIRMED, Fate.UNROUTABLE, Fate.CONFIRMED]
+    assert run(rabbitmq, work) == [
+        ConfirmResult.CONFIRMED,
+        ConfirmResult.UNROUTABLE,
+        ConfirmResult.CONFIRMED,
+    ]
 
 
 def test_a_stream_is_read_from_its_first_entry_up_to_now(rabbitmq: Broker) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.amqp.batching import BatchingServices, BatchingTransport
 from worker.amqp.loop import PikaLoop
+from worker.amqp.transport import BatchingServices, BatchingTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pika.spec import BasicProperties
 
-from worker.amqp.wire import WireProperties
-from worker.core.delivery import Properties
+from worker.amqp.codec import WireProperties
 from worker.core.headers import Headers
+from worker.core.message import Properties
 
 FULL: dict[str, Any] = {
     "content_type": "application/json",

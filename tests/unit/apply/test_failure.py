@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.apply.failure import UNSENT, Why, edit_in, failure_line
-from worker.apply.sheet import Sheet, sheet
+from worker.apply.feeder import FileEdit, file_edit
+from worker.apply.results import UNSENT, Why, edit_in, failure_line
 
 WHY = Why("api_rejected", 'a "detail"', "-33")
 JSON = st.recursive(
@@ -18,7 +18,7 @@ JSON = st.recursive(
 
 
 def line_of(body: bytes) -> bytes:
-    return failure_line(Sheet(1, "a.jsonl", 7, body, None, None), WHY)
+    return failure_line(FileEdit(1, "a.jsonl", 7, body, None, None), WHY)
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=3), st.sampled_from([None, 2]))
@@ -63,7 +63,7 @@ def test_any_other_line_is_left_as_it_is(line: bytes) -> None:
 
 
 def test_a_sheet_knows_its_job_and_app_as_far_as_they_can_be_read() -> None:
-    good = sheet(1, "a", 1, b'{"appId": "x", "jobId": 5}')
+    good = file_edit(1, "a", 1, b'{"appId": "x", "jobId": 5}')
     assert (good.where, good.app_id, good.job) == ("a:1", "x", 5)
-    assert (sheet(1, "a", 1, b"?").app_id, sheet(1, "a", 1, b"?").job) == (None, None)
+    assert (file_edit(1, "a", 1, b"?").app_id, file_edit(1, "a", 1, b"?").job) == (None, None)
     assert UNSENT.reason == "unsent"

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from click.testing import CliRunner
 
 from worker.cli import root
@@ -28,11 +29,17 @@ def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
 def taskedit(
     *arguments: object, stdin: str | bytes = b"", environ: Mapping[str, str] | None = None
 ) -> Result:
-    """The result of a command; a bug in it is raised here."""
+    """The result of a command; a bug in it is raised here, and its logging ends with it."""
     called = [str(argument) for argument in arguments]
     others: dict[str, str | None] = {name: None for name in os.environ if name.startswith(OURS)}
     runner = CliRunner(env={**others, **(environ or {})})
-    return runner.invoke(root, called, input=stdin, catch_exceptions=False, prog_name="taskedit")
+    logging = structlog.get_config()
+    try:
+        return runner.invoke(
+            root, called, input=stdin, catch_exceptions=False, prog_name="taskedit"
+        )
+    finally:
+        structlog.configure(**logging)
 
 
 def an_edit(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field, good or bad

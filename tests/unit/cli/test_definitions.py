@@ -5,7 +5,7 @@ import re
 import pytest
 
 from schemas import Names
-from worker.cli.definitions import needed
+from worker.cli.topology import needed
 
 NAMES = Names("task-edit")
 LANES = [NAMES.lane("acme")]

@@ -11,7 +11,7 @@ from worker.cli.doctor.broker import able
 from worker.settings import Settings, load
 
 if TYPE_CHECKING:
-    from worker.amqp.inspection import Inspection
+    from worker.amqp.admin import Inspection
 
 
 class Reached:

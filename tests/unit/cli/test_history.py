@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.cli.history_sought import point
+from worker.cli.history import point
 
 
 @pytest.mark.parametrize(("text", "days"), [("today", 0), ("Yesterday", 1)])

@@ -6,8 +6,8 @@ from schemas import Bounds, Event, Names, Outcome, Reason, TaskEdit, encode, rea
 from tests.unit.cli.called import a_line
 from worker.cli.addressed import Address, Addressed
 from worker.cli.drafts import checked, drafts
-from worker.cli.outcomes import Outcomes
-from worker.settler import Fate
+from worker.cli.publish import Outcomes
+from worker.pipeline.settler import ConfirmResult
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def event(
 
 def test_outcomes_are_counted_by_reason_and_status() -> None:
     edits = addressed(6)
-    fates = dict.fromkeys((each.message_id for each in edits), Fate.CONFIRMED)
+    fates = dict.fromkeys((each.message_id for each in edits), ConfirmResult.CONFIRMED)
     refused = (Reason.API_REJECTED, "-33", "name \x1b[31mtaken")
     events = {
         "m1": event("m1", "applied"),
@@ -68,7 +68,11 @@ def test_outcomes_are_counted_by_reason_and_status() -> None:
 
 def test_without_waiting_a_confirm_is_all_there_is_to_know() -> None:
     edits = addressed(4)
-    fates = {"m1": Fate.CONFIRMED, "m2": Fate.UNROUTABLE, "m3": Fate.REFUSED}
+    fates = {
+        "m1": ConfirmResult.CONFIRMED,
+        "m2": ConfirmResult.UNROUTABLE,
+        "m3": ConfirmResult.REFUSED,
+    }
     outcomes = Outcomes(edits, fates, None)
     assert dict(outcomes.counted()) == {
         "confirmed": 1,

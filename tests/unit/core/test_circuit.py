@@ -9,16 +9,16 @@ import pytest
 
 from schemas import Reason
 from tests.unit.builders import account, waiting
-from worker.calls import Task
-from worker.core.health import State
+from worker.core.circuit import State
 from worker.core.judge import Fault, Policy
 from worker.core.reply import Answered, Unanswered
 from worker.core.verdict import Applied, Rejected, Retry, Verdict
-from worker.standing import Standing
-from worker.tally import Tally
+from worker.pipeline.account_state import AccountState
+from worker.pipeline.callers import ApiCall
+from worker.pipeline.counters import LaneCounters
 
 if TYPE_CHECKING:
-    from worker.core.order import Waiting
+    from worker.core.job_queue import HeldEdit
     from worker.core.reply import Reply
 
 GOOD = Answered("0")
@@ -32,22 +32,22 @@ class Lane:
     """A lane's account as the circuit sees it: calls one after the other, on a clock of its own."""
 
     def __init__(self, policy: Policy | None = None) -> None:
-        self.tally = Tally()
-        self.standing = Standing(account(policy=policy or Policy()), self.tally, 0.0)
+        self.tally = LaneCounters()
+        self.standing = AccountState(account(policy=policy or Policy()), self.tally, 0.0)
         self.now = 0.0
 
-    def call(self, edit: Waiting, reply: Reply) -> Verdict:
+    def call(self, edit: HeldEdit, reply: Reply) -> Verdict:
         """Once the lane lets calls through."""
         self.now += 0.01 + self.standing.closed_for(self.now)
         self.standing.look(self.now)
         knew = self.standing.before_call(edit)
-        return self.standing.hear(Task(edit, knew, 0.0), reply, self.now)
+        return self.standing.hear(ApiCall(edit, knew, 0.0), reply, self.now)
 
     @property
     def state(self) -> State:
         return self.standing.health.state
 
-    def doubting(self) -> Waiting:
+    def doubting(self) -> HeldEdit:
         """An edit that was refused, after which another was answered."""
         bad = waiting(BAD_JOB)
         self.call(bad, FORBIDDEN)

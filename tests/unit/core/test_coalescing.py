@@ -15,13 +15,13 @@ from tests.unit.builders import delivery, head, headers, properties, read, waiti
 from tests.unit.schemas.builders import body, edit
 from worker.core.coalescing import newest_covering, stated_fields
 from worker.core.identity import Identity
-from worker.core.order import Window as JobQueue
+from worker.core.job_queue import JobQueue
 from worker.core.verdict import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.core.order import Waiting as HeldEdit
+    from worker.core.job_queue import HeldEdit
 
 REFUSED = Rejected(Reason.API_REJECTED, "the API answered -33", status="-33")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas import Bounds, Reason
 from tests.unit.builders import delivery, headers, properties, read
 from tests.unit.schemas.builders import ABSENT, body, edit
-from worker.core.decode import Edit, Unfit, decode
+from worker.core.decode import Edit, Undecodable, decode
 
 ANY = Bounds()
 ONE_APP = Bounds(app_ids=frozenset(("LILIN888",)))
@@ -20,10 +20,10 @@ TWO_APPS = Bounds(app_ids=frozenset(("LILIN888", "OTHER")))
 CLOUDEVENTS = "application/cloudevents+json"
 
 
-def unfit(content: bytes, bounds: Bounds = ANY, content_type: str | None = None) -> Unfit:
+def unfit(content: bytes, bounds: Bounds = ANY, content_type: str | None = None) -> Undecodable:
     message = delivery(content, properties=properties(content_type=content_type))
     found = decode(message, "acme", bounds)
-    assert isinstance(found, Unfit)
+    assert isinstance(found, Undecodable)
     return found
 
 
@@ -130,8 +130,8 @@ def test_an_app_id_is_the_accounts_own_or_goes_without_saying(
 ) -> None:
     found = decode(delivery(body(edit(appId=app_id))), "acme", bounds)
 
-    assert isinstance(found, Unfit) is wrong
-    if isinstance(found, Unfit):
+    assert isinstance(found, Undecodable) is wrong
+    if isinstance(found, Undecodable):
         assert [each.field for each in found.verdict.fields] == ["appId"]
     else:
         assert json.loads(found.request)["appId"] == found.head.app_id
@@ -225,6 +225,6 @@ def test_whatever_is_published_is_read_or_rejected_and_raises_nothing(
 
     found = decode(delivery(content, properties=hostile), "acme", ANY)
 
-    assert isinstance(found, Edit | Unfit)
+    assert isinstance(found, Edit | Undecodable)
     for told in (found.head.message_id, found.head.correlation_id):
         assert told is None or told.isascii() or told.encode()  # raises if it is no text

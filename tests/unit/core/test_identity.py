@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.unit.builders import delivery, headers, properties, read
 from tests.unit.schemas.builders import body, edit
-from worker.core.delivery import Delivery, legible
 from worker.core.identity import NAMESPACE, Identity, identity, redrives
+from worker.core.message import Delivery, legible
 
 FIRST = delivery()
 

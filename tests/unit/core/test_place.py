@@ -11,7 +11,7 @@ from tests.unit.builders import delivery, headers, properties
 from worker.core.place import OLDEST, Place, place, place_of, superseded
 
 if TYPE_CHECKING:
-    from worker.core.delivery import Delivery
+    from worker.core.message import Delivery
 
 NOW = Place(50, 7)
 

@@ -9,7 +9,7 @@ import trustme
 
 from tests.unit.settings.builders import CREDENTIALS, accounts_file, problems
 from worker.core.judge import Fault
-from worker.core.pacing import Rate
+from worker.core.rate_limit import Rate
 from worker.settings import Settings, load
 
 TWO = """

@@ -21,7 +21,7 @@ from tests.unit.settings.builders import (
 )
 from worker.account import Account, Endpoint
 from worker.core.judge import Policy
-from worker.core.pacing import Rate
+from worker.core.rate_limit import Rate
 from worker.settings import Settings, Supervision, load
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.cli.called import taskedit
 from tests.unit.settings.builders import accounts_file, environ, loaded, named, problems
-from worker.amqp import address
+from worker.amqp import connection as address
 from worker.management import Management
 from worker.settings import Settings, load
 

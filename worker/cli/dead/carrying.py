@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker import log
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
-from worker.cli.files import FILES, content
-from worker.cli.troubled import ended, recorded, said, settings_and_broker
-from worker.core.delivery import Delivery
-from worker.letters.letter import read
-from worker.letters.lines import letter_in, line
-from worker.letters.words import counted
-from worker.visits.bring import bring
+from worker.cli.options import FILES, content
+from worker.cli.sessions import ended, recorded, said, settings_and_broker
+from worker.core.message import Delivery
+from worker.deadletters.browse import bring
+from worker.deadletters.letter import read
+from worker.deadletters.render import counted
+from worker.deadletters.serialization import letter_in, letter_line
+from worker.observability import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas import Names
-    from worker.core.delivery import Publication
-    from worker.letters.letter import Letter
-    from worker.letters.wanted import Wanted
-    from worker.visits.broker import Broker
+    from worker.core.message import Publication
+    from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.letter import Letter
+    from worker.deadletters.visit import Broker
 
 MEMORY_AT_MOST: Final = 32 * 1024 * 1024
 """Bytes of exported letters; beyond that they wait in a file."""
@@ -44,7 +44,7 @@ MEMORY_AT_MOST: Final = 32 * 1024 * 1024
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Where to; standard output without it.",
 )
-def export(ids: tuple[str, ...], wanted: Wanted, output: str) -> None:
+def export(ids: tuple[str, ...], wanted: DeadLetterFilter, output: str) -> None:
     """Write letters as JSON Lines, one a line, body and all; they stay in the queue.
 
     What is exported and imported again is the same byte for byte.
@@ -56,7 +56,7 @@ def export(ids: tuple[str, ...], wanted: Wanted, output: str) -> None:
         nonlocal number
         if wanted.takes(letter, at):
             number += 1
-            spool.write(line(delivery).encode() + b"\n")
+            spool.write(letter_line(delivery).encode() + b"\n")
 
     # Nothing is printed while letters are held: a pager would block the connection.
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worker.core.decode import Unfit, decode
+from worker.core.decode import Undecodable, decode
 
 if TYPE_CHECKING:
     from schemas import Bounds, FieldProblem
-    from worker.core.delivery import Delivery
-    from worker.letters.letter import Letter
+    from worker.core.message import Delivery
+    from worker.deadletters.letter import Letter
     from worker.settings import Settings
 
 
@@ -34,6 +34,6 @@ def problems(
         found = decode(looked_at, letter.account, bounds)
     except Exception as bug:  # noqa: BLE001 (it may have died of that)
         return f"reading it fails by a bug: {type(bug).__name__}", ()
-    if isinstance(found, Unfit):
+    if isinstance(found, Undecodable):
         return found.verdict.detail, found.verdict.fields
     return None

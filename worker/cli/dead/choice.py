@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from schemas import Reason
-from worker.cli.parsed import parsed
-from worker.letters.wanted import Wanted
+from worker.cli.options import parsed
+from worker.deadletters.filter import DeadLetterFilter
 from worker.settings import texts
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def wanted_options(command: Callable[..., Result]) -> Callable[..., Result]:
         newer_than: timedelta | None,
         **rest: object,
     ) -> Result:
-        wanted = Wanted(
+        wanted = DeadLetterFilter(
             frozenset(reasons),
             frozenset(statuses),
             frozenset(accounts),

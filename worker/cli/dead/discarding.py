@@ -10,16 +10,16 @@ import click
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
 from worker.cli.exits import FAILED
-from worker.cli.troubled import ended, recorded, settings_and_broker
-from worker.letters.groups import Groups
-from worker.letters.words import counted, plain
-from worker.visits.broker import Trouble
-from worker.visits.discard import discard
+from worker.cli.sessions import ended, recorded, settings_and_broker
+from worker.deadletters.browse import discard
+from worker.deadletters.filter import Groups
+from worker.deadletters.render import counted, plain
+from worker.deadletters.visit import VisitFailure
 
 if TYPE_CHECKING:
-    from worker.core.delivery import Delivery
-    from worker.letters.letter import Letter
-    from worker.letters.wanted import Wanted
+    from worker.core.message import Delivery
+    from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.letter import Letter
 
 
 @click.command(name="discard")
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @wanted_options
 @click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(ids: tuple[str, ...], wanted: Wanted, why: str | None, *, yes: bool) -> None:
+def command(ids: tuple[str, ...], wanted: DeadLetterFilter, why: str | None, *, yes: bool) -> None:
     """Throw letters away for good: those that are there now, and nothing that comes later.
 
     Asks first on a terminal; elsewhere it needs --yes. `export` them before if in doubt.
@@ -61,9 +61,9 @@ def command(ids: tuple[str, ...], wanted: Wanted, why: str | None, *, yes: bool)
     ) as operation:
         gone = discard(broker, "taskedit dead discard", keys)
         operation.result |= (
-            {"failed": gone.why} if isinstance(gone, Trouble) else {"discarded": gone}
+            {"failed": gone.why} if isinstance(gone, VisitFailure) else {"discarded": gone}
         )
-    if isinstance(gone, Trouble):
+    if isinstance(gone, VisitFailure):
         raise ended(gone)
     click.echo(f"{counted(gone)} discarded.", err=True)
     if gone < number:

@@ -11,12 +11,12 @@ import click
 from schemas import Malformed, document
 from worker.cli.dead.checked import problems
 from worker.cli.exits import FAILED
-from worker.letters.words import plain
+from worker.deadletters.render import plain
 
 if TYPE_CHECKING:
     from schemas import Bounds
-    from worker.core.delivery import Delivery
-    from worker.letters.letter import Letter
+    from worker.core.message import Delivery
+    from worker.deadletters.letter import Letter
 
 
 def edited(letter: Letter, delivery: Delivery, bounds: Bounds) -> bytes:

@@ -9,18 +9,17 @@ import click
 
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
-from worker.cli.troubled import settings_and_broker
-from worker.letters.groups import Groups
-from worker.letters.words import age, columns, counted, plain, stamp
+from worker.cli.sessions import settings_and_broker
+from worker.deadletters.filter import Groups
+from worker.deadletters.render import age, columns, counted, plain, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from worker.core.delivery import Delivery
-    from worker.letters.groups import Group
-    from worker.letters.letter import Letter
-    from worker.letters.wanted import Wanted
+    from worker.core.message import Delivery
+    from worker.deadletters.filter import DeadLetterFilter, Group
+    from worker.deadletters.letter import Letter
 
 _NUMBERS = frozenset((0, 3, 4))
 _CAUSE_SHOWN = 80
@@ -29,7 +28,7 @@ _CAUSE_SHOWN = 80
 @click.command(name="list")
 @wanted_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each group.")
-def command(wanted: Wanted, *, as_json: bool) -> None:
+def command(wanted: DeadLetterFilter, *, as_json: bool) -> None:
     """Count the dead letters by cause: reason, API status and detail; with their ages.
 
     In the detail quoted values are written … and numbers N, so that one cause is one group.

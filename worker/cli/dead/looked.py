@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.troubled import ended
-from worker.letters.letter import read
-from worker.visits.broker import Trouble
-from worker.visits.look import look
+from worker.cli.sessions import ended
+from worker.deadletters.browse import browse
+from worker.deadletters.letter import read
+from worker.deadletters.visit import VisitFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.core.delivery import Delivery
-    from worker.letters.letter import Letter
-    from worker.visits.broker import Broker
+    from worker.core.message import Delivery
+    from worker.deadletters.letter import Letter
+    from worker.deadletters.visit import Broker
 
 
 def looked(
@@ -34,8 +34,8 @@ def looked(
         place += 1
         see(read(delivery, place), delivery)
 
-    missing = look(broker, f"taskedit dead {command}", seen)
-    if isinstance(missing, Trouble):
+    missing = browse(broker, f"taskedit dead {command}", seen)
+    if isinstance(missing, VisitFailure):
         raise ended(missing)
     if missing and noted:
         click.echo(f"{missing} more are held by somebody else, so they are not seen.", err=True)

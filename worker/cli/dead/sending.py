@@ -9,29 +9,28 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker import log
-from worker.cli.bar import bar
 from worker.cli.dead.choice import wanted_options
-from worker.cli.dead.outlook import Outlook
-from worker.cli.dead.summary import in_json, in_words, outlook_in_words
+from worker.cli.dead.render import RedrivePreview, outlook_in_words, plan_in_json, plan_in_words
 from worker.cli.exits import FAILED
-from worker.cli.parsed import parsed
-from worker.cli.troubled import ended, recorded, settings_and_broker
-from worker.letters.done import Pace
-from worker.letters.steps import Step
-from worker.letters.words import counted
+from worker.cli.options import parsed
+from worker.cli.sessions import ended, recorded, settings_and_broker
+from worker.cli.terminal import bar
+from worker.deadletters.canary import RedriveOptions
+from worker.deadletters.plan import Step
+from worker.deadletters.redrive import Redrive
+from worker.deadletters.render import counted
+from worker.observability import log
 from worker.settings import texts
-from worker.visits.redrive import Redrive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.core.pacing import Rate
+    from worker.core.rate_limit import Rate
+    from worker.deadletters.canary import RedriveProgress
+    from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.plan import Plan
+    from worker.deadletters.visit import Broker
     from worker.fleet.operations import Operation
-    from worker.letters.done import Done
-    from worker.letters.plan import Plan
-    from worker.letters.wanted import Wanted
-    from worker.visits.broker import Broker
 
 _PATIENCE: Final = texts.duration(timedelta(milliseconds=100), timedelta(hours=24))
 
@@ -83,7 +82,7 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def command(  # noqa: PLR0913, PLR0917 - an argument an option
     ids: tuple[str, ...],
-    wanted: Wanted,
+    wanted: DeadLetterFilter,
     most: int | None,
     rate: tuple[Rate, ...] | None,
     canary: int | None,
@@ -117,11 +116,11 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
         )
     settings, broker = settings_and_broker()
     log.configure("error", settings.log_format, no_color=settings.no_color)
-    outlook = Outlook.of(broker, settings, wanted, edit=edit)
+    outlook = RedrivePreview.of(broker, settings, wanted, edit=edit)
     plan = outlook.plan(most=most, even_if_superseded=even_if_superseded)
     if not as_json:
         _say(outlook_in_words(plan, len(outlook.letters), dry_run=dry_run))
-    pace = Pace(
+    pace = RedriveOptions(
         rates=rate or (),
         canary=Step(canary, stop_at) if canary else None,
         patience=patience.total_seconds(),
@@ -129,7 +128,7 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
     )
     if dry_run or not plan.moves:
         if as_json:
-            click.echo(in_json(plan, len(outlook.letters), None))
+            click.echo(plan_in_json(plan, len(outlook.letters), None))
         return
     if to_ask:
         click.confirm(f"Send all of them again, {counted(plan.sends)}?", abort=True, err=True)
@@ -150,8 +149,14 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
 
 
 def _redriven(
-    broker: Broker, plan: Plan, pace: Pace, operation: Operation, *, as_json: bool, wanted: int
-) -> Done:
+    broker: Broker,
+    plan: Plan,
+    pace: RedriveOptions,
+    operation: Operation,
+    *,
+    as_json: bool,
+    wanted: int,
+) -> RedriveProgress:
     redrive = Redrive(broker, "taskedit dead redrive", plan.moves, pace)
     with bar("Redriven", len(plan.moves)) as show:
         trouble = redrive.run(lambda done: show(done.moved))
@@ -159,9 +164,9 @@ def _redriven(
     if trouble is not None:
         operation.result["failed"] = trouble.why
     if as_json:
-        click.echo(in_json(plan, wanted, redrive.done))
+        click.echo(plan_in_json(plan, wanted, redrive.done))
     else:
-        _say(in_words(plan, redrive.done))
+        _say(plan_in_words(plan, redrive.done))
     if trouble is not None:
         raise ended(trouble)
     return redrive.done

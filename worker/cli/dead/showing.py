@@ -9,18 +9,18 @@ import click
 from worker.cli.dead.checked import bounds_for, problems
 from worker.cli.dead.choice import wanted_options
 from worker.cli.dead.looked import looked, now
-from worker.cli.dead.portrait import Portrait, in_json, in_words
+from worker.cli.dead.render import LetterReport, report_in_json, report_in_words
 from worker.cli.exits import FAILED
-from worker.cli.troubled import ended, said, settings_and_broker
-from worker.letters.past import Past
-from worker.visits.broker import Kind
-from worker.visits.remember import remember
+from worker.cli.sessions import ended, said, settings_and_broker
+from worker.deadletters.history import JobHistory
+from worker.deadletters.journal import remember
+from worker.deadletters.visit import VisitFailureKind
 
 if TYPE_CHECKING:
     from schemas import Event
-    from worker.core.delivery import Delivery
-    from worker.letters.letter import Letter
-    from worker.letters.wanted import Wanted
+    from worker.core.message import Delivery
+    from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.letter import Letter
 
 
 @click.command(name="show")
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-journal", is_flag=True, help="Do not read what the journal knows of the job.")
 def command(
-    ids: tuple[str, ...], wanted: Wanted, most: int, *, as_json: bool, no_journal: bool
+    ids: tuple[str, ...], wanted: DeadLetterFilter, most: int, *, as_json: bool, no_journal: bool
 ) -> None:
     """Show letters: why they died, what they say, what became of their job, what to do.
 
@@ -62,24 +62,24 @@ def command(
         click.echo("No dead letters match.", err=True)
         raise click.exceptions.Exit(FAILED)
     letters = [letter for letter, _ in found]
-    past = Past.of(letters)
+    past = JobHistory.of(letters)
     events: list[Event] = []
     knows = not no_journal
     if knows and (trouble := remember(broker, past, letters, events.append)) is not None:
-        if trouble.kind is not Kind.NO_STREAM:
+        if trouble.kind is not VisitFailureKind.NO_STREAM:
             raise ended(trouble)
         knows = False
         click.echo(f"{said(trouble.why)} Nothing is known of the jobs.", err=True)
     for letter, delivery in found:
         bounds = bounds_for(letter, settings)
-        portrait = Portrait(
+        portrait = LetterReport(
             letter,
             delivery,
             problems(letter, delivery, bounds),
             past.standing(letter) if knows else None,
             [one for one in events if one.data.jobId == letter.head.job_id] if knows else None,
         )
-        for line in (in_json(portrait),) if as_json else in_words(portrait, at):
+        for line in (report_in_json(portrait),) if as_json else report_in_words(portrait, at):
             click.echo(line)
     if number > most:
         click.echo(f"{number - most} more match: --max shows more of them.", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker.amqp.inspection import LostError
+from worker.amqp.admin import LostError
 from worker.cli.doctor import api, broker, dead_letters, management, serving, topology
 from worker.cli.doctor import settings as own_settings
 from worker.cli.doctor.check import Check, Health
@@ -20,7 +20,7 @@ from worker.settings import Settings, environment, load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from worker.amqp.inspection import Inspection
+    from worker.amqp.admin import Inspection
 
 COLORS: Final = {
     Health.GOOD: "green",

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from worker.amqp.inspection import Inspection, Unreachable
+from worker.amqp.admin import Inspection, Unreachable
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT
 from worker.settings import texts

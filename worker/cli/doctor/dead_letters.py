@@ -6,20 +6,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from schemas import Names
-from worker.amqp.inspection import Refusal
-from worker.amqp.permissions import may_read, may_write
-from worker.amqp.survey import APPLY, State
+from worker.amqp.admin import APPLY, ObjectState, Refusal, may_read, may_write
 from worker.amqp.topology import Binding, Exchange
 from worker.cli.doctor.check import Check, Health
 from worker.cli.rabbitmq import management
-from worker.visits.broker import Broker, Trouble
-from worker.visits.prove import Broken, prove
+from worker.deadletters.prove import Broken, prove
+from worker.deadletters.visit import Broker, VisitFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.amqp.inspection import Inspection
-    from worker.amqp.survey import Finding
+    from worker.amqp.admin import Inspection, ObjectCheck
     from worker.settings import Settings
 
 NAME: Final = "dead letters"
@@ -27,7 +24,7 @@ LETTERS_AT_MOST: Final = 2000
 """More are not taken for a look behind them: that may be 64 KiB each."""
 
 
-def proved(inspection: Inspection, settings: Settings, findings: Sequence[Finding]) -> Check:
+def proved(inspection: Inspection, settings: Settings, findings: Sequence[ObjectCheck]) -> Check:
     """Whether a dead letter arrives: by a probe where one may be sent, else by its binding."""
     names = Names(settings.namespace)
     if why := _against(inspection, settings, names):
@@ -39,7 +36,7 @@ def proved(inspection: Inspection, settings: Settings, findings: Sequence[Findin
             return Check(NAME, Health.GOOD, says)
         case Broken(why):
             return Check(NAME, Health.BAD, why, APPLY)
-        case Trouble():
+        case VisitFailure():
             return _by_binding(findings, names, found.why)
 
 
@@ -64,15 +61,17 @@ def _against(inspection: Inspection, settings: Settings, names: Names) -> str | 
     return None
 
 
-def _by_binding(findings: Sequence[Finding], names: Names, why: str) -> Check:
+def _by_binding(findings: Sequence[ObjectCheck], names: Names, why: str) -> Check:
     """What is known without a probe."""
     way = Binding(names.dead, names.dead, "")
-    missing = {getattr(each.item, "name", "") for each in findings if each.state is State.MISSING}
+    missing = {
+        getattr(each.item, "name", "") for each in findings if each.state is ObjectState.MISSING
+    }
     [found] = [each for each in findings if each.item == way]
-    if found.state is State.GOOD:
+    if found.state is ObjectState.GOOD:
         return Check(NAME, Health.GOOD, f"its binding is there; no probe was sent: {why}")
     if names.dead in missing:
         return Check(NAME, Health.UNVERIFIED, f"no probe was sent: {why}", APPLY)
-    if found.state is State.MISSING:
+    if found.state is ObjectState.MISSING:
         return Check(NAME, Health.BAD, f"the {found.name} is missing", APPLY)
     return Check(NAME, Health.UNVERIFIED, f"no probe was sent: {why}")

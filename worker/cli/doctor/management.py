@@ -10,7 +10,7 @@ from worker.cli.rabbitmq import management
 from worker.management import ManagementError
 
 if TYPE_CHECKING:
-    from worker.amqp.inspection import Inspection
+    from worker.amqp.admin import Inspection
     from worker.settings import Settings
 
 NAME: Final = "management"

@@ -1,0 +1,104 @@
+"""Why a message is a stray, by RabbitMQ's own words and nobody else's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pika.data
+import pytest
+
+from schemas import Reason
+from tests.unit.builders import NAMES, delivery, properties
+from worker.core.headers import Headers
+from worker.core.unrouted import account_of, why_stray
+
+if TYPE_CHECKING:
+    from worker.core.message import Delivery
+
+AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def taken(reason: str, queue: str = "task-edit.lane.acme", **more: Any) -> dict[str, Any]:  # noqa: ANN401 (as pika takes them)
+    """An entry of x-death as RabbitMQ writes it."""
+    return {
+        "count": 1,
+        "reason": reason,
+        "queue": queue,
+        "time": AT,
+        "exchange": "task-edit",
+        "routing-keys": ["LILIN888"],
+    } | more
+
+
+def stray(
+    *deaths: object, exchange: str = "task-edit.strays", more: dict[str, Any] | None = None
+) -> Delivery:
+    pieces: list[bytes] = []
+    table: dict[str, Any] = ({"x-death": list(deaths)} if deaths else {}) | (more or {})
+    pika.data.encode_table(pieces, table)
+    own = properties(headers=Headers(b"".join(pieces)[4:]))
+    return delivery(exchange=exchange, properties=own, routing_key="LILIN888")
+
+
+V3_10 = {"x-first-death-exchange": "task-edit", "x-first-death-queue": "task-edit.lane.acme"}
+V4_0 = V3_10 | {"x-last-death-queue": "task-edit.lane.acme", "x-last-death-reason": "expired"}
+
+
+@pytest.mark.parametrize("version", [V3_10, V4_0], ids=["3.10", "4.0"])
+@pytest.mark.parametrize(
+    ("cause", "reason", "word"),
+    [
+        ("expired", Reason.EXPIRED, "time to live"),
+        ("delivery_limit", Reason.POISON, "delivery_limit"),
+        ("rejected", Reason.POISON, "rejected"),
+        ("maxlen", Reason.POISON, "maxlen"),
+    ],
+)
+def test_what_the_broker_took_from_a_lane_says_so(
+    version: dict[str, object], cause: str, reason: Reason, word: str
+) -> None:
+    message = stray(taken(cause), more=version)
+
+    found = why_stray(message, NAMES)
+
+    assert account_of(message, NAMES) == "acme"
+    assert found.reason is reason
+    assert word in found.detail
+
+
+def test_the_newest_entry_counts() -> None:
+    message = stray(taken("expired"), taken("delivery_limit", "task-edit.lane.other"))
+
+    assert account_of(message, NAMES) == "acme"
+    assert why_stray(message, NAMES).reason is Reason.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        stray(exchange="task-edit"),
+        stray(taken("expired", "somebody.elses.queue")),
+        stray(taken("expired", "task-edit.lane.NO GOOD")),
+        stray(taken("expired", 7)),  # type: ignore[arg-type]
+        stray("no table"),
+        stray(more={"x-death": "no list"}),
+        delivery(exchange="task-edit"),
+    ],
+    ids=["none", "other queue", "no account", "no text", "no table", "no list", "no headers"],
+)
+def test_what_reached_no_lane_is_of_an_unknown_app(message: Delivery) -> None:
+    found = why_stray(message, NAMES)
+
+    assert account_of(message, NAMES) is None
+    assert found.reason is Reason.UNKNOWN_APP
+    assert "LILIN888" in found.detail
+
+
+@pytest.mark.parametrize("exchange", ["task-edit", "", "somebody.elses"])
+def test_a_publishers_own_x_death_is_not_believed(exchange: str) -> None:
+    """RabbitMQ hands what it takes from a lane to the strays' exchange, and so names that."""
+    message = stray(taken("expired"), exchange=exchange)
+
+    assert account_of(message, NAMES) is None
+    assert why_stray(message, NAMES).reason is Reason.UNKNOWN_APP

@@ -1,0 +1,316 @@
+"""How deliveries end: what is published for each, how often, and what becomes of repeats."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.unit.builders import NAMES, account, event, headers, properties
+from tests.unit.schemas.builders import body, edit
+from tests.unit.world import World, by_status
+from worker.core.headers import Headers
+from worker.core.reply import Answered
+
+if TYPE_CHECKING:
+    from schemas import Bounds
+    from worker.core.message import Publication
+
+
+def data(publication: Publication) -> dict[str, object]:
+    found = json.loads(publication.body)["data"]
+    assert isinstance(found, dict)
+    return found
+
+
+def reason(publication: Publication) -> str | None:
+    return publication.properties.headers.text("taskedit-reason")
+
+
+def test_an_applied_edit_has_one_event_and_nothing_else() -> None:
+    world = World()
+
+    world.publish()
+    world.finish()
+
+    assert [each.exchange for each in world.publisher.sent] == [NAMES.events]
+    assert data(world.events()[0])["outcome"] == "applied"
+    assert world.replies.published == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"not json", "malformed"),
+        (b"", "malformed"),
+        (body(edit(jobId="1")), "invalid"),
+        (body(edit(unknown=1)), "invalid"),
+    ],
+)
+def test_a_bad_message_is_dead_lettered_once_and_never_called(content: bytes, why: str) -> None:
+    world = World()
+
+    world.queue.publish(content, properties())
+    world.publish()
+    world.finish()
+
+    [letter] = world.letters()
+    assert (reason(letter), letter.body) == (why, content)
+    assert [data(each)["outcome"] for each in world.events()] == ["rejected", "applied"]
+    assert len(world.api.calls) == 1
+
+
+@pytest.mark.parametrize("status", ["-33", "http:422", "-999"])
+def test_what_the_api_refuses_is_dead_lettered_with_its_status(status: str) -> None:
+    world = World(script=by_status(status))
+
+    world.publish()
+    world.finish()
+
+    [letter], [told] = world.letters(), world.events()
+    assert reason(letter) == "api_rejected"
+    assert letter.properties.headers.text("taskedit-api-status") == status
+    assert letter.properties.headers.text("taskedit-event-id") == told.properties.message_id
+    assert [each.exchange for each in world.publisher.sent] == [NAMES.dead, NAMES.events]
+
+
+def test_a_bug_in_a_call_is_the_edits_end_and_nobody_elses() -> None:
+    world = World(script=None)
+    world.publish(1)
+    world.publish(2)
+    world.run(1.0)
+
+    for call, outcome in zip(list(world.api.under_way), ("hunter2", None), strict=True):
+        world.api.answer(call, RuntimeError(outcome) if outcome else by_status("0")(call))
+    world.finish()
+
+    [letter] = world.letters()
+    assert reason(letter) == "internal"
+    assert letter.properties.headers.text("taskedit-attempts") == "1"
+    assert "hunter2" not in str(letter)
+    assert len(world.events()) == 2
+
+
+def test_a_bug_in_reading_is_the_messages_end_and_nobody_elses() -> None:
+    world = World(account(bounds=cast("Bounds", object())))
+
+    world.publish()
+    world.finish()
+
+    [letter] = world.letters()
+    assert reason(letter) == "internal"
+    assert not world.api.calls
+
+
+@pytest.mark.parametrize("status", ["0", "-33"])
+def test_a_repeat_is_not_called_and_has_the_same_event_again(status: str) -> None:
+    world = World(script=by_status(status))
+    first = world.publish()
+    world.finish()
+
+    for _ in range(3):
+        world.queue.publish(first.body, first.properties)
+    world.finish()
+
+    assert len(world.api.calls) == 1
+    assert len(world.letters()) == (status != "0")
+    assert len(world.events()) == 4
+    assert len({(each.body, each.properties.message_id) for each in world.events()}) == 1
+    assert world.lane.tally.repeats == 3
+
+
+def test_repeats_that_come_together_are_called_once() -> None:
+    world = World()
+    for _ in range(5):
+        world.publish(message_id="same", robotCount=1)
+
+    world.finish()
+
+    assert len(world.api.calls) == 1
+    assert len(world.events()) == 5
+    assert len({each.properties.message_id for each in world.events()}) == 1
+
+
+def test_a_bad_message_that_comes_twice_at_once_is_dead_lettered_once() -> None:
+    world = World()
+    world.publisher.prompt = False
+    for _ in range(3):
+        world.queue.publish(b"not json", properties())
+    world.run(1.0)
+
+    world.publisher.prompt = True
+    world.publisher.lose(received=False)
+    world.publisher.reopen()
+    world.finish()
+
+    assert len(world.letters()) == 1
+    assert len(world.events()) == 3
+
+
+@pytest.mark.parametrize(
+    ("again", "called"),
+    [
+        ({}, 1),
+        ({"body": body(edit(name="another"))}, 2),
+        ({"headers": headers(taskedit_redrives="1")}, 2),
+        ({"message_id": "another"}, 2),
+    ],
+)
+def test_what_differs_in_what_makes_a_repeat_is_called(
+    again: dict[str, object], called: int
+) -> None:
+    world = World()
+    content = cast("bytes", again.pop("body", body(edit())))
+    world.queue.publish(body(edit()), properties())
+    world.finish()
+
+    world.queue.publish(content, properties(**again))
+    world.finish()
+
+    assert len(world.api.calls) == called
+    assert world.lane.tally.conflicts == (content != body(edit()))
+
+
+def test_a_message_without_an_id_is_never_a_repeat() -> None:
+    world = World()
+    for _ in range(2):
+        world.queue.publish(body(edit()), properties(message_id=None))
+
+    world.finish()
+
+    assert len(world.api.calls) == 2
+    assert len({each.properties.message_id for each in world.events()}) == 2
+
+
+def test_what_the_journal_tells_of_is_not_called_again() -> None:
+    world = World()
+    told = world.publish()
+    world.finish()
+    [known] = world.events()
+
+    world.killed()
+    world.queue.publish(told.body, told.properties)
+    world.finish()
+
+    assert len(world.api.calls) == 1
+    assert world.events() == [known, known]
+
+
+def test_who_asked_for_a_reply_gets_it_once_the_event_is_out_and_again_on_a_repeat() -> None:
+    world = World()
+    world.publisher.prompt = False
+    message = world.queue.publish(body(edit()), properties(reply_to="theirs"))
+    world.run(1.0)
+    replied_before = len(world.replies.published)
+
+    world.publisher.prompt = True
+    world.publisher.lose(received=False)
+    world.publisher.reopen()
+    world.queue.publish(message.body, message.properties)
+    world.finish()
+
+    assert replied_before == 0
+    assert [each.routing_key for each in world.replies.published] == ["theirs", "theirs"]
+    assert {each.body for each in world.replies.published} == {world.events()[0].body}
+
+
+def test_nothing_is_published_or_acked_for_a_channel_that_is_gone() -> None:
+    world = World(script=None)
+    world.publish()
+    world.run(1.0)
+    [call] = world.api.under_way
+    world.queue.gap = 1000.0
+    world.lose_channel()
+
+    world.api.answer(call, by_status("-33")(call))
+    world.run(10.0)
+
+    assert not world.publisher.sent
+    assert world.lane.is_quiet
+
+
+def test_an_event_that_was_out_when_the_channel_went_is_known_when_the_edit_comes_back() -> None:
+    world = World()
+    world.publisher.prompt = False
+    world.publish()
+    world.run(1.0)
+    [pending] = world.publisher.outstanding
+    world.lose_channel()
+    world.publisher.settle(pending, world.publisher.fate(pending.publication))
+
+    world.publisher.prompt = True
+    world.finish()
+
+    assert len(world.api.calls) == 1
+    assert len({each.properties.message_id for each in world.events()}) == 1
+
+
+def test_the_headers_of_trace_go_on_into_the_event() -> None:
+    world = World()
+    own = properties(headers=headers(traceparent="00-1-2-01"))
+
+    world.queue.publish(body(edit()), own)
+    world.publish()
+    world.finish()
+
+    traced, other = world.events()
+    assert traced.properties.headers.text("traceparent") == "00-1-2-01"
+    assert other.properties.headers.text("traceparent") is None
+
+
+def test_an_old_event_in_the_journal_does_not_hide_a_new_edit() -> None:
+    world = World()
+    world.shared.memory.keep(event("someone-elses"), world.loop.now())
+
+    world.publish()
+    world.finish()
+
+    assert len(world.api.calls) == 1
+
+
+class Unlucky(Headers):
+    """Headers that meet a bug of ours when a letter is made of them."""
+
+    def kept(self, *, without: frozenset[str], prefix: str) -> Headers:
+        raise RuntimeError(prefix)
+
+
+def test_an_edit_whose_settlement_raises_ends_as_internal_and_the_others_go_on() -> None:
+    world = World()
+
+    world.queue.publish(b"not json", properties(message_id="bad", headers=Unlucky()))
+    world.publish()
+    with capture_logs() as logged:
+        world.finish()
+
+    [letter] = world.letters()
+    assert (reason(letter), letter.body) == ("internal", b"not json")
+    assert letter.properties.message_id == "bad"
+    assert [data(each)["outcome"] for each in world.events()] == ["rejected", "applied"]
+    assert "settlement_failed" in {line["event"] for line in logged}
+    assert world.queue.is_empty
+
+
+class Unreadable(Answered):
+    """An answer that meets a bug of ours when it is judged."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "status":
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+
+
+def test_an_edit_whose_answer_cannot_be_judged_ends_as_internal_and_the_others_go_on() -> None:
+    replies = iter([Unreadable("0", "success")])
+    world = World(script=lambda _: next(replies, Answered("0", "success")))
+
+    world.publish()
+    world.publish()
+    with capture_logs() as logged:
+        world.finish()
+
+    assert [reason(letter) for letter in world.letters()] == ["internal"]
+    assert sorted(str(data(each)["outcome"]) for each in world.events()) == ["applied", "rejected"]
+    assert "judging_failed" in {line["event"] for line in logged}

@@ -1,0 +1,364 @@
+"""What to do about a dead letter, spelled out.
+
+All that is known of a dead letter, in words or as JSON.
+
+Before letters are sent again: which are meant, what the journal knows, what is mended.
+
+What a redrive is going to do, and what it has done.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas import Malformed, Reason, document
+from worker.cli.dead.checked import bounds_for
+from worker.cli.dead.editing import edited
+from worker.cli.dead.looked import looked, now
+from worker.cli.sessions import ended, said
+from worker.deadletters.history import AlreadySettled, JobHistory, Redrivable, Superseded
+from worker.deadletters.journal import remember
+from worker.deadletters.plan import message, planned
+from worker.deadletters.render import age, counted, moment, plain, stamp
+from worker.deadletters.serialization import fields_of
+from worker.deadletters.visit import VisitFailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from schemas import Event, FieldProblem
+    from worker.core.message import Delivery
+    from worker.deadletters.canary import RedriveProgress
+    from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.history import Eligibility
+    from worker.deadletters.letter import Letter
+    from worker.deadletters.plan import Message, Plan
+    from worker.deadletters.visit import Broker
+    from worker.settings import Settings
+
+
+def advised_commands(letter: Letter) -> dict[str, str]:
+    """The command for each thing that can be done about the letter."""
+    name = f"--id {shlex.quote(letter.name)}"
+    return {
+        "redrive": f"taskedit dead redrive {name}",
+        "mend": f"taskedit dead redrive {name} --edit",
+        "export": f"taskedit dead export {name} > letter.jsonl",
+        "discard": f"taskedit dead discard {name}",
+    }
+
+
+def suggested_commands(
+    letter: Letter, standing: Eligibility | None, *, good: bool
+) -> Iterator[str]:
+    """What is to be known before it is sent again, then the commands; a line each.
+
+    `standing`: as the journal tells, None without one. `good`: the worker would take it now.
+    """
+    match standing:
+        case Superseded(message_id, at):
+            name = "one without a message id" if message_id is None else plain(message_id)
+            yield f"A newer edit of this job ({name}) was applied at {moment(at)}:"
+            yield "sending this one again would undo it; only --even-if-superseded does."
+        case AlreadySettled(outcome):
+            yield f"It has been sent again already, and that was {outcome}: this is a copy that"
+            yield "a killed command left behind. A redrive takes it out without sending it."
+        case Redrivable() | None:
+            pass
+    if not good:
+        yield "As it is, the worker would reject it again: mend it first."
+    does = advised_commands(letter)
+    said = {"redrive": "once the cause is gone", "mend": "mended in $EDITOR, checked, and sent"}
+    order = ("redrive", "mend") if good else ("mend", "redrive")
+    rows = [(does[what], said[what]) for what in order]
+    rows += [(does["export"], "to keep a copy"), (does["discard"], "to throw it away")]
+    width = max(len(command) for command, _ in rows)
+    for command, why in rows:
+        yield f"{command.ljust(width)}  # {why}"
+
+
+EVENTS_SHOWN = 10
+_BODY_SHOWN = 20_000
+_OURS = "taskedit-"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterReport:
+    """A letter, what the worker would say of it now, and what the journal knows of its job."""
+
+    letter: Letter
+    delivery: Delivery
+    problems: tuple[str, tuple[FieldProblem, ...]] | None
+    standing: Eligibility | None
+    """None when there is no journal."""
+    events: list[Event] | None
+    """Of its job, first to last."""
+
+
+def report_in_words(portrait: LetterReport, at: datetime) -> Iterator[str]:
+    """The portrait for a person; `at`: now."""
+    letter = portrait.letter
+    yield f"Dead letter #{letter.place}"
+    for name, text in _facts(letter, portrait.delivery, at):
+        if text:
+            yield f"  {name:<14}{plain(text)}"
+    yield f"Body ({letter.size} bytes)"
+    yield from (f"  {line}" for line in _body(portrait.delivery.body).splitlines())
+    if portrait.problems is not None:
+        detail, fields = portrait.problems
+        yield "The worker says of it now"
+        said = [f"{field.field}: {field.problem}" for field in fields] or [detail]
+        yield from (f"  {plain(line)}" for line in said)
+    if portrait.events is not None:
+        yield f"Job {letter.head.job_id} in the journal, since this edit was received"
+        yield from (f"  {line}" for line in _told(portrait.events, letter))
+    yield "What to do"
+    good = portrait.problems is None
+    yield from (f"  {line}" for line in suggested_commands(letter, portrait.standing, good=good))
+    yield ""
+
+
+def report_in_json(portrait: LetterReport) -> str:
+    """The portrait as one line of JSON; the message itself as `export` writes it."""
+    letter = portrait.letter
+    detail, fields = portrait.problems or (None, ())
+    said: dict[str, Any] = {
+        "place": letter.place,
+        "messageId": letter.head.message_id,
+        "correlationId": letter.head.correlation_id,
+        "account": letter.account,
+        "appId": letter.head.app_id,
+        "jobId": letter.head.job_id,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "apiStatus": letter.status or None,
+        "attempts": int(letter.attempts) if letter.attempts.isdecimal() else None,
+        "exchange": letter.exchange,
+        "routingKey": letter.routing_key,
+        "receivedAt": stamp(letter.received_at),
+        "deadAt": stamp(letter.dead_at),
+        "eventId": letter.event_id or None,
+        "redrives": letter.redrives,
+        "version": letter.version,
+        "edit": _edit(portrait.delivery.body),
+        "problem": detail,
+        "fields": [{"field": one.field, "problem": one.problem} for one in fields],
+        "standing": _standing(portrait.standing),
+        "events": None
+        if portrait.events is None
+        else [one.model_dump(mode="json") for one in portrait.events[-EVENTS_SHOWN:]],
+        "commands": advised_commands(letter),
+        "letter": fields_of(portrait.delivery),
+    }
+    return json.dumps(said)
+
+
+def _facts(letter: Letter, delivery: Delivery, at: datetime) -> Iterator[tuple[str, str]]:
+    meanings = {reason.value: reason.meaning for reason in Reason}
+    yield "reason", f"{letter.reason}: {meanings.get(letter.reason, 'no reason of this worker.')}"
+    yield "detail", letter.detail
+    yield "API status", letter.status
+    yield "attempts", letter.attempts
+    yield "died", f"{moment(letter.dead_at)} ({age(letter.dead_at, at)} ago)"
+    yield "received", moment(letter.received_at)
+    yield "account", letter.account or "none"
+    yield "app", letter.head.app_id or ""
+    yield "job", str(letter.head.job_id or "")
+    yield "message id", letter.head.message_id or ""
+    yield "correlation", letter.head.correlation_id or ""
+    yield "event id", letter.event_id
+    yield "published to", f"{letter.exchange or 'the default exchange'}, as {letter.routing_key}"
+    yield "redrives", str(letter.redrives)
+    yield "set aside by", f"worker {letter.version}" if letter.version else ""
+    said = fields_of(delivery)
+    for name, value in said["properties"].items():
+        if name not in {"message_id", "correlation_id", "delivery_mode"}:
+            yield name, str(value)
+    for name, value in said["headers"].items():
+        if not name.startswith(_OURS):
+            yield f"header {plain(name)}", f" {value}"
+    if "headersBase64" in said:
+        yield "headers", "some are no text; export shows them"
+
+
+def _body(body: bytes) -> str:
+    """As JSON laid out if it is JSON, else as it stands."""
+    edit = _edit(body)
+    if edit is not None:
+        return plain(json.dumps(edit, indent=2, ensure_ascii=False), _BODY_SHOWN)
+    return plain(body.decode(errors="backslashreplace"), _BODY_SHOWN)
+
+
+def _edit(body: bytes) -> dict[str, Any] | None:
+    found = document.read(body)
+    return None if isinstance(found, Malformed) else found
+
+
+def _told(events: list[Event], letter: Letter) -> Iterator[str]:
+    if len(events) > EVENTS_SHOWN:
+        yield f"… and {len(events) - EVENTS_SHOWN} before these"
+    for event in events[-EVENTS_SHOWN:]:
+        data = event.data
+        status = f" {data.apiStatus}" if data.apiStatus else ""
+        what = data.outcome if data.reason is None else f"{data.outcome}, {data.reason}"
+        mark = "  <- this letter" if event.id == letter.event_id else ""
+        yield plain(f"{moment(data.finishedAt)}  {what}{status}  {data.messageId or '-'}{mark}")
+    if not events:
+        yield "nothing"
+
+
+def _standing(standing: Eligibility | None) -> dict[str, Any] | None:
+    match standing:
+        case None:
+            return None
+        case Redrivable():
+            return {"kind": "fresh"}
+        case Superseded(message_id, at):
+            return {"kind": "superseded", "messageId": message_id, "at": stamp(at)}
+        case AlreadySettled(outcome):
+            return {"kind": "settled", "outcome": outcome}
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivePreview:
+    """The letters that are meant, with all that decides what becomes of them."""
+
+    letters: list[Letter]
+    newest: dict[Message, int]
+    past: JobHistory
+    mended: dict[bytes, bytes]
+
+    @classmethod
+    def of(
+        cls, broker: Broker, settings: Settings, wanted: DeadLetterFilter, *, edit: bool
+    ) -> RedrivePreview:
+        """Look, remember, and have them edited if asked to; no letter is held meanwhile."""
+        letters: list[Letter] = []
+        bodies: dict[bytes, Delivery] = {}
+        newest: dict[Message, int] = defaultdict(int)
+        at = now()
+
+        def see(letter: Letter, delivery: Delivery) -> None:
+            of = message(letter)
+            newest[of] = max(newest[of], letter.redrives)
+            if wanted.takes(letter, at):
+                letters.append(letter)
+                if edit:
+                    bodies.setdefault(letter.key, delivery)
+
+        looked(broker, "redrive", see)
+        past = _past(broker, letters)
+        mended = {
+            letter.key: edited(letter, bodies[letter.key], bounds_for(letter, settings))
+            for letter in {one.key: one for one in letters if edit}.values()
+        }
+        return cls(letters, newest, past, mended)
+
+    def plan(self, *, most: int | None, even_if_superseded: bool) -> Plan:
+        """What is to become of each."""
+        return planned(
+            self.letters,
+            self.past,
+            self.newest,
+            most=most,
+            even_if_superseded=even_if_superseded,
+            mended=self.mended,
+        )
+
+
+def _past(broker: Broker, letters: list[Letter]) -> JobHistory:
+    """What the journal knows of them; without a journal that is nothing, and said so."""
+    past = JobHistory.of(letters)
+    trouble = remember(broker, past, letters) if letters else None
+    if trouble is not None and trouble.kind is not VisitFailureKind.NO_STREAM:
+        raise ended(trouble)
+    if trouble is not None:
+        what = "Whether a newer edit of a job has been applied cannot be told"
+        click.echo(f"{said(trouble.why)} {what}.", err=True)
+    return past
+
+
+SHOWN_AT_MOST = 10
+
+
+def outlook_in_words(plan: Plan, wanted: int, *, dry_run: bool) -> Iterator[str]:
+    """What is going to become of the letters that are meant; a line each."""
+    if not wanted:
+        yield "No dead letters match."
+        return
+    will = "would be" if dry_run else "to be"
+    yield f"{counted(plan.sends)} of {wanted} {will} sent again."
+    if plan.beyond:
+        yield f"{plan.beyond} more are left because of --max."
+    if plan.copies:
+        yield f"{plan.copies} {will} taken out: they are copies of what was sent and settled."
+    if plan.superseded:
+        yield (
+            f"{len(plan.superseded)} are left: a newer edit of the same job has been applied"
+            " since (--even-if-superseded sends them all the same):"
+        )
+    for letter, by in plan.superseded[:SHOWN_AT_MOST]:
+        yield f"  {_superseded(letter, by)}"
+    if len(plan.superseded) > SHOWN_AT_MOST:
+        yield f"  … and {len(plan.superseded) - SHOWN_AT_MOST} more"
+
+
+def plan_in_words(plan: Plan, done: RedriveProgress) -> Iterator[str]:
+    """What has become of them; a line each."""
+    heard = f": {done.applied} applied, {done.rejected} rejected" if _was_heard(done) else ""
+    yield f"Sent {done.sent} of {plan.sends}{heard}."
+    if done.copies:
+        yield f"Taken out as copies: {done.copies}."
+    if done.unroutable:
+        yield f"Left, for there is no queue to send them to: {done.unroutable}."
+    if done.refused:
+        yield f"Left, for RabbitMQ refused them: {done.refused}."
+    if done.gone:
+        yield f"Not there any more: {done.gone}."
+    if done.unsure:
+        yield f"Sent without a confirm: {done.unsure}. To send them again is harmless."
+    if done.stopped:
+        left = len(plan.moves) - done.moved
+        yield f"{done.stopped[:1].upper()}{done.stopped[1:]}: {left} are left."
+
+
+def plan_in_json(plan: Plan, wanted: int, done: RedriveProgress | None) -> str:
+    """The same for machines; without `done`, what would be done."""
+    found: dict[str, object] = {
+        "wanted": wanted,
+        "planned": plan.sends,
+        "copies": plan.copies,
+        "beyondMax": plan.beyond,
+        "superseded": [
+            {"messageId": letter.head.message_id, "by": by.message_id, "at": stamp(by.at)}
+            for letter, by in plan.superseded
+        ],
+    }
+    if done is not None:
+        found |= {
+            "sent": done.sent,
+            "applied": done.applied,
+            "rejected": done.rejected,
+            "unroutable": done.unroutable,
+            "refused": done.refused,
+            "gone": done.gone,
+            "unsure": done.unsure,
+            "stopped": done.stopped or None,
+        }
+    return json.dumps(found)
+
+
+def _was_heard(done: RedriveProgress) -> bool:
+    return done.applied + done.rejected > 0
+
+
+def _superseded(letter: Letter, by: Superseded) -> str:
+    newer = by.message_id or "one without a message id"
+    return plain(f"{letter.name}, job {letter.head.job_id}: {newer}, applied {moment(by.at)}")

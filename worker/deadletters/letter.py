@@ -1,0 +1,219 @@
+"""A dead letter read: what it is, why it died, whence and when.
+
+A dead letter as the message that it is once more: what a redrive publishes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from schemas import Bounds, names
+from worker.core.decode import decode, unread
+from worker.core.identity import LETTER_PREFIX, identity, stated_redrives
+from worker.core.message import PERSISTENT, Delivery, Publication, legible
+from worker.core.place import place as place_in
+
+if TYPE_CHECKING:
+    from schemas import Names
+    from worker.core.decode import MessageInfo
+    from worker.core.headers import Headers
+    from worker.core.identity import Identity
+    from worker.core.place import Place
+
+
+_STRING = b"S"
+_ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
+_ANY = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is known of a dead letter without its body.
+
+    All texts are fit to be printed as JSON. What a header does not say, or says in another form
+    than ours, is empty or None: anybody may put a message into that queue.
+    """
+
+    place: int
+    """Where it lies in the queue, from 1."""
+    reason: str
+    detail: str
+    status: str
+    attempts: str
+    account: str | None
+    exchange: str
+    """Where it had been published; `routing_key` likewise."""
+    routing_key: str
+    received_at: datetime | None
+    dead_at: datetime | None
+    event_id: str
+    redrives: int
+    stood: Place | None
+    """Where it stood in its lane's order; None without a journal, or if it was in no lane."""
+    version: str
+    head: MessageInfo
+    """What the lane read of it."""
+    identity: Identity | None
+    """Who it is, apart from the redrive count, to the lane that takes it again: see `again`."""
+    key: bytes
+    """The same for copies of one letter, which a crash can leave, and for nothing else."""
+    size: int
+    """Of its body, in bytes."""
+
+    @property
+    def name(self) -> str:
+        """What a person would call it by: its message id, else its event's, else its place."""
+        return self.head.message_id or self.event_id or f"#{self.place}"
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """By when it died: so the letters of one job are in the order of its edits."""
+        return self.dead_at or _LONG_AGO, self.place
+
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read(delivery: Delivery, place: int) -> Letter:
+    """The letter that a delivery of the dead letters' queue is. Raises nothing."""
+    said = _texts(delivery.properties.headers)
+    account = said.get(names.ACCOUNT_HEADER, "")
+    event_id = said.get(names.EVENT_ID_HEADER, "")
+    before = _before_death(delivery)
+    head = _head(before, account if _ACCOUNT.match(account) else None)
+    count = stated_redrives(delivery)
+    copy = f"{event_id}\x1f{delivery.properties.message_id or ''}\x1f{count}\x1f"
+    return Letter(
+        place=place,
+        reason=said.get(names.REASON_HEADER, ""),
+        detail=said.get(names.DETAIL_HEADER, ""),
+        status=said.get(names.API_STATUS_HEADER, ""),
+        attempts=said.get(names.ATTEMPTS_HEADER, ""),
+        account=head.account,
+        exchange=said.get(names.EXCHANGE_HEADER, ""),
+        routing_key=said.get(names.ROUTING_KEY_HEADER, ""),
+        received_at=_instant(said.get(names.RECEIVED_AT_HEADER, "")),
+        dead_at=_instant(said.get(names.DEAD_AT_HEADER, "")),
+        event_id=event_id,
+        redrives=count,
+        stood=place_in(said.get(names.PLACE_HEADER)),
+        version=said.get(names.VERSION_HEADER, ""),
+        head=head,
+        identity=head.identity or _by_event(before, head.account, event_id),
+        key=sha256(copy.encode(errors="replace") + delivery.body).digest(),
+        size=len(delivery.body),
+    )
+
+
+def _before_death(delivery: Delivery) -> Delivery:
+    """The message without what its letter says of it, as it was when it was rejected."""
+    own = delivery.properties.headers.kept(without=frozenset(), prefix=LETTER_PREFIX)
+    return replace(delivery, properties=replace(delivery.properties, headers=own))
+
+
+def _head(delivery: Delivery, account: str | None) -> MessageInfo:
+    """As the lane would read it; a letter may well be dead because reading it fails."""
+    try:
+        found = decode(delivery, account, _ANY)
+    except Exception:  # noqa: BLE001 (it died as `internal`, and has to be looked at all the more)
+        return unread(delivery, account)
+    return found.head
+
+
+def _by_event(delivery: Delivery, account: str | None, event_id: str) -> Identity | None:
+    """Of a message without an id: it is sent again under the id of its event."""
+    return identity(delivery, account, event_id) if event_id else None
+
+
+def _texts(headers: Headers) -> dict[str, str]:
+    """The headers that are strings."""
+    return {
+        name: legible(value[5:].decode("utf-8", "surrogateescape")) or ""
+        for name, value in headers
+        if value[:1] == _STRING
+    }
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None
+
+
+_BROKERS_OWN = "x-"
+_NOT_CARRIED = frozenset(("CC", "BCC"))
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmission:
+    """A letter to be sent again, and who it will be to the lane."""
+
+    publication: Publication
+    identity: Identity | None
+    """As the lane will see it; None if that cannot be told. Of an `unknown_app` letter the
+    account is not known before it has found its lane."""
+
+
+def to_publication(
+    letter: Letter,
+    delivery: Delivery,
+    to: Names,
+    *,
+    redrives: int,
+    body: bytes | None = None,
+    place: Place | None = None,
+) -> Resubmission:
+    """The letter as a message with that redrive count, and `body` instead of its own if given.
+
+    With `place` the lane calls it only if no newer edit of its job has been applied; else its new
+    letter has the reason of this one.
+
+    It goes back to its own lane's queue; of no account, to the exchange by its routing key. One
+    that never had a message id gets its event's id for one: so a copy that a killed command
+    leaves is a repeat of it, and the lane settles it once.
+    """
+    had = delivery.properties
+    own = had.headers.kept(without=_NOT_CARRIED, prefix=LETTER_PREFIX).kept(
+        without=_NOT_CARRIED, prefix=_BROKERS_OWN
+    )
+    judged: dict[str, str] = {}
+    if place is not None:
+        judged = {names.PLACE_HEADER: str(place), names.REASON_HEADER: letter.reason}
+    unnamed = letter.head.message_id is None
+    properties = replace(
+        had,
+        headers=own.merged({names.REDRIVES_HEADER: str(redrives)} | judged),
+        delivery_mode=PERSISTENT,
+        expiration=None,
+        user_id=None,
+        message_id=(letter.event_id or None) if unnamed else had.message_id,
+    )
+    exchange, key = to.exchange, letter.routing_key or delivery.routing_key
+    if letter.account is not None:
+        exchange, key = "", to.lane(letter.account)
+    publication = Publication(exchange, key, delivery.body if body is None else body, properties)
+    return Resubmission(publication, _identity(publication, letter.account))
+
+
+def _identity(publication: Publication, account: str | None) -> Identity | None:
+    """Who the message will be: read as the lane reads it."""
+    delivery = Delivery(
+        0,
+        publication.exchange,
+        publication.routing_key,
+        redelivered=False,
+        properties=publication.properties,
+        body=publication.body,
+        received_at=_NEVER,
+    )
+    try:
+        return decode(delivery, account, _ANY).head.identity
+    except Exception:  # noqa: BLE001 (a bug may be what it died of)
+        return unread(delivery, account).identity

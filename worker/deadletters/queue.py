@@ -1,0 +1,220 @@
+"""The dead letters' queue taken as a whole, by one command at a time, and given back as it was.
+
+A quorum queue cannot be looked into: a letter is seen by taking it. What is given back goes
+behind what was given back before, so the order only stays when the whole queue is taken and
+given back from its head. Measured on 3.10.8 and 4.0.5 with 100,000 letters: a prefetch of 0 means
+2000, but one up to 65,535 is honoured; what a channel holds comes back in order when it is closed
+without a cancel; and a second channel's stays behind the first's if it is closed once the queue
+counts the first one's letters as ready again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from worker.amqp.session import LOCKED, ChannelClosedError, FailureKind, SessionError
+from worker.core.message import Properties, Publication
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from worker.amqp.session import Channel, Session, Subscription
+    from worker.core.message import Delivery
+
+BATCH = 50_000
+"""Letters a channel takes; when a command is killed, RabbitMQ returns batches in any order."""
+LOOK_EVERY = 0.02
+OTHERS_LEAVE_WITHIN = 10.0
+"""Seconds that a killed command's letters may take to come back."""
+QUIET = 10.0
+"""Seconds without a letter after which those still missing are not waited for."""
+BACK_WITHIN = 15.0
+ACK_TAKEN_IN = 0.2
+"""Seconds that the last acks need to be taken by RabbitMQ before their channel may be closed."""
+ANSWERS_WITHIN = 1.0
+"""Seconds in which a command that holds the lock says who it is."""
+TRIES = 3
+"""A command that was killed keeps the lock for a moment, and does not answer."""
+ANSWER_BYTES = 500
+
+
+class DeliveryBatch:
+    """Letters of one channel, all unacked until they are settled."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.unacked = 0
+        self.acked = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether its letters are ours still to settle."""
+        return self.channel.is_open
+
+    def ack(self, tag: int) -> None:
+        """Take one letter out of the queue for good."""
+        if self.channel.is_open:
+            self.unacked -= 1
+            self.acked = True
+            self.channel.ack(tag)
+
+
+class DeadLetterQueue:
+    """What lies in the queue at one moment; nobody else takes from it while it is `locked`."""
+
+    def __init__(self, session: Session) -> None:
+        self.missing = 0
+        """Letters that were there and did not come: somebody else has them."""
+        self._session = session
+        self._queue = session.names.dead
+        self._counter: Channel | None = None
+        self._batches: list[DeliveryBatch] = []
+
+    async def take(
+        self, see: Callable[[Delivery, DeliveryBatch], None], *, to_settle: bool
+    ) -> None:
+        """Show `see` each letter, from the head of the queue on; all stay unacked.
+
+        Letters may be acked only with `to_settle`: then no new ones take their room. Raises
+        `SessionError` when there is no such queue.
+        """
+        total = await self._total()
+        self.missing = count = 0
+        while count < total:
+            batch, came = await self._batch(min(BATCH, total - count))
+            for _ in range(min(BATCH, total - count)):
+                delivery = await came.within(QUIET)
+                if delivery is None:
+                    self.missing, total = total - count, count
+                    break
+                count += 1
+                batch.unacked += 1
+                see(delivery, batch)
+            if to_settle or self.missing:
+                await came.cancel()  # an ack makes room for others
+
+    async def give_back(self) -> None:
+        """Return what was not acked, as it was; it is there again when this returns."""
+        batches, self._batches = self._batches, []
+        if any(batch.acked for batch in batches):
+            await asyncio.sleep(ACK_TAKEN_IN)
+        for batch in batches:
+            ready = (await self._ready())[0]
+            if batch.alive:
+                batch.channel.give_back()
+            await self._until_ready(ready + batch.unacked)
+
+    async def _total(self) -> int:
+        """How many letters there are, once whoever was killed at them is gone."""
+        loop = asyncio.get_running_loop()
+        by = loop.time() + OTHERS_LEAVE_WITHIN
+        while True:
+            ready, consumers = await self._ready()
+            if not consumers or loop.time() > by:
+                return ready
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _batch(self, wanted: int) -> tuple[DeliveryBatch, Subscription]:
+        channel = await self._session.channel()
+        batch = DeliveryBatch(channel)
+        self._batches.append(batch)
+        return batch, await channel.consume(self._queue, prefetch=wanted)
+
+    async def _ready(self) -> tuple[int, int]:
+        try:
+            if self._counter is None or not self._counter.is_open:
+                self._counter = await self._session.channel()
+            return await self._counter.counts(self._queue)
+        except ChannelClosedError as error:
+            if error.code is None or error.failure.kind is not FailureKind.ABSENT:
+                raise
+            why = f"there is no queue {self._queue}: has a worker ever run here?"
+            raise SessionError(FailureKind.ABSENT, why) from None
+
+    async def _until_ready(self, wanted: int) -> None:
+        loop = asyncio.get_running_loop()
+        by = loop.time() + BACK_WITHIN
+        while loop.time() < by:
+            ready, _ = await self._ready()
+            if ready >= wanted:
+                return
+            await asyncio.sleep(LOOK_EVERY)
+
+
+@asynccontextmanager
+async def locked(session: Session, doing: str) -> AsyncIterator[DeadLetterQueue]:
+    """The dead letters' queue for one command alone; all that it took is back at the end.
+
+    The lock is an exclusive queue, and goes with its connection. Raises `SessionError` (busy)
+    with who holds it, as they say when they are asked by a message to the lock itself. `doing`:
+    the command, for those who ask.
+    """
+    holder = await _locked(session, f"{doing} on {_place()}")
+    queue = DeadLetterQueue(session)
+    try:
+        yield queue
+    finally:
+        with suppress(SessionError):
+            await asyncio.shield(queue.give_back())
+        holder.cancel()
+
+
+async def browse(session: Session, doing: str, see: Callable[[Delivery], None]) -> int:
+    """Show `see` every dead letter, first to last; how many somebody else holds.
+
+    All of them are back, in order, when it returns.
+    """
+    async with locked(session, doing) as queue:
+        await queue.take(lambda delivery, _: see(delivery), to_settle=False)
+        return queue.missing
+
+
+async def _locked(session: Session, who: str) -> asyncio.Task[None]:
+    """Hold the lock; the task answers those who find it taken."""
+    for _ in range(TRIES):
+        channel = await session.channel()
+        try:
+            await channel.call("queue_declare", session.names.dead_lock, exclusive=True)
+        except ChannelClosedError as error:
+            if error.code != LOCKED:
+                raise
+            holder = await _holder(session)
+            if holder is not None:
+                break
+            continue
+        questions = await channel.consume(session.names.dead_lock, auto_ack=True)
+        return asyncio.create_task(_answer(channel, questions, who))
+    else:
+        holder = None
+    raise SessionError(FailureKind.BUSY, f"at the letters already: {holder or 'another command'}")
+
+
+async def _answer(channel: Channel, questions: Subscription, who: str) -> None:
+    with suppress(SessionError):
+        async for question in questions:
+            address = question.properties.reply_to
+            if address:
+                channel.write(Publication("", address, who.encode(), Properties()))
+
+
+async def _holder(session: Session) -> str | None:
+    """What the holder of the lock says of itself; None if it does not answer."""
+    channel = await session.channel()
+    mine = f"{session.names.dead_lock}.{uuid4().hex}"
+    await channel.call("queue_declare", mine, exclusive=True, auto_delete=True)
+    answers = await channel.consume(mine, auto_ack=True)
+    channel.write(Publication("", session.names.dead_lock, b"who?", Properties(reply_to=mine)))
+    answer = await answers.within(ANSWERS_WITHIN)
+    channel.close()
+    return None if answer is None else answer.body[:ANSWER_BYTES].decode(errors="replace")
+
+
+def _place() -> str:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{socket.gethostname()}, process {os.getpid()}, since {since}"

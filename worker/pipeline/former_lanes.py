@@ -1,0 +1,83 @@
+"""Which lanes this worker has bound before: notes in the state folder.
+
+AMQP shows no bindings and lists no queues. So what a lane must be unbound from, and which lanes no
+account owns any more, is known from these notes: of all accounts that were ever served from this
+state folder, the routing keys that their lanes were bound by. What other machines bound is not in
+them; the management API shows all of it (`taskedit topology show`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from worker.core.ownership import ANY
+from worker.pipeline.poison import own_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+FILE = "lanes.json"
+DEFAULT = "default"
+"""The account of settings without an accounts file: the likeliest former name of all."""
+_NOTES = TypeAdapter(dict[str, set[str]])
+
+
+class FormerLanes:
+    """Account to the keys that its lane was bound by, as far as this state folder knows."""
+
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        """Read the notes; none, or unreadable ones, are no notes.
+
+        `make`: the folder is made if need be, or one of our own in it (`own_folder`); without, for
+        who only reads.
+        """
+        self._path: Path | None = None
+        self._keys: dict[str, set[str]] = {}
+        try:
+            self._path = own_folder(folder, make=make) / FILE
+            self._keys = _NOTES.validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except (OSError, ValidationError) as error:
+            path = str(self._path or folder)
+            log.warning("notes_unreadable", path=path, why=type(error).__name__)
+        self.keys.setdefault(DEFAULT, {ANY})
+
+    @property
+    def keys(self) -> dict[str, set[str]]:
+        """All that may be bound; see the class."""
+        return self._keys
+
+    def note(self, bound: Mapping[str, Iterable[str]]) -> None:
+        """Lanes are about to be bound by these keys."""
+        before = {account: set(keys) for account, keys in self._keys.items()}
+        for account, keys in bound.items():
+            self._keys.setdefault(account, set()).update(keys)
+        if self._keys != before:
+            self._write()
+
+    def unbound(self, account: str, key: str) -> None:
+        """A lane is bound by a key no more."""
+        self._keys.get(account, set()).discard(key)
+        self._write()
+
+    def forget(self, account: str) -> None:
+        """There is no such lane."""
+        if account != DEFAULT and self._keys.pop(account, None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(_NOTES.dump_json(self._keys))
+            fresh.rename(self._path)
+        except OSError as error:
+            log.warning("notes_not_written", path=str(self._path), why=error.strerror)

@@ -1,0 +1,619 @@
+"""An account at work: deliveries come in, calls go out in order and at its pace, replies settle.
+
+Everything here happens on the loop's thread; only `CallerPool` has threads of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas import Reason
+from worker.core.circuit import State
+from worker.core.decode import Edit, Undecodable, decode, unread
+from worker.core.identity import redrives
+from worker.core.job_queue import HeldEdit, JobQueue
+from worker.core.place import Place, place_of, superseded
+from worker.core.rate_limit import Pacer, send_limiter
+from worker.core.settlement import handed_on, lanes_passed
+from worker.core.slots import VALID_FOR, Slots, block
+from worker.core.verdict import Applied, Rejected, Retry, Suspend
+from worker.loop import Mailbox
+from worker.pipeline.account_state import AccountState
+from worker.pipeline.callers import ApiCall, CallerPool
+from worker.pipeline.completion import Completion
+from worker.pipeline.counters import LaneCounters
+from worker.pipeline.refusals import Refusals
+from worker.pipeline.settler import ConfirmResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemas import ControlEntry
+    from worker.account import Account
+    from worker.core.message import Delivery, Source
+    from worker.core.rate_limit import Rate
+    from worker.pipeline.callers import Caller
+    from worker.pipeline.context import LaneContext
+    from worker.pipeline.settler import PendingSettlement
+
+log = structlog.get_logger()
+
+ACK_SETTLES_IN = 0.2
+"""Seconds that the last acks need to be taken by RabbitMQ before the channel may be closed."""
+SOLO_LOOKS_EVERY = 0.05
+OTHERS_FIRST = 1.0
+"""Seconds in which others begin before a suspect that lets them: see `Record`."""
+EARLY_ENOUGH = 0.0005
+SLOTS_AGAIN_IN = 1.0
+"""Seconds until slots are asked for again that the journal did not take."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two times that an edit is handed on, while replicas do not agree on its lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What was learned of an edit before its window went back."""
+
+    attempts: int
+    failures: int
+    failed_at: int | None
+    failed_with: str | None
+
+
+class Lane:
+    """Takes deliveries of one account, has the API called for them, and settles them.
+
+    Deliveries wait until `open` says that what was settled before is known; so again after
+    `lost`.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        caller: Caller,
+        shared: LaneContext,
+        *,
+        hold: float = 1200.0,
+        callers: type[CallerPool] = CallerPool,
+    ) -> None:
+        """`hold`: how long a delivery may be kept unacked at most, in seconds."""
+        now = shared.loop.now()
+        self.account = account
+        self.tally = LaneCounters()
+        self.window = JobQueue()
+        self.standing = AccountState(account, self.tally, now)
+        self.in_flight = 0
+        self.unconfirmed = 0
+        """Edits whose settlement RabbitMQ has not confirmed: called, or known without a call."""
+        self.refusing = 0
+        """The same of messages that no call can be made of; these wait for nothing."""
+        self.threads = account.concurrency
+        """At most so many calls at once, for this machine's sake: see `worker.pipeline.threads`."""
+        self.is_open = False
+        self.draining = False
+        self.returning = False
+        self.paused: ControlEntry | None = None
+        """What an operator has written down to stop it; None while it may work."""
+        self.idle_since = now
+        """When there was last nothing to send, or something was sent, in monotonic seconds."""
+        self._shared = shared
+        self._hold = hold
+        self._source: Source | None = None
+        self._unread: list[tuple[Delivery, Source]] = []
+        self._number = 0
+        self._term: int | None = None
+        self._probed: frozenset[int] = frozenset()
+        self._probing = False
+        self._pumping = False
+        self._past: dict[object, _Past] = {}
+        self._leaving: list[HeldEdit] = []
+        """Edits to hand on to other lanes, once they are the first of their jobs."""
+        self._timer: tuple[float, object] | None = None
+        self._pacer = Pacer(account.rates, now=now, taken=())
+        self._slots = Slots()
+        self._reserving: object | None = None
+        self._outcomes = Completion(shared, self.tally)
+        self._refusals = Refusals(shared.loop, shared.refusing)
+        self._replies: Mailbox[ApiCall] = Mailbox(shared.loop, self._called)
+        self._callers = callers(account.name, caller, self._may_call, self._replies.put)
+        self._callers.departures = send_limiter(account.rates)
+
+    # Deliveries come in
+
+    def deliver(self, delivery: Delivery, source: Source) -> None:
+        """Take a delivery from the lane's queue."""
+        self._source = source
+        self.tally.deliveries += 1
+        self.tally.redeliveries += delivery.redelivered
+        if self.draining or self.returning:
+            return  # unacked, it goes back with the rest when the channel is closed
+        if self.is_open:
+            self._read(delivery, source)
+            self._pump_soon()
+        else:
+            self._unread.append((delivery, source))
+
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
+        """What was settled before is known. `taken`: when calls were made before, if known.
+
+        `term`: the journal's offset up to which that was read, if there is a journal.
+        """
+        self._term = term
+        self._pacer = self._pacer.resumed(now=self._shared.loop.now(), taken=taken)
+        self.is_open = True
+        unread_yet, self._unread = self._unread, []
+        for delivery, source in unread_yet:
+            self._read(delivery, source)
+        self.pump()
+
+    @property
+    def state(self) -> str:
+        """``paused``, or the state of the account's health."""
+        return "paused" if self.paused is not None else self.standing.health.state.value
+
+    def pause(self, entry: ControlEntry | None) -> bool:
+        """Start no call any more and give the window back; or, with None, work again.
+
+        Whether there is a window to give back: the channel is closed when that is done.
+        """
+        if (entry and entry.id) == (self.paused and self.paused.id):
+            return self._source is not None
+        self.paused = entry
+        if entry is None:
+            log.info("account_resumed", account=self.account.name)
+        else:
+            log.info("account_paused", account=self.account.name, by=entry.actor, why=entry.why)
+            if self._source is not None:
+                self.returning = True
+                self._moved()
+        return self._source is not None
+
+    def lost(self) -> None:
+        """The channel is gone, and every unacked delivery is back in the queue, in order."""
+        self._past = {
+            _key(waiting): _Past(
+                waiting.attempts, waiting.failures, waiting.failed_at, waiting.failed_with
+            )
+            for waiting in self.window
+            if waiting.failed_at is not None or waiting.failures
+        }
+        self.window.clear()
+        self._unread.clear()
+        self._refusals.clear()
+        self._leaving.clear()
+        self._slots.clear()
+        self._reserving = None
+        self.standing.forget_streak()
+        self._source = None
+        self.is_open = False
+        self.returning = False
+
+    def _read(self, delivery: Delivery, source: Source) -> None:
+        begun = self._shared.loop.now()
+        self._number += 1
+        stamped = None if self._term is None else Place(self._term, self._number)
+        place = place_of(delivery, stamped)
+        try:
+            read = decode(delivery, self.account.name, self.account.bounds)
+        except Exception:
+            log.exception("decode_failed", account=self.account.name)
+            read = Undecodable(unread(delivery, self.account.name), _internal("reading"))
+        owner = self._another_owner(read.head.app_id)
+        if owner is not None:
+            read = Edit(read.head, read.head.job_id or -self._number - 1, b"")
+        if isinstance(read, Undecodable):
+            self._shared.refusing.use(begun, self._shared.loop.now() - begun)
+            self._refusals.put(partial(self._refuse, delivery, source, read, place))
+            return
+        waiting = HeldEdit(delivery, source, read, self._number, self._shared.loop.now())
+        waiting.place = place
+        waiting.trace = self._shared.trace(delivery, self.account.name)
+        past = self._past.pop(_key(waiting), None) if self._past else None
+        if past is not None:
+            waiting.attempts, waiting.failures = past.attempts, past.failures
+            waiting.failed_at, waiting.failed_with = past.failed_at, past.failed_with
+        waiting.alone = self._shared.suspects.known(delivery).runs_alone
+        waiting.to = owner
+        self.window.add(waiting)
+        if owner is not None:
+            self._leaving.append(waiting)
+
+    def _another_owner(self, app_id: str | None) -> str | None:
+        """The account that an appId belongs to, if it is not this one."""
+        if (
+            app_id is None
+            or not self.account.bounds.app_ids
+            or app_id in self.account.bounds.app_ids
+        ):
+            return None
+        return self._shared.ownership.owner(app_id)
+
+    def holds(self, app_id: str) -> bool:
+        """Whether it has an edit of that app, or may have: it has not read all it was given."""
+        held = any(waiting.edit.head.app_id == app_id for waiting in self.window)
+        return held or bool(self._unread)
+
+    def _refuse(
+        self, delivery: Delivery, source: Source, read: Undecodable, place: Place | None
+    ) -> None:
+        """Settle what no call can be made of; while the window goes back, it goes with it."""
+        if self.draining or self.returning or not source.alive:
+            return
+        self.refusing += 1
+        settling = partial(self._outcomes.settle, attempts=0, done=self._refused, place=place)
+        settling(delivery, source, read.head, read.verdict)
+
+    def _refused(self) -> None:
+        self.refusing -= 1
+        self._moved()
+
+    # Calls go out
+
+    def _may_call(self) -> bool:
+        """Whether a call may leave at this moment; asked from its thread too."""
+        return self.paused is None and self._shared.lease_holds()
+
+    def pump(self) -> None:
+        """Start every call that may start now, and have a look later for those that may not."""
+        now = self._shared.loop.now()
+        if self._leaving:
+            self._hand_on()
+        state = self.standing.look(now)
+        while self._may_start(state):
+            wait = max(self._pacer.wait(now), self.standing.closed_for(now))
+            if wait <= 0 and not self._has_slot(state, now):
+                return  # and goes on when the slots are confirmed
+            waiting = None if wait > 0 else self._next(state, now)
+            if waiting is None:
+                self._look_later(now, wait)
+                return
+            if not self._settled_without_call(waiting) and not self._begin(waiting, now):
+                self._look_later(now, SOLO_LOOKS_EVERY)
+                if state is State.SUSPENDED:
+                    return  # the next look probes the next job
+
+    def _hand_on(self) -> None:
+        """Claim what belongs to another lane and is the first of its job, and send it there.
+
+        Neither pace nor suspension matters, for nothing is called. One that was handed on before
+        has come back: replicas do not agree yet whose it is, and it waits a while in between.
+        """
+        if not self.is_open or self.draining or self.returning:
+            return
+        claimed = [waiting for waiting in self._leaving if self.window.claim(waiting)]
+        self._leaving = [waiting for waiting in self._leaving if waiting not in claimed]
+        for waiting in claimed:
+            times = len(lanes_passed(waiting.delivery))
+            pause = min(LONGEST_PAUSE, 2.0 ** (times - 1)) if times else 0.0
+            if pause:
+                send = partial(self._send_on, waiting)
+                self._shared.loop.call_later(pause, send)
+            else:
+                self._send_on(waiting)
+
+    def _send_on(self, waiting: HeldEdit) -> None:
+        owner = self._another_owner(waiting.edit.head.app_id)
+        if not waiting.source.alive or self.draining or self.returning or owner is None:
+            self.window.put_back(waiting, self._shared.loop.now())
+            self._leaving.append(waiting)
+            if owner is None and waiting.source.alive:
+                self._take_anew()
+            return
+        queue = self._shared.signed.names.lane(owner)
+        self.refusing += 1
+
+        def closed(closing: PendingSettlement) -> None:
+            if closing.out:
+                self.tally.handed_on += 1
+                log.info("edit_handed_on", account=self.account.name, to=owner)
+            self.window.remove(waiting)
+            self._refused()
+
+        self._shared.settler.hand_on(
+            handed_on(waiting.delivery, self.account.name, queue),
+            waiting.delivery,
+            waiting.source,
+            closed,
+        )
+
+    def _take_anew(self) -> None:
+        """Give the window back to read it again: what was another account's is this one's."""
+        self.returning = True
+        self._moved()
+
+    def _pump_soon(self) -> None:
+        """Pump once for all that happens in this turn of the loop."""
+        if not self._pumping:
+            self._pumping = True
+            self._shared.loop.soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumping = False
+        self.pump()
+
+    def _may_start(self, state: State) -> bool:
+        most = min(self.account.concurrency, self.threads)
+        return (
+            self.is_open
+            and self.paused is None
+            and not (self.draining or self.returning)
+            and not (self._probing and state is State.SUSPENDED)
+            and self.in_flight < most
+            and self.unconfirmed < most
+            and self._source is not None
+            and self._source.alive
+            and len(self.window) > 0
+            and self._shared.may_start()
+        )
+
+    def _has_slot(self, state: State, now: float) -> bool:
+        """Whether the long limits have a slot for a call; reserves more when they run short."""
+        reserve = self._shared.reserve
+        if reserve is None or len(self.account.rates) == 1:
+            return True
+        suspended = state is State.SUSPENDED
+        left = self._slots.left(now)
+        if not self.window.can_take(now, to_probe=suspended):
+            return True
+        waiting = 1 if suspended else max(1, len(self.window) - self.in_flight - self.unconfirmed)
+        calls = block(self.account.rates, left, waiting)
+        if calls and self._reserving is None and self._source is not None:
+            source, asked = self._source, object()
+            self._reserving = asked
+            done = partial(self._slots_reserved, asked, calls, now + VALID_FOR)
+            reserve(
+                self.account.name, calls, lambda: source.alive and asked is self._reserving, done
+            )
+            left = self._slots.left(now)  # the answer may have come at once
+        return left > 0
+
+    def _slots_reserved(self, asked: object, calls: int, until: float, fate: ConfirmResult) -> None:
+        if asked is not self._reserving:
+            return  # for a lane that was lost since
+        if fate is ConfirmResult.CONFIRMED or fate is ConfirmResult.UNWANTED:
+            self._reserving = None
+            self._slots.add(calls if fate is ConfirmResult.CONFIRMED else 0, until)
+            self._pump_soon()
+        else:
+            log.warning("slots_refused", account=self.account.name, fate=fate.value)
+            self._shared.loop.call_later(SLOTS_AGAIN_IN, partial(self._reserve_again, asked))
+
+    def _reserve_again(self, asked: object) -> None:
+        if asked is self._reserving:
+            self._reserving = None
+            self.pump()
+
+    def _next(self, state: State, now: float) -> HeldEdit | None:
+        if state is not State.SUSPENDED:
+            self._probed = frozenset()
+            return self.window.take(now)
+        probe = self.window.take_probe(self._probed)
+        if probe is None and self._probed:
+            self._probed = frozenset()
+            probe = self.window.take_probe(self._probed)
+        if probe is not None:
+            self._probed |= {probe.edit.job}
+        return probe
+
+    def _settled_without_call(self, waiting: HeldEdit) -> bool:
+        """Settle a repeat, what was sent again too late, and what is known to end the process."""
+        head, known = waiting.edit.head, self._shared.suspects.known(waiting.delivery)
+
+        def closed() -> None:
+            self._closed(waiting)
+
+        repeat = self._outcomes.repeat
+        if repeat(waiting.delivery, waiting.source, head, done=closed, trace=waiting.trace):
+            self.unconfirmed += 1
+            return True
+        verdict = self._superseded(waiting) or (_poison() if known.is_poison else None)
+        if verdict is not None:
+            self._close(waiting, verdict, attempts=waiting.attempts)
+        return verdict is not None
+
+    def _superseded(self, waiting: HeldEdit) -> Rejected | None:
+        """The verdict on an edit sent again when a newer one of its job has been applied."""
+        if waiting.place is None or not redrives(waiting.delivery):
+            return None
+        memory, job = self._shared.memory, waiting.edit.job
+        newer = memory.newer(waiting.edit.head.account, job, waiting.place)
+        return superseded(waiting.delivery, newer[1]) if newer else None
+
+    def _begin(self, waiting: HeldEdit, now: float) -> bool:
+        """Have a call made; False if it must wait for others, or others for it."""
+        solo = self._shared.solo
+        if waiting.alone and not waiting.let_others_first:
+            waiting.let_others_first = True
+            if self._shared.suspects.known(waiting.delivery).lets_others_first:
+                self.window.put_back(waiting, now + OTHERS_FIRST)
+                return False
+        if not solo.admits(now, alone=waiting.alone):
+            self.window.put_back(waiting, now + SOLO_LOOKS_EVERY)  # till then, others are asked
+            return False
+        self._pacer.take(now)
+        self._slots.use()
+        solo.begin(alone=waiting.alone)
+        self._shared.suspects.begin(waiting.delivery, alone=waiting.alone)
+        self.in_flight += 1
+        self.idle_since = now
+        knew = self.standing.before_call(waiting)
+        self._probing = self._probing or knew.probe
+        self._callers.begin(ApiCall(waiting, knew, self.standing.clock_offset), self.in_flight)
+        return True
+
+    def _look_later(self, now: float, wait: float) -> None:
+        due = now + wait if wait > 0 else self.window.next_due()
+        if due is None:
+            return
+        if self._timer is not None:
+            if self._timer[0] <= due + EARLY_ENOUGH:
+                return
+            self._shared.loop.cancel(self._timer[1])
+        self._timer = due, self._shared.loop.call_later(max(0.0, due - now), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.pump()
+
+    # Replies come back
+
+    def _called(self, task: ApiCall) -> None:
+        """A call has returned; without a reply it was not begun, for want of a lease."""
+        waiting, now = task.waiting, self._shared.loop.now()
+        self.in_flight -= 1
+        self._probing = self._probing and not task.knew.probe
+        self._shared.solo.end(alone=waiting.alone)
+        self._shared.suspects.end(waiting.delivery)
+        if task.bug is not None:
+            log.error("call_failed", account=self.account.name, exc_info=task.bug)
+            self.tally.count_call("crashed")
+            self._close(waiting, _internal("calling"), attempts=waiting.attempts + 1)
+        elif task.reply is None:
+            self.window.put_back(waiting, now)
+        else:
+            try:
+                self._answered(task, waiting, now)
+            except Exception:
+                log.exception("judging_failed", account=self.account.name)
+                self._close(waiting, _internal("judging"), attempts=waiting.attempts + 1)
+        self._moved()
+
+    def _answered(self, task: ApiCall, waiting: HeldEdit, now: float) -> None:
+        assert task.reply is not None  # noqa: S101 (told to the type checker, not to users)
+        self.tally.count_call(task.reply.status or "none")
+        self.tally.call_seconds.add(task.seconds)
+        attempts = waiting.attempts + 1
+        match self.standing.hear(task, task.reply, now):
+            case Applied() | Rejected() as verdict:
+                self._close(waiting, verdict, attempts=attempts)
+            case Retry(after=after):
+                self.tally.retries += 1
+                self.window.put_back(waiting, now + after.total_seconds())
+            case Suspend():
+                self.window.put_back(waiting, now)
+
+    def _close(self, waiting: HeldEdit, verdict: Applied | Rejected, *, attempts: int) -> None:
+        self.unconfirmed += 1
+        self._outcomes.settle(
+            waiting.delivery,
+            waiting.source,
+            waiting.edit.head,
+            verdict,
+            attempts=attempts,
+            done=lambda: self._closed(waiting),
+            trace=waiting.trace,
+            place=waiting.place,
+        )
+
+    def _closed(self, waiting: HeldEdit) -> None:
+        """An edit is settled and its ack written: the next of its job may go."""
+        self.unconfirmed -= 1
+        self.window.remove(waiting)
+        if waiting.alone and waiting.source.alive:
+            self._shared.suspects.end(waiting.delivery)  # poison, and only now is it buried
+        self._moved()
+
+    def _moved(self) -> None:
+        self._pump_soon()
+        if self.returning and self.is_quiet:
+            self._shared.loop.call_later(ACK_SETTLES_IN, self._give_back)
+
+    # The window goes back
+
+    @property
+    def threads_refused(self) -> bool:
+        """Whether the system would not give the thread that was asked for last."""
+        return self._callers.refused
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is in flight and nothing unconfirmed."""
+        return self.in_flight == 0 and self.unconfirmed == 0 and self.refusing == 0
+
+    def used_up(self, now: float) -> tuple[Rate, float] | None:
+        """The limit that allows no call now, and until when; None if there is none such.
+
+        Callable from any thread.
+        """
+        return self._pacer.used_up(now)
+
+    def adopt(self, account: Account, caller: Caller, taken: Iterable[float] = ()) -> None:
+        """Go on with other settings or credentials; calls under way end with the old ones.
+
+        `taken`: when calls were made before, as known from the journal.
+        """
+        now = self._shared.loop.now()
+        if account.rates != self.account.rates:
+            self._pacer = self._pacer.replaced(account.rates, now=now, taken=taken)
+            self._callers.departures = send_limiter(account.rates)
+        self.account = account
+        self.standing.adopt(account, now)
+        self._callers.caller = caller
+        self._compare_owners()
+        self.pump()
+
+    def _compare_owners(self) -> None:
+        """Look at what is held by who owns each app now."""
+        for waiting in self.window:
+            owner = self._another_owner(waiting.edit.head.app_id)
+            if waiting.to is None and owner is not None:
+                self._leaving.append(waiting)
+            elif waiting.to is not None and owner is None:
+                self._take_anew()
+            waiting.to = owner
+
+    def stop(self) -> None:
+        """End the threads that made the calls."""
+        self._callers.stop()
+
+    def drain(self) -> None:
+        """Start no more calls; what is in flight is settled still."""
+        self.draining = True
+
+    def tick(self) -> None:
+        """Look at the clock, about once a second."""
+        now = self._shared.loop.now()
+        self._callers.tend()
+        self.pump()
+        if self._could_send(now):
+            log.debug("lane_could_send", account=self.account.name)
+        else:
+            self.idle_since = now
+        oldest = self.window.oldest()
+        limit = self._hold - min(self._hold / 4, self.account.endpoint.call_timeout.total_seconds())
+        if oldest is not None and now - oldest >= limit and not self.returning:
+            self.returning = True
+            self._moved()
+
+    def _could_send(self, now: float) -> bool:
+        state = self.standing.look(now)
+        return (
+            self._may_start(state)
+            and self.window.can_take(now, to_probe=state is State.SUSPENDED)
+            and max(self._pacer.wait(now), self.standing.closed_for(now)) <= 0
+            and self._reserving is None
+        )
+
+    def _give_back(self) -> None:
+        """Return the whole window, in order, and take it again: nothing may be held too long."""
+        if self.returning and self._source is not None:
+            self.tally.give_backs += 1
+            log.info("window_given_back", account=self.account.name, edits=len(self.window))
+            self._source.give_back()
+
+
+def _key(waiting: HeldEdit) -> object:
+    return waiting.edit.head.identity or waiting.delivery.body
+
+
+def _internal(doing: str) -> Rejected:
+    return Rejected(Reason.INTERNAL, f"a bug of the worker while {doing}; its log has the trace")
+
+
+def _poison() -> Rejected:
+    detail = "it ended the worker's process three times while called alone, and others did not"
+    return Rejected(Reason.POISON, detail)

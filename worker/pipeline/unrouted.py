@@ -1,0 +1,95 @@
+"""Messages that reached no lane, or were taken from one by the broker: settled like the rest."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas import Bounds, Reason
+from worker.core.decode import decode, unread
+from worker.core.unrouted import account_of, why_stray
+from worker.core.verdict import Rejected
+from worker.pipeline.completion import Completion
+from worker.pipeline.counters import LaneCounters
+from worker.pipeline.refusals import Refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.core.message import Delivery, Source
+    from worker.pipeline.context import LaneContext
+
+log = structlog.get_logger()
+
+ANY = Bounds()
+
+
+class Strays:
+    """Takes deliveries of the strays' queue and rejects each with why it is there."""
+
+    def __init__(self, shared: LaneContext) -> None:
+        self.tally = LaneCounters()
+        self.unconfirmed = 0
+        self._shared = shared
+        self._outcomes = Completion(shared, self.tally)
+        self._waiting: list[tuple[Delivery, Source]] = []
+        self._refusals = Refusals(shared.loop, shared.refusing)
+        self.is_open = False
+        self.draining = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is unconfirmed."""
+        return self.unconfirmed == 0
+
+    def deliver(self, delivery: Delivery, source: Source) -> None:
+        """Take a delivery; it waits until `open`."""
+        self.tally.deliveries += 1
+        self.tally.redeliveries += delivery.redelivered
+        if not self.is_open:
+            self._waiting.append((delivery, source))
+        else:
+            self._refusals.put(partial(self._settle, delivery, source))
+
+    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
+        """What was settled before is known."""
+        del taken, term  # nothing is called, so nothing is paced, and there is no order to keep
+        self.is_open = True
+        waiting, self._waiting = self._waiting, []
+        for delivery, source in waiting:
+            self._refusals.put(partial(self._settle, delivery, source))
+
+    def lost(self) -> None:
+        """The channel is gone, and what was unacked is back in the queue."""
+        self._waiting.clear()
+        self._refusals.clear()
+        self.is_open = False
+
+    def drain(self) -> None:
+        """Take no more; what is being settled is settled."""
+        self.draining = True
+
+    def pump(self) -> None:
+        """Nothing here waits for anything but the broker."""
+
+    def tick(self) -> None:
+        """Nothing here has a clock."""
+
+    def _settle(self, delivery: Delivery, source: Source) -> None:
+        if self.draining or not source.alive:
+            return
+        names, account = self._shared.signed.names, None
+        try:
+            account = account_of(delivery, names)
+            head, verdict = decode(delivery, account, ANY).head, why_stray(delivery, names)
+        except Exception:
+            log.exception("decode_failed", account=account)
+            detail = "a bug of the worker while reading; its log has the trace"
+            head, verdict = unread(delivery, account), Rejected(Reason.INTERNAL, detail)
+        self.unconfirmed += 1
+        self._outcomes.settle(delivery, source, head, verdict, attempts=0, done=self._closed)
+
+    def _closed(self) -> None:
+        self.unconfirmed -= 1

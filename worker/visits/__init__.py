@@ -1,1 +1,0 @@
-"""What commands do at RabbitMQ, from connecting to leaving; each function blocks until then."""
