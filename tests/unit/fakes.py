@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.core.message import Delivery
+    from worker.core.rate_limit import Departure
     from worker.core.reply import Reply
 
 TURN = 1e-6
@@ -120,7 +121,7 @@ class FakeApi:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        departure: Departure,
     ) -> NoReturn:
         raise AssertionError("FakeCallers call by `begin`")
 
