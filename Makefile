@@ -143,6 +143,7 @@ lock: install  ## Resolve the dependencies anew and write both lock files
 	$(COMPILE) --upgrade --output-file requirements.lock
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
 	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
+	$(COMPILE) --upgrade --extra console --output-file ops/docker/console.lock
 	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
 	$(subst pyproject.toml,tests/bench/requirements.in,$(COMPILE)) --upgrade --output-file tests/bench/requirements.lock
 
@@ -171,6 +172,7 @@ sbom: install  ## The parts list of what is installed in production (build/sbom.
 audit: install  ## Known vulnerabilities of everything locked (asks a service on the network)
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement ops/docker/tracing.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement ops/docker/console.lock
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.lock
 
 .PHONY: clean

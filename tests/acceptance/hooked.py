@@ -15,8 +15,9 @@ from worker.observability import log
 from worker.process import client_of, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.account import Account
-    from worker.core.rate_limit import Departure
     from worker.core.reply import Reply
     from worker.pipeline.callers import Caller
 
@@ -35,14 +36,14 @@ class Mortal:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure,
+        leave: Callable[[], bool],
     ) -> Reply | None:
         """Die of a deadly edit, fail at a buggy one; call the API with any other."""
         if BUGGY.encode() in body:
             raise RuntimeError("a bug")
         if DEADLY.encode() in body:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._proper.call(body, timestamp, traceparent=traceparent, departure=departure)
+        return self._proper.call(body, timestamp, traceparent=traceparent, leave=leave)
 
 
 def mortal(account: Account) -> Caller:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.core.message import Delivery
-    from worker.core.rate_limit import Departure
     from worker.core.reply import Reply
 
 TURN = 1e-6
@@ -121,7 +120,7 @@ class FakeApi:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure,
+        leave: Callable[[], bool],
     ) -> NoReturn:
         raise AssertionError("FakeCallers call by `begin`")
 

@@ -25,11 +25,10 @@ from worker.api.errors import NotSentError
 from worker.api.http1 import LARGEST_BODY, HttpConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from worker.api.http1 import HttpReply
-    from worker.core.rate_limit import Departure
 
 LONGEST_IDLE = 15.0
 """Seconds after which a kept connection is not used again.
@@ -51,9 +50,8 @@ _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 class ApiRequest(requests.PreparedRequest):
     """A prepared request that asks once more before it leaves."""
 
-    departure: Departure | None = None
-    """Asked when the connection stands, right before anything is sent; if it may not go, nothing
-    is."""
+    may_send: Callable[[], bool] | None = None
+    """Asked when the connection stands, right before anything is sent; on no, nothing is."""
 
     def copy(self) -> ApiRequest:
         """Another one, with headers of its own."""
@@ -169,15 +167,11 @@ class BoundedAdapter(BaseAdapter):
             sock = connect(route, self._ca_file, self._connect_seconds)
             connection = HttpConnection(sock, self._largest_body)
         try:
-            departure = getattr(request, "departure", None)
+            may_send = getattr(request, "may_send", None)
             reply = None
-            if departure is None or departure.may_go():
-                reply = connection.exchange(
-                    data,
-                    self._call_seconds,
-                    headless=request.method == "HEAD",
-                    sent=None if departure is None else departure.gone,
-                )
+            if may_send is None or may_send():
+                headless = request.method == "HEAD"
+                reply = connection.exchange(data, self._call_seconds, headless=headless)
         except BaseException:
             connection.close()
             raise

@@ -16,12 +16,11 @@ from worker.api.errors import NotSentError
 from worker.core.reply import Answered, Reply, Unanswered, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import SecretStr
 
     from worker.account import Endpoint
-    from worker.core.rate_limit import Departure
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -61,13 +60,13 @@ class Client:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure | None = None,
+        leave: Callable[[], bool] | None = None,
     ) -> Reply | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
         Trouble of any kind with the API or on the way to it is a reply. `traceparent` is passed
-        on if it is one (W3C Trace Context), else left out. `departure` is asked when the connection
-        stands, right before the request goes out on it. If it may not go, nothing is sent, and
+        on if it is one (W3C Trace Context), else left out. `leave` is asked when the connection
+        stands, right before the request goes out on it. If it says no, nothing is sent, and
         there is no reply.
         """
         now = datetime.fromtimestamp(timestamp, UTC)
@@ -75,7 +74,7 @@ class Client:
         request = self._template.copy()
         request.body = body
         request.prepare_auth(SignatureAuth(self._key, secret, timestamp))
-        request.departure = departure
+        request.may_send = leave
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
             request.headers["traceparent"] = traceparent
         try:

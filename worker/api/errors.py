@@ -22,7 +22,7 @@ from requests.exceptions import RequestException as RequestException  # noqa: PL
 
 
 class NotSentError(RequestException):
-    """Nothing was sent: it may not go."""
+    """Nothing was sent: `may_send` said no."""
 
 
 def no_address(host: str, error: OSError | UnicodeError) -> NoConnectionError:

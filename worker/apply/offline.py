@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.apply.feeder import FileEdit
-    from worker.core.rate_limit import Departure
     from worker.core.reply import Reply
     from worker.pipeline.callers import Caller
 
@@ -179,8 +178,8 @@ class RecordingCaller:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure,
+        leave: Callable[[], bool],
     ) -> Reply | None:
         """Note, and call."""
         self.called.add(json.loads(body)["jobId"])
-        return self._caller.call(body, timestamp, traceparent=traceparent, departure=departure)
+        return self._caller.call(body, timestamp, traceparent=traceparent, leave=leave)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from worker.core.past_calls import PastCalls, merged
 
@@ -59,51 +59,28 @@ def rates(text: str) -> tuple[Rate, ...]:
     return tuple(sorted(limits, key=lambda limit: limit.seconds))
 
 
-class Departure(Protocol):
-    """Lets one request go out, and hears when it has."""
-
-    def may_go(self) -> bool:
-        """Asked when there is a connection, right before the request goes out on it."""
-
-    def gone(self) -> None:
-        """Its last byte has been handed to the system."""
-
-
-@dataclass(slots=True, eq=False)
-class Departed:
-    """When a call left, in monotonic seconds: at first when it was let go, then when it had gone.
-
-    In between, its thread may be kept from the processor for as long as others want it.
-    """
-
-    at: float
-
-
 class SendLimiter:
     """When calls really left, held to the shortest limit: the pacer's slots, and then the world.
 
     A thread that was kept from the processor makes its call late, and those behind it are on
-    time: together they can be one too many for a window. Whoever is about to call asks here, and
-    corrects what `leave` gave once the call has gone.
+    time: together they can be one too many for a window. Whoever is about to call asks here.
     """
 
     __slots__ = ("_left", "_seconds")
 
     def __init__(self, limit: Rate) -> None:
-        self._left: deque[Departed] = deque(maxlen=limit.calls)
+        self._left: deque[float] = deque(maxlen=limit.calls)
         self._seconds = limit.seconds * (1 + MARGIN - LATENESS)
 
     def wait(self, now: float) -> float:
         """Seconds until one more may leave; 0 when it may now."""
         if len(self._left) < (self._left.maxlen or 0):
             return 0.0
-        return max(0.0, self._left[0].at + self._seconds - now)
+        return max(0.0, self._left[0] + self._seconds - now)
 
-    def leave(self, now: float) -> Departed:
-        """One is let go now."""
-        departed = Departed(now)
-        self._left.append(departed)
-        return departed
+    def leave(self, now: float) -> None:
+        """One leaves now."""
+        self._left.append(now)
 
 
 def send_limiter(limits: tuple[Rate, ...]) -> SendLimiter | None:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from worker.core.rate_limit import Departed
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.core.circuit import CallContext
     from worker.core.job_queue import HeldEdit
-    from worker.core.rate_limit import Departure, SendLimiter
+    from worker.core.rate_limit import SendLimiter
     from worker.core.reply import Reply
 
 
@@ -36,11 +34,12 @@ class Caller(Protocol):
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure,
+        leave: Callable[[], bool],
     ) -> Reply | None:
         """Sign and send `body`; returns within the account's connect and call timeouts.
 
-        If it may not go, nothing is sent, and there is no reply.
+        `leave` is asked when there is a connection, right before the request goes out on it. If
+        it says no, nothing is sent, and there is no reply.
         """
 
 
@@ -198,13 +197,14 @@ class CallerPool:
         task.seconds = monotonic() - begun
 
     def _call(self, task: ApiCall, timestamp: int) -> None:
-        request, trace = task.waiting.edit.request, task.waiting.trace
-        departure = _Departure(self, task.waiting)
+        waiting = task.waiting
+        request, trace = waiting.edit.request, waiting.trace
+
+        def leave() -> bool:
+            return self._leave(waiting)
 
         def call(parent: str | None) -> Reply | None:
-            task.reply = self.caller.call(
-                request, timestamp, traceparent=parent, departure=departure
-            )
+            task.reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)
             return task.reply
 
         if trace is None:
@@ -219,38 +219,16 @@ class CallerPool:
         """
         return self._may_call() and waiting.source.alive
 
-    def let_go(self, waiting: HeldEdit) -> Departed | None:
-        """Wait, behind whoever waits already, until one more call may leave.
-
-        When that was; None if it may not be made any more.
-        """
+    def _leave(self, waiting: HeldEdit) -> bool:
+        """Wait, behind whoever waits already, until one more call may leave, if it may at all."""
         departures = self.departures
         if departures is None:
-            return Departed(monotonic()) if self._still_ours(waiting) else None
+            return self._still_ours(waiting)
         with self._door:
             wait = departures.wait(monotonic())
             if wait > 0:
                 sleep(wait)
             if not self._still_ours(waiting):
-                return None
-            return departures.leave(monotonic())
-
-
-class _Departure:
-    """A `Departure` by way of the lane's door."""
-
-    __slots__ = ("_callers", "_departed", "_waiting")
-
-    def __init__(self, callers: CallerPool, waiting: HeldEdit) -> None:
-        self._callers = callers
-        self._waiting = waiting
-        self._departed: Departed | None = None
-
-    def may_go(self) -> bool:
-        self._departed = self._callers.let_go(self._waiting)
-        return self._departed is not None
-
-    def gone(self) -> None:
-        """Count the call from now, for the thread may have been kept waiting before it sent."""
-        if self._departed is not None:
-            self._departed.at = monotonic()
+                return False
+            departures.leave(monotonic())
+            return True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from worker.settings import accounts, files, terms, texts, urls
+from worker.settings import accounts, console, files, terms, texts, urls
 from worker.settings.model import LogFormat, LogLevel, Settings, Supervision
 from worker.settings.source import PREFIX, Findings, environment_source, unknown_setting
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMES = (
     accounts.NAMES
     | terms.NAMES
+    | console.NAMES
     | frozenset(
         (
             "amqp_url",

@@ -15,19 +15,11 @@ from worker.account import Endpoint
 from worker.api.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KEY, SECRET = "bDqJFiq9", "7bz1lzh9"
 TIMESTAMP = 1630468800
 EDIT = b'{"appId":"LILIN888","jobId":123}'
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A departure that answers, and hears of it, as the test says."""
-
-    may_go: Callable[[], bool]
-    gone: Callable[[], None] = lambda: None
 
 
 class NewClient(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.api.conftest import EDIT, TIMESTAMP, Asked
+from tests.contract.api.conftest import EDIT, TIMESTAMP
 from tests.contract.api.peer import OK, Peer, Talk, http, keeps_answering
 from worker.core.reply import Answered, Unanswered
 
@@ -44,41 +44,16 @@ def test_a_call_that_may_not_leave_after_all_sends_nothing_and_leaves_its_connec
 ) -> None:
     with Peer(keeps_answering, context) as peer:
 
-        def may_go() -> bool:
+        def leave() -> bool:
             until = monotonic() + 5
             while not peer.connections:
                 assert monotonic() < until, "asked before there was a connection"
             return False
 
         client = new_client(peer.url, ca_file=authority.file)
-        assert client.call(EDIT, TIMESTAMP, departure=Asked(may_go)) is None
+        assert client.call(EDIT, TIMESTAMP, leave=leave) is None
         assert client.call(EDIT, TIMESTAMP) == SUCCESS
         assert (peer.connections, len(peer.requests)) == (1, 1)
-
-
-def test_a_call_is_told_to_be_gone_once_its_bytes_have_left_and_before_its_reply(
-    context: ssl.SSLContext | None, authority: Authority, new_client: NewClient
-) -> None:
-    heard, told = Event(), list[str]()
-
-    def waits(talk: Talk) -> None:
-        talk.hear()
-        if heard.wait(5):
-            talk.say(OK)
-
-    with Peer(waits, context) as peer:
-
-        def may_go() -> bool:
-            told.append("asked")
-            return True
-
-        def gone() -> None:
-            told.append("told")
-            heard.set()
-
-        client = new_client(peer.url, ca_file=authority.file)
-        assert client.call(EDIT, TIMESTAMP, departure=Asked(may_go, gone)) == SUCCESS
-    assert told == ["asked", "told"]
 
 
 @pytest.mark.parametrize(

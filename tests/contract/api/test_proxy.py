@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.contract.api.conftest import EDIT, KEY, TIMESTAMP, Asked, endpoint
+from tests.contract.api.conftest import EDIT, KEY, TIMESTAMP, endpoint
 from tests.contract.api.peer import OK, Peer, Talk, http, keeps_answering
 from worker.api.probe import probe
 from worker.core.reply import Answered, Unanswered
@@ -204,11 +204,11 @@ def test_a_call_that_may_not_leave_after_all_is_told_so_when_the_tunnel_stands(
         client = new_client(peer.url, proxy=through(proxy), ca_file=authority.file)
         asked: list[int] = []
 
-        def may_go() -> bool:
+        def may_send() -> bool:
             asked.append(peer.connections)
             return False
 
-        assert client.call(EDIT, TIMESTAMP, departure=Asked(may_go)) is None
+        assert client.call(EDIT, TIMESTAMP, leave=may_send) is None
         assert client.call(EDIT, TIMESTAMP) == SUCCESS
         assert (asked, peer.connections, len(peer.requests)) == ([1], 1, 1)
 

@@ -239,24 +239,6 @@ def test_whatever_keeps_threads_waiting_no_window_sees_one_departure_too_many(
         assert one - left[at] > limit.seconds
 
 
-@given(
-    limit=SHORT,
-    steps=st.lists(st.tuples(st.floats(0.0, 0.3), st.floats(0.0, 0.5)), min_size=2, max_size=60),
-)
-def test_no_window_sees_one_too_many_of_calls_that_go_later_than_they_were_let_go(
-    limit: Rate, steps: list[tuple[float, float]]
-) -> None:
-    """Each is let go after a pause, and goes later still, at the worst moment for the limit."""
-    gate, now, gone = SendLimiter(limit), 0.0, list[tuple[float, float]]()
-    for pause, late in steps:
-        now += pause
-        now += gate.wait(now)
-        gate.leave(now).at = now + late
-        gone.append((now, now + late))
-    for (_, latest), (earliest, _) in zip(gone, gone[limit.calls :], strict=False):
-        assert earliest - latest > limit.seconds
-
-
 def test_departures_at_the_pacers_own_spacing_never_wait() -> None:
     limit = Rate(20, 1.0)
     gate, pacer, now = SendLimiter(limit), Pacer((limit,), now=0.0), 0.0

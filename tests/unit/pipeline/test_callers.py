@@ -13,14 +13,12 @@ import pytest
 
 from tests.unit.builders import waiting
 from worker.core.circuit import CallContext
-from worker.core.rate_limit import LATENESS, MARGIN, Rate, SendLimiter, rates, send_limiter
+from worker.core.rate_limit import Rate, SendLimiter, rates, send_limiter
 from worker.core.reply import Answered, Reply
 from worker.pipeline.callers import ApiCall, CallerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from worker.core.rate_limit import Departure
 
 DEADLINE = 10.0
 GOOD = Answered("0")
@@ -29,15 +27,9 @@ GOOD = Answered("0")
 class Script:
     """A `Caller` that does what it is told for each call, once it has connected."""
 
-    def __init__(
-        self,
-        act: Callable[[bytes, int], Reply],
-        connect: Callable[[], None],
-        send: Callable[[], None],
-    ) -> None:
+    def __init__(self, act: Callable[[bytes, int], Reply], connect: Callable[[], None]) -> None:
         self._act = act
         self._connect = connect
-        self._send = send
 
     def call(
         self,
@@ -45,14 +37,10 @@ class Script:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        departure: Departure,
+        leave: Callable[[], bool],
     ) -> Reply | None:
         self._connect()
-        if not departure.may_go():
-            return None
-        self._send()
-        departure.gone()
-        return self._act(body, timestamp)
+        return self._act(body, timestamp) if leave() else None
 
 
 def task(job: int = 1, clock_offset: float = 0.0) -> ApiCall:
@@ -65,20 +53,19 @@ POOLS: list[Pool] = []
 
 
 class Pool:
-    """CallerPool, and what they have brought back."""
+    """Callers, and what they have brought back."""
 
     def __init__(
         self,
         act: Callable[[bytes, int], Reply],
         may_call: Callable[[], bool] = lambda: True,
         connect: Callable[[], None] = lambda: None,
-        send: Callable[[], None] = lambda: None,
         idle_ends: float = 60.0,
         start: Callable[[Thread], None] = Thread.start,
     ) -> None:
         self.back: SimpleQueue[ApiCall] = SimpleQueue()
         POOLS.append(self)
-        act_once = Script(act, connect, send)
+        act_once = Script(act, connect)
         self.callers = CallerPool("pool", act_once, may_call, self.back.put, idle_ends, start)
 
     def begin(self, *tasks: ApiCall, in_flight: int | None = None) -> None:
@@ -186,23 +173,6 @@ def test_the_limit_counts_from_when_calls_leave_however_long_they_took_to_connec
     pool.returned(3)
 
     assert all(later - earlier >= 0.2 for earlier, later in pairwise(left))
-
-
-def test_the_limit_counts_from_when_calls_have_gone_however_late_their_thread_sent_them() -> None:
-    sent: list[float] = []
-
-    def send() -> None:
-        let_go = monotonic()
-        while (now := monotonic()) <= let_go:
-            pass
-        sent.append(now)
-
-    pool = Pool(lambda _, __: GOOD, send=send)
-    pool.callers.departures = gate = SendLimiter(Rate(1, 3600.0))
-    pool.begin(task())
-    pool.returned(1)
-
-    assert gate.wait(sent[0]) > 3600.0 * (1 + MARGIN - LATENESS)
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 7])

@@ -1,0 +1,272 @@
+"""The same for programs: JSON under ``/api/v1/``, with the names of the commands' ``--json``."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker.console import forms
+from worker.console.model import LetterFilter, PlanAction, RefusedError, RunOptions
+from worker.settings import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.requests import Request
+
+    from worker.console.model import Account
+    from worker.console.source import Source
+
+ROWS: Final = 100
+_PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
+Wanted = TypeVar("Wanted", bound=BaseModel)
+Parsed = TypeVar("Parsed")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewPlan(_Body):
+    """A plan for the letters of a filter, or of some keys."""
+
+    action: PlanAction
+    filter: LetterFilter | None = None
+    keys: tuple[str, ...] = ()
+    mended: dict[str, str] = Field(default_factory=dict)
+    even_if_superseded: bool = False
+
+
+class Run(_Body):
+    """How a plan is to be run."""
+
+    canary: int | None = Field(default=None, ge=1, le=1_000_000)
+    stop_at: float = Field(default=0.1, ge=0, le=1)
+    rate: str | None = None
+    why: str | None = None
+
+
+class Pause(_Body):
+    """Why an account is paused, and for how long."""
+
+    why: str = Field(min_length=1, max_length=1000)
+    period: str | None = Field(default=None, alias="for")
+
+
+class Resume(_Body):
+    """Why an account goes on."""
+
+    why: str | None = Field(default=None, max_length=1000)
+
+
+class Api:
+    """Every address for programs."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def routes(self) -> list[Route]:
+        """Where each is."""
+        get, post = ["GET"], ["POST"]
+        return [
+            Route("/api/v1/lanes", self.lanes, methods=get),
+            Route("/api/v1/workers", self.workers, methods=get),
+            Route("/api/v1/dead/groups", self.groups, methods=get),
+            Route("/api/v1/dead/letters", self.letters, methods=get),
+            Route("/api/v1/dead/letters/{key}", self.letter, methods=get),
+            Route("/api/v1/jobs/{number}", self.job, methods=get),
+            Route("/api/v1/operations", self.operations, methods=get),
+            Route("/api/v1/operations/{id}", self.operation, methods=get),
+            Route("/api/v1/operations/{id}/stop", self.stop, methods=post),
+            Route("/api/v1/plans", self.make_plan, methods=post),
+            Route("/api/v1/plans/{id}", self.plan, methods=get),
+            Route("/api/v1/plans/{id}/run", self.run_plan, methods=post),
+            Route("/api/v1/accounts/{name}/pause", self.pause, methods=post),
+            Route("/api/v1/accounts/{name}/resume", self.resume, methods=post),
+        ]
+
+    async def lanes(self, request: Request) -> Response:
+        """Every account, with the names of `taskedit lanes --json`."""
+        del request
+        picture = self._source.picture()
+        return _listed([_lane(one) for one in picture.accounts], **self._as_of())
+
+    async def workers(self, request: Request) -> Response:
+        """Every replica."""
+        del request
+        return _listed(self._source.picture().replicas, **self._as_of())
+
+    async def groups(self, request: Request) -> Response:
+        """Dead letters in groups."""
+        query = request.query_params
+        found = await self._source.groups(forms.grouped_by(query), forms.letter_filter(query))
+        return _listed(found, **self._as_of())
+
+    async def letters(self, request: Request) -> Response:
+        """Dead letters one by one; `after` takes the `next` of the page before."""
+        query = request.query_params
+        found = await self._source.letters(forms.letter_filter(query), query.get("after"), ROWS)
+        return _listed(found.rows, next=found.next, total=found.total, **self._as_of())
+
+    async def letter(self, request: Request) -> Response:
+        """One dead letter: its body as text, and where it is none in base64."""
+        found = await self._source.letter(request.path_params["key"])
+        if found is None:
+            raise HTTPException(404)
+        try:
+            body = {"body": found.body.decode()}
+        except UnicodeDecodeError:
+            body = {"body_base64": base64.b64encode(found.body).decode()}
+        return _json(_plain(found, without=("body",)) | body)
+
+    async def job(self, request: Request) -> Response:
+        """What became of a job's edits."""
+        number = forms.job_id(request.path_params["number"])
+        if number is None:
+            raise HTTPException(404)
+        return _json(_plain(await self._source.job(number)))
+
+    async def operations(self, request: Request) -> Response:
+        """Who did what, the newest first."""
+        found = await self._source.operations(request.query_params.get("after"), ROWS)
+        return _listed(found.rows, next=found.next)
+
+    async def operation(self, request: Request) -> Response:
+        """One operation, and how far it is."""
+        found = await self._source.operation(request.path_params["id"])
+        if found is None:
+            raise HTTPException(404)
+        return _json(_plain(found))
+
+    async def stop(self, request: Request) -> Response:
+        """Send no further letter."""
+        return _json(_plain(await self._source.stop(request.path_params["id"], by=_by(request))))
+
+    async def make_plan(self, request: Request) -> Response:
+        """A plan; it is ready when its `state` says so."""
+        wanted = await _read(request, NewPlan)
+        plan = await self._source.plan(
+            wanted.action,
+            by=_by(request),
+            filter_=wanted.filter or (None if wanted.keys else LetterFilter()),
+            keys=wanted.keys,
+            mended=wanted.mended,
+            even_if_superseded=wanted.even_if_superseded,
+        )
+        return _json(_plain(plan), 201, {"location": f"/api/v1/plans/{plan.id}"})
+
+    async def plan(self, request: Request) -> Response:
+        """A plan, as far as it is made."""
+        found = await self._source.plan_of(request.path_params["id"])
+        if found is None:
+            raise HTTPException(404)
+        return _json(_plain(found))
+
+    async def run_plan(self, request: Request) -> Response:
+        """Begin what a plan says; a second time gives the same operation."""
+        wanted = await _read(request, Run)
+        if wanted.rate is not None:
+            _checked(texts.limits, wanted.rate, "rate")
+        options = RunOptions(wanted.canary, wanted.stop_at, wanted.rate, wanted.why)
+        found = await self._source.run(request.path_params["id"], options, by=_by(request))
+        return _json(_plain(found), 202, {"location": f"/api/v1/operations/{found.id}"})
+
+    async def pause(self, request: Request) -> Response:
+        """Pause an account, and say which replicas have taken it."""
+        wanted = await _read(request, Pause)
+        period = wanted.period
+        until = datetime.now(UTC) + _checked(_PERIOD, period, "period") if period else None
+        name = request.path_params["name"]
+        taken = await self._source.pause(name, by=_by(request), why=wanted.why, until=until)
+        return _json({"account": name, "until": until, "replicas": list(taken)})
+
+    async def resume(self, request: Request) -> Response:
+        """Resume an account, and say which replicas have taken it."""
+        wanted = await _read(request, Resume)
+        name = request.path_params["name"]
+        taken = await self._source.resume(name, by=_by(request), why=wanted.why)
+        return _json({"account": name, "replicas": list(taken)})
+
+    def _as_of(self) -> dict[str, object]:
+        """How old it is, and whether RabbitMQ answers."""
+        picture = self._source.picture()
+        return {"at": picture.at, "live": picture.broker.is_up}
+
+
+async def _read(request: Request, kind: type[Wanted]) -> Wanted:
+    """The request's JSON; an empty body is an empty object, and a bad one names the field."""
+    try:
+        return kind.model_validate_json(await forms.body(request) or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise RefusedError("invalid", field=field, problem=first["msg"]) from None
+
+
+def _checked(parse: Callable[[str], Parsed], text: str, kind: str) -> Parsed:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise RefusedError(kind, why=str(error)) from None
+
+
+def _by(request: Request) -> str:
+    name: str = request.scope["person"].name
+    return name
+
+
+def _lane(account: Account) -> dict[str, object]:
+    paused = account.paused
+    return {
+        "account": account.name,
+        "state": account.state,
+        "why": account.why,
+        "api_status": account.api_status,
+        "since": account.since,
+        "until": account.until,
+        "paused": paused and {"by": paused.by, "why": paused.why, "until": paused.until},
+        "rate_allowed": account.rate_allowed,
+        "rate_used": account.rate_used,
+        "waiting": account.waiting,
+        "seconds_left": account.seconds_left,
+        "dead": account.dead,
+        "last_success": account.last_success,
+        "replica": account.replica,
+    }
+
+
+def _plain(value: object, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A value of `model` as JSON has it."""
+    names = [name for name in getattr(value, "__slots__", ()) if name not in without]
+    return {name: getattr(value, name) for name in names}
+
+
+def _listed(items: Sequence[object], **more: object) -> Response:
+    return _json({"items": items, **more})
+
+
+def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON in ASCII: nothing that anybody wrote can turn a terminal around."""
+    text = json.dumps(value, default=_jsonable)
+    return Response(text, status, headers, "application/json")
+
+
+def _jsonable(value: object) -> object:
+    """A value that `json` does not know, as one that it does."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case BaseModel():
+            return value.model_dump(mode="json")
+        case Mapping():
+            return dict(value)
+        case _:
+            return _plain(value)
