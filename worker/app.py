@@ -22,9 +22,9 @@ from worker.amqp.session import Broker, ChannelClosedError
 from worker.amqp.tidying import Tidier
 from worker.amqp.topology import journal as journal_objects
 from worker.amqp.topology import lane_objects, shared_objects
-from worker.core.ownership import ownership
+from worker.core.rate_limit import reservation
 from worker.core.settlement import Origin
-from worker.core.slots import reservation
+from worker.core.unrouted import ownership
 from worker.fleet.beat import HeartbeatSource
 from worker.fleet.member import FleetMember
 from worker.pipeline.context import LaneContext
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.amqp.consumer import Consumer
     from worker.amqp.topology import Object
-    from worker.core.ownership import Unbinding
     from worker.core.tracing import Tracing
+    from worker.core.unrouted import Unbinding
     from worker.pipeline.callers import Caller
     from worker.settings import Settings
 

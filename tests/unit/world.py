@@ -18,8 +18,8 @@ from tests.unit.fakes import (
     FakeSuspects,
 )
 from tests.unit.schemas.builders import body, edit
+from worker.core.rate_limit import SLOTS_TYPE, reservation
 from worker.core.reply import Answered
-from worker.core.slots import SLOTS_TYPE, reservation
 from worker.pipeline.context import LaneContext
 from worker.pipeline.lane import Lane
 from worker.pipeline.replay import JournalReplay

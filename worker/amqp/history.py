@@ -13,7 +13,7 @@ from uuid import uuid4
 from worker.amqp.codec import WireProperties
 from worker.amqp.journal import MARKER
 from worker.core.message import PERSISTENT, Properties
-from worker.core.slots import SLOTS_TYPE
+from worker.core.rate_limit import SLOTS_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from worker.amqp import codec as wire
 from worker.amqp.connection import TROUBLE, parameters, reason, shown
 from worker.amqp.topology import Binding, Exchange, Queue
 from worker.core.message import PERSISTENT, Properties, Publication
-from worker.core.slots import SLOTS_TYPE
+from worker.core.rate_limit import SLOTS_TYPE
 from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:

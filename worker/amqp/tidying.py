@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pika.spec import Queue
 
     from schemas import Names
-    from worker.core.ownership import Unbinding
+    from worker.core.unrouted import Unbinding
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from schemas.names import app_key
 from worker.amqp.admin import NOT_FOUND, PRUNE, ObjectCheck, ObjectState, Refusal
 from worker.amqp.topology import Queue, lane_arguments
 from worker.core.decode import decode
-from worker.core.ownership import ANY
 from worker.core.settlement import handed_on
+from worker.core.unrouted import ANY
 from worker.pipeline.former_lanes import FormerLanes
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from worker.amqp.admin import Inspection
     from worker.core.message import Delivery, Publication
-    from worker.core.ownership import Ownership
+    from worker.core.unrouted import Ownership
     from worker.management import Management
     from worker.settings import Settings
 

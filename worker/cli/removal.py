@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from worker.amqp.session import Channel, Session, Subscription
     from worker.core.message import Delivery
-    from worker.core.ownership import Ownership
+    from worker.core.unrouted import Ownership
     from worker.management import Bound
 
 QUIET: Final = 1.0

@@ -31,7 +31,7 @@ from worker.amqp.topology import (
 from worker.cli import left_over, removal, sessions
 from worker.cli.exits import ABSENT, AGAIN, BAD_SETTINGS, DONE, FAILED
 from worker.cli.rabbitmq import inspected, management
-from worker.core.ownership import keys_of, ownership
+from worker.core.unrouted import keys_of, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence

@@ -11,9 +11,8 @@ from pydantic_core import from_json
 from schemas import Reason, names
 
 if TYPE_CHECKING:
-    from worker.core.identity import Identity
+    from worker.core.identity import Identity, Place
     from worker.core.message import Publication
-    from worker.core.place import Place
 
 WHOLE_AT_MOST = 10_000
 """Events kept as they were published; of older ones the outcome is kept."""

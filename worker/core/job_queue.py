@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from worker.core.decode import Edit
+    from worker.core.identity import Place
     from worker.core.message import Delivery, Source
-    from worker.core.place import Place
     from worker.core.tracing import Trace
     from worker.core.verdict import Rejected
 

@@ -1,19 +1,32 @@
 """How fast an account may be called: slots evenly spaced, never more than a window allows.
 
 Seconds here are floats of one monotonic clock; everywhere else durations have a type.
+
+Slots of an account's long limits, set down in the journal before the calls that use them.
+
+Only calls that led to an event can be told from events. So a lane whose account has a limit beyond
+the shortest reserves slots a few at a time, each block a message in the journal, and calls only on
+a block that RabbitMQ has confirmed. Whoever takes the lane over counts each block as used up.
+
+How many calls were made when, for limits that somebody may set later.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from itertools import chain, islice, repeat, zip_longest
+from math import inf
 from typing import TYPE_CHECKING
 
-from worker.core.past_calls import PastCalls, merged
+from pydantic_core import from_json, to_json
+
+from worker.core.message import PERSISTENT, Properties, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
 
 MARGIN = 0.015
 """How much slower than the limit: room for what the network adds to the spacing of calls."""
@@ -179,3 +192,127 @@ class Pacer:
             new._taken.append((rate, deque(reversed(both), maxlen=rate.calls)))
         new._past = self._past
         return new
+
+
+SLOTS_TYPE = "task-edit.slots"
+"""The type of such a message. It goes to the journal alone, never to a subscriber."""
+VALID_FOR = 5.0
+"""Seconds from its publishing in which a block may be used."""
+BLOCKS_IN_A_LIMIT = 40
+"""A block is at most this part of a limit: what a holder that dies leaves unused is lost."""
+
+
+@dataclass(slots=True)
+class Slots:
+    """Blocks that were confirmed and may be used still. Times are monotonic seconds."""
+
+    _blocks: deque[list[float]] = field(default_factory=deque)
+    """Until when, and how many slots are left."""
+
+    def add(self, calls: int, until: float) -> None:
+        """A block was confirmed."""
+        self._blocks.append([until, calls])
+
+    def left(self, now: float) -> int:
+        """How many calls may begin on what was reserved."""
+        while self._blocks and (self._blocks[0][0] <= now or self._blocks[0][1] < 1):
+            self._blocks.popleft()
+        return int(sum(left for _, left in self._blocks))
+
+    def use(self) -> None:
+        """A call begins, `left` having told of a slot."""
+        if self._blocks:
+            self._blocks[0][1] -= 1
+
+    def clear(self) -> None:
+        """The lane is another's: it counts them as used."""
+        self._blocks.clear()
+
+
+def block(limits: tuple[Rate, ...], left: int, waiting: int) -> int:
+    """How many slots to reserve now: 0 if none, `left` being reserved and `waiting` edits there."""
+    longer = limits[1:]
+    if not longer:
+        return 0
+    most = max(1, min(rate.calls for rate in longer) // BLOCKS_IN_A_LIMIT)
+    return max(0, min(most, waiting - left)) if left <= most // 2 else 0
+
+
+def reservation(queue: str, account: str, calls: int, timestamp: int, number: str) -> Publication:
+    """The message that sets a block down in the journal; `timestamp` in epoch seconds."""
+    properties = Properties(
+        delivery_mode=PERSISTENT, message_id=number, timestamp=timestamp, type=SLOTS_TYPE
+    )
+    return Publication("", queue, to_json({"account": account, "calls": calls}), properties)
+
+
+def reserved(message: Publication) -> tuple[str, int] | None:
+    """Account and number of slots of a block; None for what anybody else may have published."""
+    try:
+        data = from_json(message.body, allow_inf_nan=False)
+    except ValueError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    account, calls = data.get("account"), data.get("calls")
+    if not isinstance(account, str) or type(calls) is not int or calls < 1:
+        return None
+    return account, calls
+
+
+_RESOLUTIONS = (1.0, 60.0, 1800.0)
+"""Seconds that a bucket spans: the older the calls, the coarser they are counted."""
+_BUCKETS = 64
+"""Buckets of each resolution that are kept; those of the last one go back more than a day."""
+
+
+class PastCalls:
+    """Calls counted by when they were made, in buckets: some 20 KB however many there were.
+
+    Times are seconds of one monotonic clock. A bucket's calls count as made at its end, so what is
+    told is later than the truth by a second within the last minute, and never earlier.
+    """
+
+    __slots__ = ("_levels",)
+
+    def __init__(self) -> None:
+        self._levels: tuple[Counter[int], ...] = tuple(Counter() for _ in _RESOLUTIONS)
+
+    def note(self, at: float, calls: int = 1) -> None:
+        """So many calls were made at that time."""
+        finest = self._levels[0]
+        finest[int(at // _RESOLUTIONS[0])] += calls
+        if len(finest) > 2 * _BUCKETS:
+            self._coarsen(0)
+
+    def newest(self, most: int) -> list[float]:
+        """When the newest calls were made, at most so many, the newest first."""
+        ends = sorted(
+            (
+                ((bucket + 1) * seconds, calls)
+                for seconds, level in zip(_RESOLUTIONS, self._levels, strict=True)
+                for bucket, calls in level.items()
+            ),
+            reverse=True,
+        )
+        return list(islice(chain.from_iterable(repeat(end, calls) for end, calls in ends), most))
+
+    def _coarsen(self, number: int) -> None:
+        """Move all but the newest buckets to the next resolution; from the last they go."""
+        level = self._levels[number]
+        oldest_kept = max(level) - _BUCKETS
+        for bucket in [bucket for bucket in level if bucket < oldest_kept]:
+            calls = level.pop(bucket)
+            if number + 1 < len(_RESOLUTIONS):
+                begins = bucket * _RESOLUTIONS[number]
+                self._levels[number + 1][int(begins // _RESOLUTIONS[number + 1])] += calls
+        if number + 1 < len(_RESOLUTIONS) and len(self._levels[number + 1]) > 2 * _BUCKETS:
+            self._coarsen(number + 1)
+
+
+def merged(one: Iterable[float], other: Iterable[float]) -> Iterator[float]:
+    """Two incomplete lists of the same calls as one, all of them with the newest first.
+
+    Call by call the later time counts: the longer list tells how many there were.
+    """
+    return (max(pair) for pair in zip_longest(one, other, fillvalue=-inf))

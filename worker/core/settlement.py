@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from schemas import Outcome
     from worker.core.decode import MessageInfo
     from worker.core.dedup import Known
+    from worker.core.identity import Place
     from worker.core.message import Delivery
-    from worker.core.place import Place
 
 DETAIL_BYTES = 1024
 SHORT_STRING_BYTES = 255

@@ -6,7 +6,7 @@ a newer letter: a copy that a killed command left behind.
 
 Newer is what has a greater place in the lane's order. Only where a place is missing (without
 a journal, or of what reached no lane) do the replicas' clocks decide. The lane judges once more at
-the moment of the call: see `worker.core.place`.
+the moment of the call: see `worker.core.identity`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from schemas import read_event
-from worker.core.identity import NO_ACCOUNT
-from worker.core.place import OLDEST
+from worker.core.identity import NO_ACCOUNT, OLDEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from schemas import Event, Outcome
-    from worker.core.identity import Identity
-    from worker.core.place import Place
+    from worker.core.identity import Identity, Place
     from worker.deadletters.letter import Letter
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("applied", "rejected")

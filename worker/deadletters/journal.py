@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from schemas.names import PLACE_HEADER
 from worker.amqp.history import ReadingEnd, StreamReading
-from worker.core.place import place
+from worker.core.identity import place
 from worker.deadletters.visit import Errand, VisitFailure, VisitFailureKind
 
 if TYPE_CHECKING:

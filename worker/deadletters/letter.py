@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 from schemas import Bounds, names
 from worker.core.decode import decode, unread
 from worker.core.identity import LETTER_PREFIX, identity, stated_redrives
+from worker.core.identity import place as place_in
 from worker.core.message import PERSISTENT, Delivery, Publication, legible
-from worker.core.place import place as place_in
 
 if TYPE_CHECKING:
     from schemas import Names
     from worker.core.decode import MessageInfo
     from worker.core.headers import Headers
-    from worker.core.identity import Identity
-    from worker.core.place import Place
+    from worker.core.identity import Identity, Place
 
 
 _STRING = b"S"

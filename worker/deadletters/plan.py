@@ -14,7 +14,7 @@ from worker.deadletters.history import AlreadySettled, JobHistory, Redrivable, S
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from worker.core.place import Place
+    from worker.core.identity import Place
     from worker.deadletters.history import Eligibility
     from worker.deadletters.letter import Letter
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.core.decode import MessageInfo
-    from worker.core.identity import Identity
+    from worker.core.identity import Identity, Place
     from worker.core.message import Delivery, Publication, Source
-    from worker.core.place import Place
     from worker.core.tracing import Trace
     from worker.pipeline.context import LaneContext
     from worker.pipeline.counters import LaneCounters

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from worker.core.dedup import RecentOutcomes
-from worker.core.ownership import Ownership
+from worker.core.unrouted import Ownership
 from worker.pipeline.refusals import Budget
 
 if TYPE_CHECKING:

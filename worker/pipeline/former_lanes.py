@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from worker.core.ownership import ANY
+from worker.core.unrouted import ANY
 from worker.pipeline.poison import own_folder
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ import structlog
 from schemas import Reason
 from worker.core.circuit import State
 from worker.core.decode import Edit, Undecodable, decode, unread
-from worker.core.identity import redrives
+from worker.core.identity import Place, place_of, redrives, superseded
 from worker.core.job_queue import HeldEdit, JobQueue
-from worker.core.place import Place, place_of, superseded
-from worker.core.rate_limit import Pacer, send_limiter
+from worker.core.rate_limit import VALID_FOR, Pacer, Slots, block, send_limiter
 from worker.core.settlement import handed_on, lanes_passed
-from worker.core.slots import VALID_FOR, Slots, block
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
 from worker.loop import Mailbox
 from worker.pipeline.account_state import AccountState

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic_core import from_json
 
 from schemas.names import PLACE_HEADER
-from worker.core.past_calls import PastCalls, merged
-from worker.core.place import place
-from worker.core.slots import SLOTS_TYPE, VALID_FOR, reserved
+from worker.core.identity import place
+from worker.core.rate_limit import SLOTS_TYPE, VALID_FOR, PastCalls, merged, reserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,31 +1,201 @@
-"""The accounts: one from the environment, or one a table of the accounts file."""
+"""What both the environment and an account's table may say of calls and limits.
+
+The accounts file: TOML, one table per account with the variables' names in lower case.
+
+The accounts: one from the environment, or one a table of the accounts file.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from worker.account import Account
+from schemas import Bounds
+from worker.account import Account, Endpoint
 from worker.core.judge import Policy
+from worker.core.rate_limit import Rate
 from worker.settings import files, texts
-from worker.settings import terms as account_terms
+from worker.settings.model import Terms
 from worker.settings.source import Source, unknown_setting
-from worker.settings.tables import account_tables, table_source, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from worker.core.judge import Fault
-    from worker.settings.model import Terms
     from worker.settings.source import Findings
+
+
+TERMS = frozenset(
+    (
+        "api_url",
+        "api_timezone",
+        "rate",
+        "concurrency",
+        "attempts",
+        "connect_timeout",
+        "call_timeout",
+        "http_proxy",
+        "http_proxy_file",
+        "ca_file",
+        "daily_window",
+        "coalesce",
+    )
+)
+PROVIDERS_API = "https://api.itniotech.com/aivoice"
+ASSUMED_LATENCY = 1.0
+"""Seconds that a call may well take: concurrency is held against the rate with it."""
+_SECOND = timedelta(seconds=1)
+_CONNECT = texts.duration(_SECOND / 10, 60 * _SECOND)
+_CALL = texts.duration(_SECOND / 2, 600 * _SECOND)
+
+
+def default_terms() -> Terms:
+    """What holds when an operator says nothing."""
+    return Terms(
+        Endpoint(PROVIDERS_API),
+        Bounds(),
+        rates=(Rate(10, 1.0),),
+        concurrency=16,
+        attempts=5,
+        coalesce=False,
+    )
+
+
+def read_terms(source: Source, given: Terms) -> Terms:
+    """What `source` says, and `given` for all that it does not."""
+    earliest, latest = source.read(
+        "daily_window", texts.window, (given.bounds.earliest, given.bounds.latest)
+    )
+    found = Terms(
+        endpoint=_endpoint(source, given.endpoint),
+        bounds=Bounds(source.read("api_timezone", texts.zone, given.bounds.zone), earliest, latest),
+        rates=source.read("rate", texts.limits, given.rates),
+        concurrency=source.read("concurrency", texts.number(1, 200), given.concurrency),
+        attempts=source.read("attempts", texts.number(1, 20), given.attempts),
+        coalesce=source.read("coalesce", texts.switch, given.coalesce),
+    )
+    _warn(source, found)
+    return found
+
+
+def _endpoint(source: Source, given: Endpoint) -> Endpoint:
+    ca_file = source.path("ca_file", files.certificates)
+    return Endpoint(
+        url=source.read("api_url", texts.api, given.url),
+        connect_timeout=source.read("connect_timeout", _CONNECT, given.connect_timeout),
+        call_timeout=source.read("call_timeout", _CALL, given.call_timeout),
+        proxy=source.secret("http_proxy", texts.proxy, given.proxy),
+        ca_file=given.ca_file if ca_file is None else str(ca_file),
+    )
+
+
+def _warn(source: Source, terms: Terms) -> None:
+    """What is allowed and probably not meant; said where it was written, or not at all."""
+    limit = min(terms.rates, key=lambda rate: rate.calls / rate.seconds)
+    enough_for = terms.concurrency * limit.seconds / limit.calls
+    if enough_for < ASSUMED_LATENCY and source.has("rate", "concurrency"):
+        source.warn(
+            "concurrency",
+            f"is {terms.concurrency}: enough for {limit} only while a call takes less than"
+            f" {texts.shown(timedelta(seconds=enough_for))}",
+        )
+    if texts.is_clear_text(terms.endpoint.url) and source.has("api_url"):
+        source.warn("api_url", "begins with http://: what is sent can be read on the way")
+    if source.has("connect_timeout", "call_timeout") and (
+        terms.endpoint.connect_timeout > terms.endpoint.call_timeout
+    ):
+        source.warn("connect_timeout", "is longer than the whole call may take")
+
+
+_NAME = re.compile(r"[a-z0-9-]{1,40}")
+
+
+def account_tables(file: Source, content: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    """The accounts' tables by name; what else is in the file is noted as wrong."""
+    for name in content:
+        if name != "accounts":
+            file.wrong(
+                name, "is an unknown setting: write a table per account, like [accounts.acme]"
+            )
+    accounts = content.get("accounts")
+    if not isinstance(accounts, dict) or not accounts:
+        file.wrong("accounts", "is missing: write a table per account, like [accounts.acme]")
+        return {}
+    found: dict[str, Mapping[str, object]] = {}
+    for name, table in accounts.items():
+        if _NAME.fullmatch(name) is None:
+            file.wrong(
+                f"accounts.{name}", "is not a valid account name: write 1 to 40 of a-z, 0-9 and -"
+            )
+        elif not isinstance(table, dict):
+            file.wrong(f"accounts.{name}", f"is not a table: write [accounts.{name}]")
+        else:
+            found[name] = table
+    return found
+
+
+def table_source(file: Source, name: str, table: Mapping[str, object]) -> Source:
+    """An account's table as texts, less its `verdicts`."""
+    found: dict[str, str] = {}
+    source = Source(
+        found, lambda key: file.place(f"accounts.{name}.{key}"), file.folder, file.findings
+    )
+    for key, value in table.items():
+        if key == "verdicts":
+            continue
+        try:
+            text = _text(value, may_be_list=key == "app_ids", may_be_switch=key == "coalesce")
+        except ValueError as error:
+            source.wrong(key, str(error))
+        else:
+            found |= {key: text} if text else {}
+    return source
+
+
+def verdicts(source: Source, table: object) -> Mapping[str, Fault]:
+    """The account's own judgement of API statuses."""
+    if not isinstance(table, dict):
+        source.wrong("verdicts", 'is not a table: write one like { "-52" = "retry" }')
+        return {}
+    found: dict[str, Fault] = {}
+    for status, fault in table.items():
+        try:
+            found |= (texts.verdict(status, fault),)
+        except ValueError as error:
+            source.wrong("verdicts", str(error))
+    return MappingProxyType(found)
+
+
+def _text(value: object, *, may_be_list: bool, may_be_switch: bool) -> str:
+    match value:
+        case str():
+            return value.strip()
+        case bool() if may_be_switch:
+            return str(value)
+        case bool():
+            raise ValueError("is true or false: write text or a number")
+        case int() | float():
+            return str(value)
+        case list() if may_be_list and all(
+            isinstance(one, str) and "," not in one for one in value
+        ):
+            return ",".join(value)
+        case _ if may_be_list:
+            raise ValueError('must be a list of texts: write one like ["LILIN888"]')
+        case _:
+            raise ValueError("must be text or a number")
+
 
 NAMES = frozenset(("api_key", "api_key_file", "api_secret", "api_secret_file", "app_ids"))
 SOLE_ACCOUNT = "default"
-_IN_A_TABLE = NAMES | account_terms.NAMES
+_IN_A_TABLE = NAMES | TERMS
 
 
 def sole_account(
@@ -64,7 +234,7 @@ def _of_table(
     source = table_source(file, name, table)
     for key, meant in source.unknown(_IN_A_TABLE):
         source.wrong(key, unknown_setting("", meant).lstrip())
-    own = account_terms.read_terms(source, terms)
+    own = read_terms(source, terms)
     overrides = verdicts(source, table.get("verdicts", {}))
     return _account(name, source, own, overrides, secrets_wanted=secrets_wanted)
 

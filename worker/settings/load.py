@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from worker.settings import accounts, console, files, terms, texts, urls
+from worker.settings import accounts, console, files, texts
 from worker.settings.model import LogFormat, LogLevel, Settings, Supervision
 from worker.settings.source import PREFIX, Findings, environment_source, unknown_setting
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     accounts.NAMES
-    | terms.NAMES
+    | accounts.TERMS
     | console.NAMES
     | frozenset(
         (
@@ -73,17 +73,17 @@ def load(
     """
     findings = Findings()
     source = environment_source(environ, findings)
-    own = terms.read_terms(source, terms.default_terms())
+    own = accounts.read_terms(source, accounts.default_terms())
     ops_address = source.read("ops_address", texts.address, ("127.0.0.1", 9464))
     namespace = source.read("namespace", texts.namespace, "task-edit")
     settings = Settings(
         amqp_urls=source.secret(
-            "amqp_url", urls.brokers, (SecretStr("amqp://guest:guest@localhost:5672/%2F"),)
+            "amqp_url", texts.brokers, (SecretStr("amqp://guest:guest@localhost:5672/%2F"),)
         ),
         heartbeat=source.read("heartbeat", texts.duration(_SECOND, 5 * _MINUTE), 5 * _SECOND),
         namespace=namespace,
         declare=source.read("declare", texts.switch, default=True),
-        management_url=source.secret("management_url", urls.management, None),
+        management_url=source.secret("management_url", texts.management, None),
         accounts=_accounts(source, own, wanted=accounts_wanted, secrets_wanted=secrets_wanted),
         terms=own,
         hold=_hold(source),

@@ -1,16 +1,27 @@
-"""Where settings are written: the environment, or a table of the accounts file."""
+"""The name that was probably meant.
+
+Where settings are written: the environment, or a table of the accounts file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from worker.settings import files
-from worker.settings.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, whatever its case; None when none is like it."""
+    by_case = {one.lower(): one for one in sorted(known)}
+    found = get_close_matches(name.lower(), by_case, n=1)
+    return by_case[found[0]] if found else None
+
 
 Kind = TypeVar("Kind")
 

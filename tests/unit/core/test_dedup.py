@@ -11,8 +11,7 @@ from schemas import OUTCOMES, Reason
 from tests.unit.builders import event
 from worker.core import dedup as bounds
 from worker.core.dedup import SECONDS_AT_LEAST, SPAN, WHOLE_AT_MOST, Known, RecentOutcomes
-from worker.core.identity import Identity
-from worker.core.place import Place
+from worker.core.identity import Identity, Place
 
 if TYPE_CHECKING:
     from worker.core.message import Publication

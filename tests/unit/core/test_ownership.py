@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds
 from tests.unit.builders import account as an_account
-from worker.core.ownership import ANY, Ownership, Unbinding, ownership
+from worker.core.unrouted import ANY, Ownership, Unbinding, ownership
 
 if TYPE_CHECKING:
     from worker.account import Account

@@ -8,7 +8,7 @@ import pytest
 
 from schemas import Reason
 from tests.unit.builders import delivery, headers, properties
-from worker.core.place import OLDEST, Place, place, place_of, superseded
+from worker.core.identity import OLDEST, Place, place, place_of, superseded
 
 if TYPE_CHECKING:
     from worker.core.message import Delivery

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.deadletters.dead import DONE, ended, sent_again
 from tests.unit.schemas.builders import body, edit
-from worker.core.place import OLDEST
+from worker.core.identity import OLDEST
 from worker.deadletters.history import JobHistory
 from worker.deadletters.plan import RedriveAction, first_within, message, planned
 

@@ -11,9 +11,8 @@ import pytest
 
 from tests.unit.builders import account, event, headers
 from worker.core.dedup import RecentOutcomes
-from worker.core.identity import Identity
-from worker.core.place import Place
-from worker.core.slots import VALID_FOR, reservation
+from worker.core.identity import Identity, Place
+from worker.core.rate_limit import VALID_FOR, reservation
 from worker.pipeline.replay import JournalReplay
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from schemas.names import PLACE_HEADER, REDRIVES_HEADER
 from tests.unit.builders import NAMES, NOW
 from tests.unit.world import GOOD, World, calls_of
+from worker.core.identity import place
 from worker.core.message import Delivery
-from worker.core.place import place
 from worker.core.reply import Answered
 from worker.deadletters.letter import read, to_publication
 
