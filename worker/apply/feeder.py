@@ -1,7 +1,4 @@
-"""One edit of a file on its way through the pipeline.
-
-The edits of one account, handed to its lane as it has room for them.
-"""
+"""The edits of files, handed to the lane of their account as it has room for them."""
 
 from __future__ import annotations
 

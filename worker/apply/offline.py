@@ -1,7 +1,4 @@
-"""Edits of files taken through the lanes of their accounts, to the end or to a stop.
-
-Calls of the API, with a note of which jobs have been called.
-"""
+"""Edits of files taken through the lanes of their accounts, to the end or to a stop."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""A line of the failures' file: an edit that was not applied, and why; and back.
+"""Where settlements go without a broker: events to one file, failures to another.
 
-The edit stands first and unchanged, so that whatever reads drafts can take it out again:
+A line of the failures' file has the edit first and unchanged, so that whatever reads drafts can
+take it out again (what is no JSON stands there as a text):
 ``{"edit":{…},"reason":"api_rejected","detail":"…","apiStatus":"-33","file":"…","line":7}``.
-What is no JSON stands there as a text.
-
-Where settlements go without a broker: events to one file, failures to another.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""What makes a repeat: the same account, message id, body and redrive count.
+"""What makes two messages the same edit, and where an edit stands in its lane's order.
 
-A dead letter that comes back by another hand than `redrive` (a shovel, the management UI, a
-time to live) still carries its letter's headers. It is that edit sent again: it counts as one
-redrive more than its header says, so that it is never a repeat of its own rejection.
+*Identity*: account, message id, body and redrive count. A dead letter that comes back by another
+hand than `redrive` (a shovel, the management UI, a time to live) still carries its letter's
+headers. It is that edit sent again: it counts as one redrive more than its header says, so that it
+is never a repeat of its own rejection.
 
-Where an edit stands in its lane's order, told without a clock.
-
-Replicas' clocks may be hours apart, so that "received later" proves nothing. The journal is one for
-all: who takes a lane reads up to a marker of its own, and whoever takes it afterwards has a marker
-with a higher offset. Within one holding, the lane's own count tells the order.
+*Place*: replicas' clocks may be hours apart, so "received later" proves nothing. The journal is one
+for all: who takes a lane reads up to a marker of its own, and whoever takes it afterwards has a
+marker with a higher offset. Within one holding, the lane's own count tells the order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Whose fault a reply is: the whole status table of the provider, as one function.
+"""Whose fault a reply is: the provider's whole status table as one function, and the backoff.
 
 Source: the provider's page for taskEdit and its English sibling pages (`ops/docs/provider-api.md`).
-
-How long to wait before the next try.
 """
 
 from __future__ import annotations

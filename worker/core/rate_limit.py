@@ -2,13 +2,10 @@
 
 Seconds here are floats of one monotonic clock; everywhere else durations have a type.
 
-Slots of an account's long limits, set down in the journal before the calls that use them.
-
-Only calls that led to an event can be told from events. So a lane whose account has a limit beyond
-the shortest reserves slots a few at a time, each block a message in the journal, and calls only on
-a block that RabbitMQ has confirmed. Whoever takes the lane over counts each block as used up.
-
-How many calls were made when, for limits that somebody may set later.
+Limits beyond the shortest outlive their holder: the lane reserves slots a few at a time, each block
+a message in the journal, and calls only on a block that RabbitMQ has confirmed. Whoever takes the
+lane over counts each block as used up. (Events alone would not do: only calls that ended an edit
+can be told from them.)
 """
 
 from __future__ import annotations

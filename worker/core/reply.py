@@ -1,7 +1,4 @@
-"""What comes back from one call of the provider's API: answered, or not.
-
-What an HTTP reply of the provider's API says: an answer, or nothing that can be used.
-"""
+"""What came back from one call of the provider's API, and how an HTTP reply is read into it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""Which lane is bound by which appId, while accounts change and apps move between them.
+"""Which lane an appId is bound to while accounts change, and why a message reached no lane.
 
-An app that moves keeps its way: until the lane that had it holds nothing of it any more, new
-edits still go through that lane, which hands them on behind the older ones. Then the binding
-moves: the new one is made before the old one is undone, so no edit is without a lane.
-
-Why a message is a stray: it reached no lane, or the broker took it out of one.
+An app that moves to another account keeps its way: until the lane that had it holds nothing of it
+any more, new edits still go through that lane, which hands them on behind the older ones. Then the
+binding moves: the new one is made before the old one is undone, so no edit is without a lane.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Log lines written in batches by a thread of their own: nobody who logs ever waits for a pipe.
+"""The log: set up here and nowhere else, written in batches by a thread of its own.
 
-Logging set up: the only place that does it. Elsewhere ``structlog.get_logger()`` is enough.
-
-One JSON object a line off a terminal, readable lines on one, to standard error.
+One JSON object a line off a terminal, readable lines on one, to standard error. Nobody who logs
+ever waits for a pipe. Elsewhere ``structlog.get_logger()`` is enough.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""What the process as a whole has to tell its operators, besides what the lanes count.
+"""What the worker says of itself over HTTP: alive, ready, and the state of each lane.
 
-What the ops HTTP server answers: a request's head in, a whole response out.
-
-A look at what a lane holds, from another thread than the lane's.
-
-The state of a lane for `/lanes`: what an operator asks first, without secrets or contents.
-
-How the worker is doing, asked from other threads: alive, ready, and the state of each lane.
+Asked from the ops server's thread, while lanes work in theirs: a look copies what it needs and
+never waits. No secrets, and nothing of a message's content.
 """
 
 from __future__ import annotations

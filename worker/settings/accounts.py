@@ -1,8 +1,7 @@
-"""What both the environment and an account's table may say of calls and limits.
+"""The accounts: one from the environment, or one a table of the accounts file.
 
-The accounts file: TOML, one table per account with the variables' names in lower case.
-
-The accounts: one from the environment, or one a table of the accounts file.
+The file is TOML, a table an account, with the variables' names in lower case. What a table leaves
+out, the environment says for all.
 """
 
 from __future__ import annotations

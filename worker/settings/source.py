@@ -1,7 +1,4 @@
-"""The name that was probably meant.
-
-Where settings are written: the environment, or a table of the accounts file.
-"""
+"""Where settings are written: the environment, or a table of the accounts file."""
 
 from __future__ import annotations
 

@@ -3,12 +3,10 @@
 Each raises `ValueError` with the rest of a sentence that begins with the setting's name: what is
 wrong, and what a good one looks like. Texts that may hold a secret are never repeated.
 
-Addresses of the broker, the API and the proxy, checked without ever repeating them.
-
-Any of them may hold a password, so `ValueError` says what is wrong and not with what. What logs
-and commands show of an address later is cut out of it, so an address is refused unless it is
-certain where the password ends: ``amqp://user:1/secret@host`` would be the host ``user``, and
-the rest of the password a virtual host that everybody sees.
+An address of the broker, the API or a proxy may hold a password. What logs and commands show of it
+later is cut out of it, so an address is refused unless it is certain where the password ends:
+``amqp://user:1/secret@host`` would be the host ``user``, and the rest of the password a virtual
+host that everybody sees.
 """
 
 from __future__ import annotations
