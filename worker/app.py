@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from functools import partial
+from asyncio import TaskGroup, gather, sleep
 from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,30 +15,31 @@ from worker.amqp.connection import KeptConnection
 from worker.amqp.declarer import TopologyDeclarer
 from worker.amqp.journal import Journal
 from worker.amqp.lease import Lease
-from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher, ReplyPublisher
 from worker.amqp.session import Broker, ChannelClosedError
-from worker.amqp.tidying import Tidier
+from worker.amqp.tidying import counts, unbind
+from worker.amqp.topology import Binding, lane_objects, shared_objects
 from worker.amqp.topology import journal as journal_objects
-from worker.amqp.topology import lane_objects, shared_objects
+from worker.core.message import ConfirmResult
 from worker.core.rate_limit import reservation
 from worker.core.settlement import Origin
 from worker.core.unrouted import ownership
 from worker.fleet.beat import HeartbeatSource
 from worker.fleet.member import FleetMember
+from worker.loop import Loop
 from worker.pipeline.context import LaneContext
 from worker.pipeline.former_lanes import FormerLanes
 from worker.pipeline.lane import ACK_SETTLES_IN, Lane
 from worker.pipeline.poison import CrashLedger
 from worker.pipeline.replay import JournalReplay
-from worker.pipeline.settler import ConfirmResult, Settler
+from worker.pipeline.settler import Settler
 from worker.pipeline.takeover import QueueService
 from worker.pipeline.threads import room_for_callers, shares
 from worker.pipeline.unrouted import Strays
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from worker.amqp.consumer import Consumer
     from worker.amqp.topology import Object
     from worker.core.tracing import Tracing
-    from worker.core.unrouted import Unbinding
     from worker.pipeline.callers import Caller
     from worker.settings import Settings
 
@@ -81,26 +80,24 @@ class Worker:
         wire.install()
         self.settings = settings
         self.names = Names(settings.namespace)
-        self.loop = PikaLoop()
+        self.loop = Loop()
         self.draining = False
         self.drained = False
         self.reload_failed = False
         """Whether the last reload found settings it could not use."""
         self._caller = caller
         self.version = version
-        self._stopping_by: float | None = None
         self.suspects = CrashLedger(settings.state_dir)
         self.lease = Lease(settings.heartbeat, regained=self._lease_regained)
         self.publisher = ConfirmedPublisher(
             self.loop, lease_holds=self.lease.holds, changed=self.pump, vanished=self._vanished
         )
         self.replies = ReplyPublisher()
-        self.publishing = self._link("publish", self.publisher.start, self._publisher_down)
-        self.consuming = self._link("consume", self._consumer_up, self._consumer_down)
-        self.replying = self._link("reply", self.replies.start, self._replies_down)
+        self.publishing = self._link("publish", self.publisher.serve)
+        self.consuming = self._link("consume", self._consume)
+        self.replying = self._link("reply", self.replies.serve)
         self.replies.use(self.replying)
         self.settler = Settler(
-            self.loop,
             self.publisher,
             self.replies,
             self.names.journal,
@@ -132,15 +129,15 @@ class Worker:
             journal_objects(self.names),
             passive=not settings.declare,
         )
-        self._with_connection: tuple[Task[None], ...] = ()
-        """What is at work on the connection that consumes, and ends with it."""
+        self._consumers: TaskGroup | None = None
+        """Of the connection that consumes; None while nothing may be consumed."""
         self.former = FormerLanes(settings.state_dir)
-        self.tidier = Tidier(self.names)
         self.leftover: dict[str, int] = {}
         """Lanes of no account, which nobody consumes: former account to how many edits wait."""
         self._tidy_at = self._changed_at = 0.0
         self._moving_since: dict[str, float] = {}
         self.shared.ownership = ownership(settings.accounts)
+        self._membership: Task[None] | None = None
         self.member = FleetMember(
             Broker.of(settings, version),
             declare=settings.declare,
@@ -163,11 +160,11 @@ class Worker:
         """Connect; on the loop's thread, or before it runs."""
         self.consuming.open()
         self.publishing.open()
-        self._membership = self.loop.spawn(self.member.run())
+        self._membership = self.loop.task(self.member.run())
         self._tick()
 
     def _link(
-        self, name: str, up: Callable[[Connection], None], down: Callable[[], None]
+        self, name: str, serve: Callable[[Connection], Coroutine[None, None, None]]
     ) -> KeptConnection:
         return KeptConnection(
             self.loop,
@@ -175,8 +172,7 @@ class Worker:
             name,
             version=self.version,
             heartbeat=self.settings.heartbeat,
-            up=up,
-            down=lambda _: down(),
+            serve=serve,
             changed=self.pump,
         )
 
@@ -221,55 +217,59 @@ class Worker:
             when_sent=self.consuming.services.when_sent,
             lease_term=self.lease.term,
             taken=taken,
-            caught_up=self._caught_up,
+            caught_up=self.member.caught_up,
         )
 
-    def _consumer_up(self, connection: Connection) -> None:
+    async def _consume(self, connection: Connection) -> None:
+        """Serve on the connection that consumes: all here ends with it."""
         self.journal.start(connection)
-        self.tidier.start(connection)
-        spawn = self.loop.spawn
-        self._with_connection = spawn(self.lease.keep(connection)), spawn(self._lay(connection))
+        try:
+            async with TaskGroup() as tasks:
+                tasks.create_task(self.lease.keep(connection))
+                await self._declare_and_consume(connection, tasks)
+        except* ChannelClosedError:
+            pass  # the connection is lost, and its link says so
+        finally:
+            self._consumers = None
+            self.journal.connection_lost()
+            self.publisher.drop_unwanted()
 
-    async def _lay(self, connection: Connection) -> None:
+    async def _declare_and_consume(self, connection: Connection, tasks: TaskGroup) -> None:
         """Declare what all stand on; subscribe once it is known which accounts are paused.
 
         So again when some of it has vanished.
         """
-        with suppress(ChannelClosedError):  # the connection is lost, and its link says so
-            while True:
-                await self.declarer.declare(connection)
-                self.journal.missing = self.declarer.optional_trouble
-                await self.member.caught_up()
-                self._consume()
-                await self.declarer.until_gone(connection)
+        while True:
+            await self.declarer.declare(connection)
+            self.journal.missing = self.declarer.optional_trouble
+            await self.member.caught_up()
+            self._heed()
+            if not self.draining:
+                self._note_bindings()
+                self._consume_all(connection, tasks)
+            await self.declarer.until_gone(connection)
 
-    def _consume(self) -> None:
-        """Subscribe, now that it is known which accounts are paused."""
-        connection = self.consuming.connection
-        self._heed()
-        if connection is not None and self.declarer.trouble is None and not self.draining:
-            self._note_bindings()
+    def _consume_all(self, connection: Connection, tasks: TaskGroup) -> None:
+        """Consume every queue; those that are consumed already are only declared anew."""
+        if self._consumers is not None:
             for service in self.services.values():
-                service.consumer.refresh(connection)
+                service.consumer.refresh()
+            return
+        self._consumers = tasks
+        tasks.create_task(self._keep_tidy(connection))
+        for service in self.services.values():
+            tasks.create_task(service.consumer.run(connection))
+
+    def _consume_too(self, account: str) -> None:
+        """Consume the lane of an account that was added, if the others are consumed."""
+        connection = self.consuming.connection
+        if self._consumers is not None and connection is not None:
+            consumer = self._consumer(account)
+            self._consumers.create_task(consumer.run(connection))
 
     def _vanished(self, why: str) -> None:
         """Something of ours is gone from RabbitMQ while we run."""
         self.declarer.vanished(why)
-
-    def _consumer_down(self) -> None:
-        for task in self._with_connection:
-            task.cancel()
-        self.journal.connection_lost()
-        self.tidier.connection_lost()
-        for service in self.services.values():
-            service.consumer.connection_lost()
-        self.publisher.drop_unwanted()
-
-    def _publisher_down(self) -> None:
-        self.publisher.connection_lost()
-
-    def _replies_down(self) -> None:
-        self.replies.connection_lost()
 
     # Serving
 
@@ -278,26 +278,16 @@ class Worker:
         longer = (rate.seconds for one in self.settings.accounts for rate in one.rates[1:])
         return max(longer, default=0.0)
 
-    def _reserve(
-        self,
-        account: str,
-        calls: int,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
+    async def _reserve(self, account: str, calls: int, wanted: Callable[[], bool]) -> ConfirmResult:
         """Set slots down in the journal; where there is none, nobody could read of them."""
         if self.journal.missing is not None:
-            done(ConfirmResult.CONFIRMED)
-            return
+            return ConfirmResult.CONFIRMED
         number = str(uuid4())
         message = reservation(self.names.journal, account, calls, int(time()), number)
-
-        def sure(fate: ConfirmResult) -> None:
-            if fate is ConfirmResult.UNROUTABLE:
-                self._vanished(f"there is no queue {self.names.journal}")
-            done(fate)
-
-        self.publisher.publish(message, wanted, sure)
+        said = await self.publisher.publish(message, wanted)
+        if said is ConfirmResult.UNROUTABLE:
+            self._vanished(f"there is no queue {self.names.journal}")
+        return said
 
     def pump(self) -> None:
         """Have every lane look whether it may go on: something it may have waited for changed."""
@@ -310,15 +300,6 @@ class Worker:
 
     def _may_publish(self) -> bool:
         return self.publisher.is_open and self.publishing.blocked is None
-
-    def _caught_up(self, done: Callable[[], None]) -> None:
-        """Call back once all that operators have written down before now is known."""
-
-        async def wait() -> None:
-            await self.member.caught_up()
-            done()
-
-        _ = self.loop.spawn(wait())
 
     def _heed(self) -> None:
         """Have every lane do what operators want of it now."""
@@ -338,9 +319,6 @@ class Worker:
         self._heed()  # a pause may have ended by itself
         for service in self.services.values():
             service.desk.tick()
-        self._settle_moves()
-        if self.loop.now() >= self._tidy_at:
-            self._tidy()
         self.loop.call_later(TICK, self._tick)
 
     # What is not ours any more
@@ -351,7 +329,18 @@ class Worker:
         self._tidy_at = self.loop.now()
         self._changed_at = self._tidy_at
 
-    def _tidy(self) -> None:
+    async def _keep_tidy(self, connection: Connection) -> None:
+        """Settle what is not ours any more, for as long as the connection lasts."""
+        while True:
+            await sleep(TICK)
+            try:
+                await self._settle_moves(connection)
+                if self.loop.now() >= self._tidy_at:
+                    await self._tidy(connection)
+            except ChannelClosedError as closed:
+                log.debug("not_tidied", why=closed.text)
+
+    async def _tidy(self, connection: Connection) -> None:
         """Unbind lanes from what another one is bound by already; look for lanes left over."""
         if not self._may_tidy():
             return
@@ -360,19 +349,18 @@ class Worker:
         todo = owned.unbindings(self.former.keys)
         todo.sort(key=lambda one: one.lane not in owned.keys)  # those may be refused to us
         now = [one for one in todo if one.after <= bound]
-        self.tidier.unbind(now, self._unbound)
-        for name in set(self.former.keys) - owned.keys.keys():
-            self.tidier.count(name, partial(self._counted, name))
         busy = len(now) < len(todo) or self.loop.now() - self._changed_at < CHANGES_TAKE
         self._tidy_at = self.loop.now() + (TICK if busy else TIDY_EVERY)
+        for name in set(self.former.keys) - owned.keys.keys():
+            self._counted(name, *await counts(connection, self.names.lane(name)))
+        for one in now:
+            queue = self.names.lane(one.lane)
+            await unbind(connection, Binding(self.names.exchange, queue, one.key))
+            log.info("lane_unbound", queue=queue, key=one.key)
+            self.former.unbound(one.lane, one.key)
 
     def _may_tidy(self) -> bool:
-        usable = self.consuming.connection is not None and self.declarer.trouble is None
-        return usable and self.settings.declare and not self.draining
-
-    def _unbound(self, one: Unbinding) -> None:
-        log.info("lane_unbound", queue=self.names.lane(one.lane), key=one.key)
-        self.former.unbound(one.lane, one.key)
+        return self.declarer.trouble is None and self.settings.declare and not self.draining
 
     def _counted(self, name: str, edits: int | None, consumers: int) -> None:
         known = self.leftover.pop(name, None)
@@ -386,20 +374,24 @@ class Worker:
     def _consumer(self, account: str) -> Consumer:
         return self.services[self.names.lane(account)].consumer
 
-    def _settle_moves(self) -> None:
+    async def _settle_moves(self, connection: Connection) -> None:
         """Bind the new lanes of apps that moved, once nothing of theirs is in the old ones."""
-        for app, source in self.shared.ownership.moving.items():
-            lane = self.lanes[source]
+        for app, source in list(self.shared.ownership.moving.items()):
+            if source not in self.lanes:
+                continue  # retired meanwhile
             since = self._moving_since.setdefault(app, self.loop.now())
-            if self.loop.now() - since >= MOVES_WITHIN:
+            overdue = self.loop.now() - since >= MOVES_WITHIN
+            if not overdue and not self._holds(source, app):
+                edits, _ = await counts(connection, self.names.lane(source))
+                moving = self.shared.ownership.moving.get(app) == source
+                overdue = moving and not edits and not self._holds(source, app)
+            if overdue:
                 self._arrived(app)
-            elif not lane.holds(app):
-                self.tidier.count(source, partial(self._source_counted, app))
 
-    def _source_counted(self, app: str, edits: int | None, _: int) -> None:
-        source = self.shared.ownership.moving.get(app)
-        if source is not None and not edits and not self.lanes[source].holds(app):
-            self._arrived(app)
+    def _holds(self, account: str, app: str) -> bool:
+        """Whether a lane has an edit of an app, or may have: it has not read all it was given."""
+        unread = self.services[self.names.lane(account)].has_unread
+        return unread or self.lanes[account].holds(app)
 
     def _arrived(self, app: str) -> None:
         self._moving_since.pop(app, None)
@@ -413,9 +405,8 @@ class Worker:
         for account in self.settings.accounts:
             consumer, objects = self._consumer(account.name), self._objects(account)
             if consumer.objects != objects or not consumer.declared:
-                consumer.objects, consumer.declared = objects, False
-                if self.consuming.connection is not None and self.declarer.trouble is None:
-                    consumer.refresh(self.consuming.connection)
+                consumer.objects = objects
+                consumer.refresh()
 
     def adopt(self, settings: Settings) -> None:
         """Take on accounts and RabbitMQ's addresses; what else has changed needs a restart."""
@@ -435,6 +426,7 @@ class Worker:
             lane = self.lanes.get(account.name)
             if lane is None:
                 self._add_lane(account)
+                self._consume_too(account.name)
             elif lane.account != account:
                 lane.adopt(account, self._caller(account), self.recall.taken(account.name) or ())
         self._heed()
@@ -449,15 +441,14 @@ class Worker:
         lane, queue = self.lanes.pop(name), self.names.lane(name)
         service = self.services.pop(queue)
         lane.drain()
+        self.loop.spawn(self._end_service(lane, service))
 
-        def look() -> None:
-            if lane.is_quiet:
-                after = ACK_SETTLES_IN
-                self.loop.call_later(after, lambda: service.consumer.end(lane.stop))
-            else:
-                self.loop.call_later(DRAIN_LOOKS_EVERY, look)
-
-        look()
+    async def _end_service(self, lane: Lane, service: QueueService) -> None:
+        while not lane.is_quiet:  # noqa: ASYNC110 (a lane falls quiet in many ways)
+            await sleep(DRAIN_LOOKS_EVERY)
+        await sleep(ACK_SETTLES_IN)
+        await service.consumer.end()
+        lane.stop()
 
     # Down
 
@@ -466,48 +457,28 @@ class Worker:
         if self.draining:
             return
         self.draining = True
-        self._stopping_by = self.loop.now() + self.settings.shutdown_grace.total_seconds()
         self.member.leave()
         log.info("draining", in_flight=sum(lane.in_flight for lane in self.lanes.values()))
         for service in self.services.values():
             service.desk.drain()
-        self._look_whether_quiet()
+        self.loop.spawn(self._end())
 
-    def _look_whether_quiet(self) -> None:
-        quiet = all(service.desk.is_quiet for service in self.services.values())
-        if quiet or self._stopping_by is None or self.loop.now() >= self._stopping_by:
-            self.drained = quiet
-            self.loop.call_later(ACK_SETTLES_IN, self._close)
-        else:
-            self.loop.call_later(DRAIN_LOOKS_EVERY, self._look_whether_quiet)
-
-    def _close(self) -> None:
-        """Channels first, without a cancel; then the connections; then the loop."""
-        self._membership.cancel()
+    async def _end(self) -> None:
+        """Once all is quiet: channels first, without a cancel; then the connections; the loop."""
+        by = self.loop.now() + self.settings.shutdown_grace.total_seconds()
+        while not self._is_quiet() and self.loop.now() < by:  # noqa: ASYNC110 (as above)
+            await sleep(DRAIN_LOOKS_EVERY)
+        self.drained = self._is_quiet()
+        await sleep(ACK_SETTLES_IN)
         self.loop.call_later(CLOSE_WITHIN, self.loop.stop)
-        waiting = len(self.services)
+        if self._membership is not None:
+            self._membership.cancel()
+        await gather(*(service.consumer.end() for service in self.services.values()))
+        await gather(*(link.close() for link in (self.consuming, self.publishing, self.replying)))
+        self.loop.stop()
 
-        def ended() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if waiting == 0:
-                self._close_links()
-
-        for service in self.services.values():
-            service.consumer.end(ended)
-
-    def _close_links(self) -> None:
-        links = [self.consuming, self.publishing, self.replying]
-        waiting = len(links)
-
-        def ended() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if waiting == 0:
-                self.loop.stop()
-
-        for link in links:
-            link.close(ended)
+    def _is_quiet(self) -> bool:
+        return all(service.desk.is_quiet for service in self.services.values())
 
     def closed(self) -> None:
         """Leave nothing behind; after the loop has ended, on any thread."""

@@ -28,14 +28,14 @@ def closes_channels(worker: Worker) -> None:
     for service in worker.services.values():
         subscription = service.consumer._subscription  # noqa: SLF001
         assert subscription is not None
-        subscription._channel.basic_ack(2**40)  # noqa: SLF001
+        subscription._channel.pika.basic_ack(2**40)  # noqa: SLF001
 
 
 def closes_the_publisher(worker: Worker) -> None:
     """RabbitMQ closes the publisher's channel, for an exchange that there is not."""
     channel = worker.publisher._channel  # noqa: SLF001
     assert channel is not None
-    channel.basic_publish("no-such-exchange", "", b"")
+    channel.pika.basic_publish("no-such-exchange", "", b"")
 
 
 WAYS: dict[str, Callable[[Worker], None]] = {

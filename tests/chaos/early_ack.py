@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker import app as worker
 from worker.cli import main
 from worker.pipeline.settler import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from worker.core.message import Delivery, Source
     from worker.core.settlement import Settlement
-    from worker.pipeline.settler import PendingSettlement
 
 
 class Acked:
@@ -29,31 +27,23 @@ class Acked:
         """As of the source."""
         return self._source.alive
 
-    def ack(self, _: int, written: Callable[[], None]) -> None:
+    async def ack(self, _: int) -> None:
         """Acked before."""
-        written()
 
     def give_back(self) -> None:
         """As of the source."""
         self._source.give_back()
 
 
-def early(proper: Callable[..., None]) -> Callable[..., None]:
-    """`Settler.carry_out` that acks first."""
+class EarlySettler(Settler):
+    """A settler that acks first."""
 
-    def carry_out(
-        self: Settler,
-        settlement: Settlement,
-        delivery: Delivery,
-        source: Source,
-        done: Callable[[PendingSettlement], None],
-    ) -> None:
-        source.ack(delivery.tag, lambda: None)
-        proper(self, settlement, delivery, Acked(source), done)
-
-    return carry_out
+    async def carry_out(self, settlement: Settlement, delivery: Delivery, source: Source) -> bool:
+        """As `Settler.carry_out`, wrong."""
+        await source.ack(delivery.tag)
+        return await super().carry_out(settlement, delivery, Acked(source))
 
 
 if __name__ == "__main__":
-    Settler.carry_out = early(Settler.carry_out)  # type: ignore[method-assign]
+    worker.Settler = EarlySettler  # type: ignore[attr-defined]
     main()

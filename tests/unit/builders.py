@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -18,9 +18,6 @@ from worker.core.job_queue import HeldEdit
 from worker.core.message import Delivery, Properties, Publication
 from worker.core.rate_limit import rates
 from worker.core.settlement import Origin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 NAMES = Names()
@@ -86,8 +83,9 @@ def waiting(job: int = 1, number: int = 1, **changes: Any) -> HeldEdit:
 class NoSource:
     """Where a delivery comes from when the test does not care."""
 
-    alive = True
+    def __init__(self, *, alive: bool = True) -> None:
+        self.alive = alive
 
-    def ack(self, tag: int, written: Callable[[], None]) -> None: ...
+    async def ack(self, tag: int) -> None: ...
 
     def give_back(self) -> None: ...

@@ -6,12 +6,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
 
     from worker.core.message import Publication
+    from worker.loop import Loop
 
 
 @dataclass(slots=True, eq=False)
@@ -20,15 +22,20 @@ class Pending:
 
     publication: Publication
     wanted: Callable[[], bool]
-    done: Callable[[ConfirmResult], None]
+    told: Future[ConfirmResult]
     arrived: bool = False
     """The broker has it, whatever it will say."""
+
+    def tell(self, said: ConfirmResult) -> None:
+        if not self.told.done():
+            self.told.set_result(said)
 
 
 @dataclass(slots=True)
 class FakePublisher:
     """A `Publisher`, and the broker behind it; confirms when told to, or at once if `prompt`."""
 
+    loop: Loop
     prompt: bool = True
     is_open: bool = True
     outstanding: list[Pending] = field(default_factory=list)
@@ -41,19 +48,18 @@ class FakePublisher:
     """What the broker says of a publication, if `prompt`."""
 
     def publish(
-        self,
-        publication: Publication,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
-        self.backlog.append(Pending(publication, wanted, done))
+        self, publication: Publication, wanted: Callable[[], bool]
+    ) -> Future[ConfirmResult]:
+        told: Future[ConfirmResult] = self.loop.future()
+        self.backlog.append(Pending(publication, wanted, told))
         self.flush()
+        return told
 
     def flush(self) -> None:
         while self.is_open and self.backlog:
             pending = self.backlog.popleft()
             if not pending.wanted():
-                pending.done(ConfirmResult.UNWANTED)
+                pending.tell(ConfirmResult.UNWANTED)
                 continue
             self.sent.append(pending.publication)
             self.outstanding.append(pending)
@@ -65,7 +71,7 @@ class FakePublisher:
         self.outstanding.remove(pending)
         if fate is ConfirmResult.CONFIRMED:
             self._arrive(pending)
-        pending.done(fate)
+        pending.tell(fate)
 
     def arrive(self) -> None:
         """What was written so far has reached the broker: a later one of ours has been read."""
@@ -94,7 +100,7 @@ class FakePublisher:
             if pending.wanted():
                 self.backlog.append(pending)
             else:
-                pending.done(ConfirmResult.UNWANTED)
+                pending.tell(ConfirmResult.UNWANTED)
 
     def reopen(self) -> None:
         """There is a connection again."""

@@ -1,33 +1,31 @@
 """A quorum queue with a single active consumer, as RabbitMQ hands it out and takes it back.
 
-As measured: in order; a window unacked when its channel goes comes
-back whole, in order, before what was never delivered; acks just written may be lost with it.
+It stands in for pika's connection and channel: the worker's own consumer and takeover run over it.
+As measured: in order; a window unacked when its channel goes comes back whole, in order, before
+what was never delivered; acks just written may be lost with it.
 """
 
 from __future__ import annotations
 
+from asyncio import sleep
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
-from tests.unit.builders import NOW
-from worker.core.message import Delivery
+from pika.spec import Basic
+
+from worker.amqp.codec import WireProperties
+from worker.pipeline.takeover import QueueService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tests.unit.fakes import FakeLoop
-    from worker.core.message import Properties, Source
+    from worker.core.message import Properties
+    from worker.pipeline.takeover import DeliveryHandler
 
-
-class Desk(Protocol):
-    """A lane, or the strays."""
-
-    def deliver(self, delivery: Delivery, source: Source) -> None: ...
-
-    def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None: ...
-
-    def lost(self) -> None: ...
+LEASE_TERM = 0.02
 
 
 @dataclass(slots=True, eq=False)
@@ -40,51 +38,114 @@ class Message:
     deliveries: int = 0
 
 
-@dataclass(slots=True, eq=False)
 class FakeChannel:
-    """A `Source`: one channel that consumes, and what it owes an ack for."""
+    """pika's channel, as far as a consumer needs it, and what it owes an ack for."""
 
-    queue: FakeQueue
-    alive: bool = True
-    tag: int = 0
-    unacked: dict[int, Message] = field(default_factory=dict)
-    acked: set[int] = field(default_factory=set)
-    written: list[int] = field(default_factory=list)
-    """Acks that have left the process and not reached the broker yet."""
+    def __init__(self, queue: FakeQueue, connection: FakeConnection) -> None:
+        self.queue = queue
+        self.connection = connection
+        self.is_open = True
+        self.channel_number = 1
+        self.tag = 0
+        self.unacked: dict[int, Message] = {}
+        self.acked: set[int] = set()
+        self.written: list[int] = []
+        """Acks that have left the process and not reached the broker yet."""
+        self.receive: Callable[..., None] | None = None
+        self._closed: list[Callable[..., None]] = []
+        self._cancelled: list[Callable[[object], None]] = []
 
-    def ack(self, tag: int, written: Callable[[], None]) -> None:
-        assert tag not in self.acked, "acked twice: RabbitMQ would close the channel (406)"
-        self.acked.add(tag)
-        self.queue.watch_ack(self, tag)
+    def add_on_close_callback(self, callback: Callable[..., None]) -> None:
+        self._closed.append(callback)
 
-        def write() -> None:
-            if self.alive:
-                self.written.append(tag)
-                self.queue.loop.call_later(self.queue.ack_takes, self.queue.take_acks)
-            written()
+    def add_on_cancel_callback(self, callback: Callable[[object], None]) -> None:
+        self._cancelled.append(callback)
 
-        self.queue.loop.call_later(0, write)
+    def basic_qos(self, *, prefetch_count: int, callback: Callable[[object], None]) -> None:
+        del prefetch_count
+        self.queue.loop.post(lambda: callback(None))
 
-    def give_back(self) -> None:
-        """Close; the broker's answer comes later."""
-        if self.alive:
-            self.alive = False
+    def basic_consume(
+        self, _: str, receive: Callable[..., None], *, callback: Callable[[object], None]
+    ) -> None:
+        self.receive = receive
+        callback(None)
+        self.queue.subscribed(self)
+
+    def basic_ack(self, tag: int, *, multiple: bool = False) -> None:
+        tags = [each for each in self.unacked if each <= tag] if multiple else [tag]
+        for each in tags:
+            if multiple and each in self.acked:
+                continue
+            assert each not in self.acked, "acked twice: RabbitMQ would close the channel (406)"
+            self.acked.add(each)
+            self.queue.watch_ack(self, each)
+            self.written.append(each)
+        self.queue.loop.call_later(self.queue.ack_takes, self.queue.take_acks)
+
+    def close(self) -> None:
+        """The broker's answer comes later."""
+        if self.is_open:
+            self.is_open = False
             self.queue.loop.call_later(0.01, lambda: self.queue.closed(self))
+
+    def cancel(self) -> None:
+        """RabbitMQ ends the consumer."""
+        for callback in self._cancelled:
+            callback(None)
+
+    def gone(self) -> None:
+        """Tell whoever wants to know."""
+        self.is_open = False
+        for callback in self._closed:
+            callback(self, ConnectionError("gone"))
+
+
+class FakeConnection:
+    """pika's connection, as far as a consumer needs it."""
+
+    is_open = True
+    params = SimpleNamespace(channel_max=0)
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+
+    def channel(self, on_open_callback: Callable[[object], None]) -> FakeChannel:
+        channel = FakeChannel(self._queue, self)
+        self._queue.loop.call_later(self._queue.gap, lambda: on_open_callback(channel))
+        return channel
+
+
+class FakeJournal:
+    """Read as soon as `recall` of its queue says that it can be."""
+
+    missing = None
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self.term = 0
+        self._queue = queue
+
+    async def read(self) -> None:
+        await sleep(0.02)
+        while not self._queue.recall():  # noqa: ASYNC110 (the broker is away)
+            await sleep(0.02)
+        self._queue.term += 100
+        self.term = self._queue.term
 
 
 @dataclass(slots=True, eq=False)
 class FakeQueue:
-    """Delivers up to `prefetch` messages to a desk, and subscribes anew `gap` after a loss."""
+    """Delivers up to `prefetch` messages to whoever serves `desk`; channels open after `gap`."""
 
     loop: FakeLoop
-    desk: Desk
+    desk: DeliveryHandler
     prefetch: int = 200
     exchange: str = "task-edit"
-    gap: float = 0.05
+    gap: float = 0.01
     ack_takes: float = 0.001
     recall: Callable[[], bool] = lambda: True
     """Reads the journal, before the desk may open; false if that cannot be done yet."""
-    taken: Iterable[float] | None = ()
+    taken: list[float] | None = field(default_factory=list)
     """When calls were made before, as the journal tells."""
     term: int = 0
     """The journal's offset up to which it was read."""
@@ -92,7 +153,8 @@ class FakeQueue:
     ready: deque[Message] = field(default_factory=deque)
     channel: FakeChannel | None = None
     published: list[Message] = field(default_factory=list)
-    recalling: object | None = None
+    service: QueueService | None = None
+    """What serves the desk."""
 
     def publish(self, body: bytes, properties: Properties) -> Message:
         message = Message(len(self.published) + 1, body, properties)
@@ -106,37 +168,42 @@ class FakeQueue:
         return not self.ready and not (self.channel and self.channel.unacked)
 
     def subscribe(self) -> None:
-        if self.channel is None:
-            self.channel = FakeChannel(self)
-            self.deliver()
+        """Have the desk served, by what serves it in earnest."""
+        service = QueueService(
+            self.loop,
+            cast("Any", FakeJournal(self)),
+            self.desk,
+            "lane",
+            (),
+            passive=False,
+            when_sent=self.loop.soon,
+            lease_term=LEASE_TERM,
+            caught_up=self._caught_up,
+            taken=lambda: self.taken,
+        )
+        self.service = service
+        self.loop.spawn(service.consumer.run(cast("Any", FakeConnection(self))))
+        self.loop.run(self.gap + 0.001)
+
+    async def _caught_up(self) -> None:
+        """Nobody has paused anything."""
+
+    def subscribed(self, channel: FakeChannel) -> None:
+        self.channel = channel
+        self.deliver()
 
     def deliver(self) -> None:
         channel = self.channel
-        while channel and channel.alive and self.ready and len(channel.unacked) < self.prefetch:
+        while channel and channel.is_open and self.ready and len(channel.unacked) < self.prefetch:
             message = self.ready.popleft()
             channel.tag += 1
             channel.unacked[channel.tag] = message
             message.deliveries += 1
-            self._hand_over(channel, channel.tag, message)
-
-    def _hand_over(self, channel: FakeChannel, tag: int, message: Message) -> None:
-        redelivered = message.deliveries > 1
-        given = Delivery(
-            tag, self.exchange, "LILIN888", redelivered, message.properties, message.body, NOW
-        )
-        self.desk.deliver(given, channel)
-        if self.recalling is None:
-            recalling = self.recalling = object()
-            self.loop.call_later(0.02, lambda: self._recalled(recalling))
-
-    def _recalled(self, recalling: object) -> None:
-        if recalling is not self.recalling:
-            return
-        if self.recall():
-            self.term += 100
-            self.desk.open(self.taken, self.term)
-        else:
-            self.loop.call_later(0.02, lambda: self._recalled(recalling))
+            method = Basic.Deliver(
+                "consumer", channel.tag, message.deliveries > 1, self.exchange, "LILIN888"
+            )
+            assert channel.receive is not None
+            channel.receive(channel, method, WireProperties(message.properties), message.body)
 
     def take_acks(self) -> None:
         if self.channel is not None:
@@ -147,30 +214,26 @@ class FakeQueue:
 
     def lose(self, *, acks_too: bool) -> None:
         """The channel is gone, at once; with it the acks just written, or not."""
-        if self.channel is not None and self.channel.alive:
-            if not acks_too:
-                for tag in self.channel.written:
-                    del self.channel.unacked[tag]
-            self.channel.written.clear()
-            self.channel.alive = False
+        if self.channel is not None and self.channel.is_open:
+            if acks_too:
+                self.channel.written.clear()
             self.closed(self.channel)
 
     def closed(self, channel: FakeChannel) -> None:
-        """The channel is closed, and we are told so."""
-        if channel is not self.channel:
-            return
-        for tag in channel.written:
-            del channel.unacked[tag]
-        self.ready.extendleft(reversed(channel.unacked.values()))
-        self.channel = self.recalling = None
-        self.desk.lost()
-        self.loop.call_later(self.gap, self.subscribe)
+        """The channel is closed, and its consumer is told so."""
+        if channel is self.channel:
+            self._take_back(channel)
+            channel.gone()
 
     def abandoned(self) -> None:
         """The consumer's process has died; what it had written arrives still."""
         if self.channel is not None:
-            for tag in self.channel.written:
-                del self.channel.unacked[tag]
-            self.ready.extendleft(reversed(self.channel.unacked.values()))
-            self.channel.alive = False
-        self.channel = self.recalling = None
+            self.channel.is_open = False
+            self._take_back(self.channel)
+
+    def _take_back(self, channel: FakeChannel) -> None:
+        for tag in channel.written:
+            del channel.unacked[tag]
+        channel.written.clear()
+        self.ready.extendleft(reversed(channel.unacked.values()))
+        self.channel = None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NoReturn
 
+from worker.loop import Loop
 from worker.pipeline.callers import ApiCall, CallerPool
 from worker.pipeline.poison import CrashLedger, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from worker.core.message import Delivery
     from worker.core.reply import Reply
@@ -20,69 +22,111 @@ TURN = 1e-6
 """Seconds that a turn of the loop takes: no clock stands still."""
 
 
-@dataclass(slots=True, eq=False)
-class Timer:
-    """A callback that is due, or was cancelled."""
+class VirtualEventLoop(asyncio.BaseEventLoop):
+    """asyncio's loop without I/O, whose time goes by only in `FakeLoop.run`."""
 
-    callback: Callable[[], None]
-    cancelled: bool = False
+    def __init__(self, late: Callable[[], float]) -> None:
+        super().__init__()
+        self.moment = 1000.0
+        self.end = 0.0
+        self.until: Callable[[], bool] = lambda: False
+        self.turns = 0
+        self.ending: deque[Callable[[], None]] = deque()
+        self._late = late
+        self._selector = self
+
+    def time(self) -> float:
+        return self.moment
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: object,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return super().call_at(when + self._late(), callback, *args, context=context)
+
+    def select(self, timeout: float | None) -> list[NoReturn]:
+        """As asyncio asks its selector: the end of a turn, and the wait for the next."""
+        self.turns += 1
+        assert self.turns < 200_000, "the loop spins"
+        while self.ending:
+            self.ending.popleft()()
+            timeout = 0
+        if self.until() or timeout is None or self.moment + timeout > self.end:
+            self.stop()
+        elif timeout > 0:
+            self.moment += timeout + TURN
+        return []
+
+    def forget(self) -> None:
+        """What is to happen later does not."""
+        self._ready.clear()  # type: ignore[attr-defined]
+        self._scheduled.clear()  # type: ignore[attr-defined]
+        self.ending.clear()
+
+    def _process_events(self, _: object) -> None: ...
+
+    def _write_to_self(self) -> None: ...
+
+    def __del__(self) -> None:
+        """There is nothing that would have to be closed."""
 
 
-class FakeLoop:
+LOOPS: list[FakeLoop] = []
+"""Those of the test that runs: what they have begun is ended, and not left to the collector."""
+LOOPS_AT_MOST = 20
+
+
+class FakeLoop(Loop):
     """A `Loop` whose time goes by only in `run`; `late` tells how late each timer fires."""
 
     def __init__(self, late: Callable[[], float] = lambda: 0.0) -> None:
-        self.time = 1000.0
-        self.turns = 0
-        self._late = late
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._posted: deque[Callable[[], None]] = deque()
+        self.virtual = VirtualEventLoop(late)
+        self.aio = self.virtual
+        self.aio.set_exception_handler(self._failed)
+        self._failure = None
+        self._is_ending = False
+        self._tasks = set()
+        LOOPS.append(self)
+        if len(LOOPS) > LOOPS_AT_MOST:
+            LOOPS.pop(0).forget()
+
+    @property
+    def time(self) -> float:
+        """Monotonic seconds."""
+        return self.virtual.moment
+
+    @time.setter
+    def time(self, moment: float) -> None:
+        self.virtual.moment = moment
 
     def now(self) -> float:
-        return self.time
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
-        assert seconds >= 0, "pika's loop refuses negative delays"
-        timer = Timer(callback)
-        self.turns += 1
-        heappush(self._timers, (self.time + seconds + self._late(), self.turns, timer))
-        return timer
-
-    def cancel(self, timer: object) -> None:
-        assert isinstance(timer, Timer)
-        timer.cancelled = True
-
-    def post(self, callback: Callable[[], None]) -> None:
-        self._posted.append(callback)
+        return self.virtual.moment
 
     def soon(self, callback: Callable[[], None]) -> None:
-        self._posted.append(callback)
+        self.virtual.ending.append(callback)
 
     def run(self, seconds: float = 0.0, *, until: Callable[[], bool] = lambda: False) -> None:
         """Let time go by, or stop before as soon as `until` holds."""
-        end = self.time + seconds
-        turns = 0
-        while not until() and self._turn(end):
-            turns += 1
-            assert turns < 200_000, "the loop spins"
-        self.time = max(self.time, end) if not until() else self.time
+        virtual = self.virtual
+        virtual.end, virtual.until, virtual.turns = virtual.moment + seconds, until, 0
+        virtual.run_forever()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if not until():
+            virtual.moment = max(virtual.moment, virtual.end)
 
     def forget(self) -> None:
         """The process has died, and what it wanted called back with it."""
-        self._timers.clear()
-        self._posted.clear()
-
-    def _turn(self, end: float) -> bool:
-        if self._posted:
-            self._posted.popleft()()
-            return True
-        if not self._timers or self._timers[0][0] > end:
-            return False
-        due, _, timer = heappop(self._timers)
-        self.time = max(self.time, due) + TURN
-        if not timer.cancelled:
-            timer.callback()
-        return True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        while not all(task.done() for task in tasks):
+            self.run()
+        self.virtual.forget()
 
 
 @dataclass(slots=True, eq=False)

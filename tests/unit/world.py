@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.account import Account
-    from worker.core.message import Publication
+    from worker.core.message import ConfirmResult, Publication
     from worker.core.reply import Reply
-    from worker.pipeline.settler import ConfirmResult
 
 GOOD = Answered("0", "success")
 
@@ -50,7 +49,7 @@ class World:
     ) -> None:
         self.loop = FakeLoop(late)
         self.api = FakeApi(self.loop, script)
-        self.publisher = FakePublisher()
+        self.publisher = FakePublisher(self.loop)
         self.replies = FakeReplies()
         self.suspects = FakeSuspects()
         self.lease = True
@@ -64,7 +63,7 @@ class World:
         self._tick()
 
     def _shared(self) -> LaneContext:
-        settler = Settler(self.loop, self.publisher, self.replies, NAMES.journal)
+        settler = Settler(self.publisher, self.replies, NAMES.journal)
         return LaneContext(
             self.loop,
             settler,
@@ -75,15 +74,9 @@ class World:
             reserve=self._reserve,
         )
 
-    def _reserve(
-        self,
-        account: str,
-        calls: int,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
+    async def _reserve(self, account: str, calls: int, wanted: Callable[[], bool]) -> ConfirmResult:
         block = reservation(NAMES.journal, account, calls, int(self.loop.now()), "b")
-        self.publisher.publish(block, wanted, done)
+        return await self.publisher.publish(block, wanted)
 
     def _lease_holds(self) -> bool:
         return self.lease_holds()
@@ -149,15 +142,16 @@ class World:
 
     def killed(self) -> None:
         """The process dies, and another one takes its place."""
-        self.loop.forget()
+        self.lane.drain()  # what is begun ends in the middle, and nothing else begins
         self.queue.abandoned()
         self.publisher.outstanding.clear()
         self.publisher.backlog.clear()
-        self.publisher.is_open = True
         self.api.under_way.clear()
+        self.loop.forget()
+        self.publisher.is_open = True
         self.shared = self._shared()
         self.lane = self.queue.desk = self._lane()
-        self.loop.call_later(0.1, self.queue.subscribe)
+        self.queue.subscribe()
         self._tick()
 
     def lose_channel(self, *, acks_too: bool = False) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from asyncio import TaskGroup, shield, sleep, wait
 from random import random
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -19,12 +20,13 @@ from pika.exceptions import AMQPError
 from worker.amqp.transport import BatchingServices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from asyncio import Future, Task
+    from collections.abc import Callable, Coroutine, Sequence
     from datetime import timedelta
 
     from pika.connection import Connection, Parameters
 
-    from worker.amqp.loop import PikaLoop
+    from worker.loop import Loop
 
 
 def parameters(url: str, *, name: str, version: str, heartbeat: timedelta) -> Parameters:
@@ -80,25 +82,65 @@ TROUBLE = (AMQPError, OSError, ValueError)
 """What opening a connection may raise by itself: a bad URL, a certificate that cannot be read."""
 
 
-class KeptConnection:
-    """Connects, tells when it is up and when down, and connects again.
+class UnreachableError(Exception):
+    """There is no connection; the message says why, without credentials."""
 
-    Everything happens on the loop's thread. `up` and `down` are called in turn, `down` with one
-    sentence that says why; `changed` whenever RabbitMQ blocks or unblocks the connection.
+
+async def connect(
+    loop: Loop, services: BatchingServices, to: Parameters
+) -> tuple[AsyncioConnection, Future[str]]:
+    """An open connection, and what is done when it is closed, with why.
+
+    Raises `UnreachableError`.
+    """
+    opened: Future[None] = loop.future()
+    services.opening = opened
+    closed: Future[str] = loop.future()
+
+    def failed(_: object, error: BaseException) -> None:
+        if not opened.done():
+            opened.set_exception(UnreachableError(reason(error)))
+
+    def ended(_: object, error: BaseException) -> None:
+        if not closed.done():
+            closed.set_result(reason(error))
+
+    def up(_: object) -> None:
+        if not opened.done():
+            opened.set_result(None)
+
+    connection = AsyncioConnection(
+        to,
+        on_open_callback=up,
+        on_open_error_callback=failed,
+        on_close_callback=ended,
+        custom_ioloop=services,
+    )
+    await opened
+    return connection, closed
+
+
+class KeptConnection:
+    """Connects, has the connection served for as long as it lasts, and connects again.
+
+    Everything happens on the loop's thread.
     """
 
-    def __init__(  # noqa: PLR0913 (where to, who asks, and whom to tell)
+    def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         urls: Sequence[str],
         name: str,
         *,
         version: str,
         heartbeat: timedelta,
-        up: Callable[[Connection], None],
-        down: Callable[[str], None],
+        serve: Callable[[Connection], Coroutine[None, None, None]],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`serve` is cancelled when its connection is lost, and all that it began with it.
+
+        `changed` is called whenever RabbitMQ blocks or unblocks the connection.
+        """
         self.name = name
         self.connection: AsyncioConnection | None = None
         """The open connection, or None."""
@@ -107,119 +149,93 @@ class KeptConnection:
         self.trouble: str | None = "not connected yet"
         """Why there is no connection; None when there is one."""
         self.reconnects = 0
-        self.services = BatchingServices(loop, self._gave_up)
+        self.services = BatchingServices(loop)
         self._loop = loop
         self._urls = tuple(urls)
         self._next_url = 0
         self._version = version
         self._heartbeat = heartbeat
-        self._up = up
-        self._down = down
+        self._serve = serve
         self._changed = changed
         self._failures = 0
-        self._opened_at = 0.0
-        self._timer: object | None = None
-        self._attempt: AsyncioConnection | None = None
-        self._ended: Callable[[], None] | None = None
+        self._is_ending = False
+        self._keeping: Task[None] | None = None
         self._told: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection that takes what is written."""
-        return self.connection is not None and self.connection.is_open
-
-    @property
-    def server(self) -> dict[str, object]:
-        """What the broker says it is: product, version, cluster name."""
-        properties = self.connection.server_properties if self.connection else None
-        return dict(properties or {})
 
     def open(self) -> None:
         """Connect, and keep connecting; returns at once."""
-        self._timer = None
-        if self._ended is not None or self._attempt is not None or self.connection is not None:
-            return
-        url = self._urls[self._next_url % len(self._urls)]
-        name = f"task-edit-worker {self.name}"
-        try:
-            self._attempt = AsyncioConnection(
-                parameters(url, name=name, version=self._version, heartbeat=self._heartbeat),
-                on_open_callback=self._opened,
-                on_open_error_callback=lambda _, error: self._failed(url, error),
-                on_close_callback=lambda _, error: self._closed(url, error),
-                custom_ioloop=self.services,
-            )
-        except TROUBLE as error:
-            self._failed(url, error)
+        if self._keeping is None:
+            self._keeping = self._loop.task(self._keep())
 
     def use(self, urls: Sequence[str]) -> None:
         """Connect to these addresses from the next time on; an open connection stays."""
         self._urls = tuple(urls)
 
-    def close(self, ended: Callable[[], None]) -> None:
-        """Close for good; `ended` is called once it is closed, at once if it was not open."""
-        self._ended = ended
-        if self._timer is not None:
-            self._loop.cancel(self._timer)
-            self._timer = None
-        if self.connection is not None and self.connection.is_open:
-            self.connection.close()
-        elif self.connection is None:
-            ended()
-
-    def _opened(self, connection: AsyncioConnection) -> None:
-        self._attempt = None
-        if self._ended is not None:
-            connection.close()
+    async def close(self) -> None:
+        """Close for good."""
+        self._is_ending = True
+        if self._keeping is None:
             return
+        if self.connection is None:  # waiting, or opening one that nobody wants any more
+            self._keeping.cancel()
+        elif self.connection.is_open:
+            self.connection.close()
+        await wait((self._keeping,))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long before the next try."""
+        await sleep(seconds)
+
+    async def _keep(self) -> None:
+        while not self._is_ending:
+            url = self._urls[self._next_url % len(self._urls)]
+            try:
+                await self._connect_and_serve(url)
+            except (UnreachableError, *TROUBLE) as error:
+                self._failed(url, reason(error))
+            self._next_url += 1
+            if not self._is_ending:
+                await self.pause(self._wait())
+
+    async def _connect_and_serve(self, url: str) -> None:
+        """Until the connection is lost."""
+        name = f"task-edit-worker {self.name}"
+        to = parameters(url, name=name, version=self._version, heartbeat=self._heartbeat)
+        connection, closed = await connect(self._loop, self.services, to)
         self.connection = connection
         self.trouble = self.blocked = self._told = None
-        self._opened_at = self._loop.now()
+        opened_at = self._loop.now()
         connection.add_on_connection_blocked_callback(self._blocked)
         connection.add_on_connection_unblocked_callback(self._unblocked)
-        url = self._urls[self._next_url % len(self._urls)]
         log.info("connected", link=self.name, address=shown(url))
-        self._up(connection)
+        if self._is_ending:
+            connection.close()
+        try:
+            async with TaskGroup() as tasks:
+                serving = tasks.create_task(self._serve(connection))
+                why = await shield(closed)
+                self.connection = self.blocked = None
+                self.trouble = f"lost the connection to {shown(url)}: {why}"
+                if not self._is_ending:
+                    self.reconnects += 1
+                    log.warning("connection_lost", link=self.name, address=shown(url), why=why)
+                serving.cancel()
+        finally:
+            proved = self._loop.now() - opened_at >= PROVED_AFTER
+            self._failures = 0 if proved else self._failures + 1
 
-    def _failed(self, url: str, error: BaseException) -> None:
-        self._attempt = None
-        self._next_url += 1
+    def _failed(self, url: str, why: str) -> None:
         self._failures += 1
-        self.trouble = f"cannot connect to {shown(url)}: {reason(error)}"
+        self.trouble = f"cannot connect to {shown(url)}: {why}"
         if self._told != self.trouble and len(self._urls) > self._failures - 1:
             self._told = self.trouble
-            log.warning("cannot_connect", link=self.name, address=shown(url), why=reason(error))
-        if self._ended is None:
-            self._again()
+            log.warning("cannot_connect", link=self.name, address=shown(url), why=why)
 
-    def _gave_up(self, error: OSError) -> None:
-        """Pika stopped in the middle of opening a connection, without another word."""
-        if self._attempt is None:
-            raise error
-        self._failed(self._urls[self._next_url % len(self._urls)], error)
-
-    def _closed(self, url: str, error: BaseException) -> None:
-        self.connection = None
-        self.blocked = None
-        self.trouble = f"lost the connection to {shown(url)}: {reason(error)}"
-        self._next_url += 1
-        proved = self._loop.now() - self._opened_at >= PROVED_AFTER
-        self._failures = 0 if proved else self._failures + 1
-        if self._ended is None:
-            self.reconnects += 1
-            log.warning("connection_lost", link=self.name, address=shown(url), why=reason(error))
-        self._down(self.trouble)
-        if self._ended is None:
-            self._again()
-        else:
-            self._ended()
-
-    def _again(self) -> None:
-        """Try the next address: at once while any is untried, else after a growing wait."""
+    def _wait(self) -> float:
+        """Seconds to the next try: hardly any while an address is untried, else ever more."""
         rounds = self._failures // len(self._urls)
         longest = min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** min(rounds, 10))
-        wait = longest * (0.5 + random() / 2) if rounds else SHORTEST_WAIT * random()  # noqa: S311
-        self._timer = self._loop.call_later(wait, self.open)
+        return longest * (0.5 + random() / 2) if rounds else SHORTEST_WAIT * random()  # noqa: S311
 
     def _blocked(self, _: object, frame: object) -> None:
         method = getattr(frame, "method", None)

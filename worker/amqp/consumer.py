@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from asyncio import Event, TaskGroup, shield, timeout
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
-from pika.exceptions import NoFreeChannels
 
+from worker.amqp.session import ChannelClosedError, NoChannelLeftError, channel_of
 from worker.amqp.subscription import Subscription
-from worker.amqp.topology import declare, refused
+from worker.amqp.topology import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
-    from pika.channel import Channel
     from pika.connection import Connection
 
-    from worker.amqp.loop import PikaLoop
+    from worker.amqp.session import Channel
     from worker.amqp.topology import Object
-    from worker.core.message import Delivery, Source
+    from worker.loop import Loop
 
 log = structlog.get_logger()
 
@@ -35,17 +36,17 @@ class Consumer:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         queue: str,
         objects: tuple[Object, ...],
         *,
         passive: bool,
-        deliver: Callable[[Delivery, Source], None],
-        lost: Callable[[], None],
+        work: Callable[[Subscription], Coroutine[None, None, None]],
         when_sent: Callable[[Callable[[], None]], None],
     ) -> None:
         """`objects` are declared before each subscription, or with `passive` only looked for.
 
+        `work` takes the deliveries of a subscription; it is cancelled when its channel is closed.
         `when_sent` calls back once what was written on the connection has left the process.
         """
         self.queue = queue
@@ -56,56 +57,48 @@ class Consumer:
         """Whether the broker has `objects` as they are now, as far as declaring them tells."""
         self._loop = loop
         self._passive = passive
-        self._deliver = deliver
-        self._lost = lost
+        self._work = work
         self._when_sent = when_sent
-        self._connection: Connection | None = None
         self._subscription: Subscription | None = None
-        self._opening = False
-        self._doing: Object | None = None
-        self._failures = 0
-        self._ended: Callable[[], None] | None = None
-        self._timer: object | None = None
         self._held = False
+        self._is_ending = False
+        self._stirred = Event()
+        """Set when what `run` is doing has to be looked at again."""
+        self._idle = Event()
+        self._idle.set()
 
-    def start(self, connection: Connection) -> None:
-        """Subscribe on a fresh connection."""
-        self._connection = connection
-        self._failures = 0
-        if self._held:
-            self.trouble = None
-        self._subscribe()
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are deliveries that nobody has taken yet."""
+        return self._subscription is not None and self._subscription.has_unread
 
-    def refresh(self, connection: Connection) -> None:
-        """Declare `objects` anew, for they have changed; subscribe if that is still to be done."""
-        self.declared = False
-        if self._subscription is None:
-            self.start(connection)
-            return
-
-        objects = self.objects
-
-        def done(channel: Channel) -> None:
-            self.declared = objects is self.objects
-            channel.close()
-
-        def opened(channel: Channel) -> None:
-            declare(channel, objects, passive=self._passive, done=lambda: done(channel))
-
+    async def run(self, connection: Connection) -> None:
+        """Consume for as long as the connection lasts, or until `end`; not while held."""
+        failures = 0
+        self._idle.clear()
         try:
-            connection.channel(on_open_callback=opened)
-        except NoFreeChannels:
-            self._loop.call_later(SHORTEST_WAIT, lambda: self._refresh_again(connection))
+            while connection.is_open and not self._is_ending:
+                if self._held:
+                    self.trouble, failures = None, 0
+                    await self._wait()
+                    continue
+                wait = AT_ONCE
+                try:
+                    await self._consume(connection)
+                    failures = 0
+                except ChannelClosedError:
+                    wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**failures)
+                    failures = min(failures + 1, 10)
+                await self._wait(wait)
+        finally:
+            self._idle.set()
+            if not self._is_ending:
+                self.trouble = "no connection to RabbitMQ"
 
-    def _refresh_again(self, connection: Connection) -> None:
-        if connection is self._connection:
-            self.refresh(connection)
-
-    def connection_lost(self) -> None:
-        """The connection is gone; its channels have told us already."""
-        self._connection = None
-        self._opening = False
-        self.trouble = "no connection to RabbitMQ"
+    def refresh(self) -> None:
+        """Declare `objects` anew, for they have changed or are gone."""
+        self.declared = False
+        self._stirred.set()
 
     def hold(self, *, give_back: bool) -> None:
         """Do not subscribe until `release`; with `give_back`, end the subscription now.
@@ -113,42 +106,63 @@ class Consumer:
         Without, whoever works on what was delivered gives it back when that is done.
         """
         self._held = True
-        if self._connection is not None and self._subscription is None:
-            self.trouble = None
+        self._stirred.set()
         if give_back and self._subscription is not None:
             self._subscription.give_back()
 
     def release(self) -> None:
         """Subscribe again."""
-        if self._held:
-            self._held = False
-            self._failures = 0
-            self._again()
+        self._held = False
+        self._stirred.set()
 
-    def end(self, ended: Callable[[], None]) -> None:
+    async def end(self) -> None:
         """Give everything unacked back, in order, and consume no more."""
-        self._ended = ended
-        if self._timer is not None:
-            self._loop.cancel(self._timer)
-            self._timer = None
+        self._is_ending = True
+        self._stirred.set()
         if self._subscription is not None:
             self._subscription.give_back()
-        else:
-            self._finish()
+        await self._idle.wait()
 
-    def _subscribe(self) -> None:
-        self._timer = None
-        connection = self._connection
-        idle = self._subscription is None and not (self._opening or self._held or self._ended)
-        if connection is None or not connection.is_open or not idle:
-            return
+    async def _wait(self, seconds: float | None = None) -> None:
+        """Wait so long, or until something has changed."""
+        with suppress(TimeoutError):
+            async with timeout(seconds):
+                await self._stirred.wait()
+        self._stirred.clear()
+
+    async def _consume(self, connection: Connection) -> None:
+        """Until the channel is closed; what was begun for it ends with it.
+
+        Raises `ChannelClosedError` if it is closed before anything was consumed.
+        """
         try:
-            connection.channel(on_open_callback=self._declare)
-        except NoFreeChannels:
+            channel = await channel_of(connection)
+        except NoChannelLeftError:
             self._surplus(connection)
-            self._loop.call_later(0, self._again)
-        else:
-            self._opening = True
+            raise
+        await self._declare(channel)
+        allowed = connection.params.channel_max
+        if allowed and channel.pika.channel_number > allowed - SPARE_CHANNELS:
+            self._surplus(connection)  # declared all the same: what is for it waits there
+            channel.close()
+            raise await shield(channel.closed)
+        subscription = Subscription(self._loop, channel, self.queue, self._when_sent)
+        await subscription.begin()
+        if self.trouble is not None:
+            log.info("subscribed", queue=self.queue)
+        self.trouble, self._subscription = None, subscription
+        if self._is_ending or self._held:
+            subscription.give_back()
+        try:
+            async with TaskGroup() as tasks:
+                working = tasks.create_task(self._work(subscription))
+                declaring = tasks.create_task(self._keep_declared(connection))
+                closed = await shield(channel.closed)
+                self.trouble = None if self._held else f"the channel is closed: {closed.text}"
+                working.cancel()
+                declaring.cancel()
+        finally:
+            self._subscription = None
 
     def _surplus(self, connection: Connection) -> None:
         """The connection has no channel for this queue: told, while the others are served."""
@@ -160,77 +174,36 @@ class Consumer:
             log.error("no_channel_left", queue=self.queue, why=why)
         self.trouble = why
 
-    def _declare(self, channel: Channel) -> None:
-        channel.add_on_close_callback(self._closed)
+    async def _declare(self, channel: Channel) -> None:
+        """Declare what the queue needs. Raises `ChannelClosedError` when RabbitMQ will not."""
         objects = self.objects
-        declare(
-            channel,
-            objects,
-            passive=self._passive,
-            done=lambda: self._consume(channel, objects),
-            doing=self._note,
-        )
+        for item in objects:
+            try:
+                await channel.declare(item, passive=self._passive)
+                continue
+            except ChannelClosedError as closed:
+                refusal = closed
+            if channel.pika.connection.is_open:
+                self.trouble = refused(item, refusal.code, refusal.text)
+                log.error("declaration_refused", queue=self.queue, why=self.trouble)
+            raise refusal
+        self.declared = objects is self.objects
 
-    def _note(self, item: Object) -> None:
-        self._doing = item
-
-    def _consume(self, channel: Channel, objects: tuple[Object, ...]) -> None:
-        self._doing, self.declared = None, objects is self.objects
-        allowed = channel.connection.params.channel_max
-        if allowed and channel.channel_number > allowed - SPARE_CHANNELS:
-            self._surplus(channel.connection)  # declared all the same: what is for it waits there
-            channel.close()
-            return
-        self._subscription = Subscription(
-            channel,
-            self.queue,
-            deliver=self._deliver,
-            lost=self._gone,
-            begun=self._begun,
-            soon=self._loop.soon,
-            when_sent=self._when_sent,
-        )
-
-    def _begun(self) -> None:
-        if self.trouble is not None:
-            log.info("subscribed", queue=self.queue)
-        self.trouble = None
-        self._failures = 0
-        if not self.declared and self._connection is not None:
-            self.refresh(self._connection)  # they changed while they were being declared
-
-    def _gone(self, why: str) -> None:
-        self._subscription = None
-        self.trouble = None if self._held else f"the channel is closed: {why}"
-        self._lost()
-
-    def _closed(self, _: object, error: Exception) -> None:
-        """Whatever the channel was doing, it is over; runs before or after `_gone`."""
-        self._opening = False
-        if self._doing is not None:
-            text = str(getattr(error, "reply_text", "") or error)
-            self.trouble = refused(self._doing, getattr(error, "reply_code", None), text)
-            log.error("declaration_refused", queue=self.queue, why=self.trouble)
-            self._doing = None
-            self._failures += 1
-        if self._ended is not None:
-            self._finish()
-        elif self._connection is not None:
-            self._loop.call_later(0, self._again)
-
-    def _finish(self) -> None:
-        """Say once that it is over."""
-        ended, self._ended = self._ended, _already
-        if ended is not None:
-            ended()
-
-    def _again(self) -> None:
-        if self._timer or self._subscription or self._ended or self._held:
-            return
-        wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**self._failures) if self._failures else AT_ONCE
-        self._failures = min(self._failures + 1, 10)
-        self._timer = self._loop.call_later(wait, self._subscribe)
-
-
-def _already() -> None:
-    """What is called when it was over before."""
+    async def _keep_declared(self, connection: Connection) -> None:
+        """Declare the objects on a channel of its own whenever they have changed."""
+        while True:
+            wait = None
+            if not self.declared:
+                try:
+                    channel, objects = await channel_of(connection), self.objects
+                    for item in objects:
+                        await channel.declare(item, passive=self._passive)
+                    channel.close()
+                    self.declared = objects is self.objects
+                except NoChannelLeftError:
+                    wait = SHORTEST_WAIT
+                except ChannelClosedError:
+                    pass  # the next subscription tells of it
+                else:
+                    continue
+            await self._wait(wait)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pika.frame import Method
     from pika.spec import Basic, BasicProperties, Queue
 
-    from worker.amqp.loop import PikaLoop
     from worker.core.message import Delivery
+    from worker.loop import Loop
 
 
 class DeliveryBatch:
@@ -79,7 +79,7 @@ class WholeQueue:
     """
 
     def __init__(
-        self, loop: PikaLoop, connection: Connection, queue: str, *, failed: Callable[[str], None]
+        self, loop: Loop, connection: Connection, queue: str, *, failed: Callable[[str], None]
     ) -> None:
         """`failed` is told once, in a sentence, why the letters are not ours (any more)."""
         self.missing = 0

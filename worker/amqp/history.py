@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from worker.amqp.codec import WireProperties
-from worker.amqp.journal import MARKER
+from worker.amqp.session import MARKER
 from worker.core.message import PERSISTENT, Properties
 from worker.core.rate_limit import SLOTS_TYPE
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pika.connection import Connection
     from pika.spec import Basic, BasicProperties
 
-    from worker.amqp.loop import PikaLoop
+    from worker.loop import Loop
 
     Offset = str | int | datetime
     """Where to begin: ``first``, ``next``, a number, or the broker's time."""
@@ -50,7 +50,7 @@ class StreamReading:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         connection: Connection,
         queue: str,
         *,

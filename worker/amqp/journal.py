@@ -11,30 +11,33 @@ Where an account has a limit of more than an hour, it is that long, up to 100,00
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from asyncio import gather, shield, sleep, wait
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
-from pika.exceptions import NoFreeChannels
 
-from worker.amqp.codec import received
-from worker.core.message import PERSISTENT, Properties, Publication
-from worker.pipeline.settler import ConfirmResult
+from worker.amqp.session import (
+    MARKER,
+    OFFSET,
+    ChannelClosedError,
+    NoChannelLeftError,
+    channel_of,
+)
+from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Callable
 
-    from pika.channel import Channel
     from pika.connection import Connection
-    from pika.spec import Basic, BasicProperties
 
-    from worker.amqp.loop import PikaLoop
     from worker.amqp.publisher import ConfirmedPublisher
+    from worker.core.message import Delivery
+    from worker.loop import Loop
 
 log = structlog.get_logger()
 
-MARKER = "task-edit.marker"
 UNACKED_AT_MOST = 2000
 ACK_EVERY = 500
 AN_HOUR = 3660
@@ -49,12 +52,20 @@ GIVE_UP_AFTER = 60.0
 """Seconds of nothing but refusals; then the lanes go on without what could not be read."""
 
 
+class _RefusedError(Exception):
+    """The stream does not take the marker."""
+
+
+class _NoStreamError(Exception):
+    """The queue is no stream."""
+
+
 class Journal:
     """Reads the tail of the events' stream up to now, for all who ask at the same time."""
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         publisher: ConfirmedPublisher,
         queue: str,
         recall: Callable[[Publication], None],
@@ -80,21 +91,15 @@ class Journal:
         self._queue = queue
         self._recall = recall
         self._blocked = blocked
-        self._connection: Connection | None = None
-        self._channel: Channel | None = None
-        self._askers: list[Callable[[], None]] = []
-        self._reading: list[Callable[[], None]] = []
-        self._marker = ""
-        self._next_offset = 0
-        self._refused_since: float | None = None
-        self._read_at = 0.0
-        self._unacked = 0
-        self._begins: list[int] = []
-        """Where the last hour begins, and then the longest window."""
         self._longest = longest
         self._vanished = vanished
-        self._seeking: str | None = None
-        """The offset, in words, whose number is looked for."""
+        self._connection: Connection | None = None
+        self._reading: Task[None] | None = None
+        self._next: Task[None] | None = None
+        """The reading that begins when the present one has ended, for who asked meanwhile."""
+        self._next_offset = 0
+        self._read_at = 0.0
+        """When something was read last, in monotonic seconds."""
 
     def start(self, connection: Connection) -> None:
         """Read on this connection from now on."""
@@ -103,184 +108,146 @@ class Journal:
 
     def connection_lost(self) -> None:
         """Whoever asked has lost its lane, and asks again."""
-        self._connection = self._channel = None
-        self._askers.clear()
-        self._reading.clear()
-        self._marker = ""
-        self.trouble = self._refused_since = None
+        self._connection = None
+        for reading in (self._reading, self._next):
+            if reading is not None:
+                reading.cancel()
+        self._reading = self._next = None
 
-    def read(self, done: Callable[[], None]) -> None:
-        """Call `done` once everything published before now has been recalled."""
-        self._askers.append(done)
-        if not self._reading:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._reading, self._askers = self._askers, []
-        self._refused_since = None
-        self._mark()
-
-    def _mark(self) -> None:
-        if self.missing is not None or self._connection is None:
-            self._finish()
+    async def read(self) -> None:
+        """Return once everything published before now has been recalled, as far as it can be."""
+        if self._reading is None:
+            self._reading = self._loop.task(self._read())
+            await shield(self._reading)
             return
-        marker = self._marker = str(uuid4())
-        properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
-        publication = Publication("", self._queue, b"", properties)
+        if self._next is None:
+            self._next = self._loop.task(self._read_after(self._reading))
+        await shield(self._next)
 
-        def sure(fate: ConfirmResult) -> None:
-            if marker != self._marker:
-                return
-            if fate is ConfirmResult.REFUSED:
-                self._refused(marker, "the stream refused the marker")
-            elif fate is ConfirmResult.UNROUTABLE:
-                self._vanished(f"there is no queue {self._queue}")
-                self._refused(marker, f"there is no queue {self._queue}")
-            elif fate is ConfirmResult.CONFIRMED:
-                self._begins = []
-                self._open(f"{AN_HOUR}s")
+    async def _read_after(self, before: Task[None]) -> None:
+        await gather(before, return_exceptions=True)
+        self._reading, self._next = self._next, None
+        await self._read()
 
-        self._read_at = self._loop.now()
-        self._publisher.publish(publication, lambda: marker == self._marker, sure)
-        self._loop.call_later(STALLS_AFTER, lambda: self._watch(marker))
-
-    def _watch(self, marker: str) -> None:
-        """Begin anew when nothing comes any more; while RabbitMQ blocks, only wait."""
-        if marker != self._marker or not self._reading:
-            return
-        if self._blocked():
-            self._read_at = self._loop.now()
-            self._tell("RabbitMQ blocks publishing")
-        if self._loop.now() - self._read_at >= STALLS_AFTER:
-            self._again(marker, "took too long")
-        else:
-            self._loop.call_later(STALLS_AFTER, lambda: self._watch(marker))
-
-    def _open(self, offset: str | int) -> None:
-        if self._connection is None or not self._connection.is_open:
-            return
-        marker = self._marker
-        self._seeking = offset if isinstance(offset, str) else None
-        self._unacked = 0
-
-        def opened(channel: Channel) -> None:
-            if marker != self._marker:
-                channel.close()
-                return
-            self._channel = channel
-            channel.add_on_close_callback(lambda _, error: self._closed(marker, channel, error))
-            channel.basic_qos(prefetch_count=UNACKED_AT_MOST)
-            channel.basic_consume(
-                self._queue, self._received, arguments={"x-stream-offset": offset}
-            )
-
+    async def _read(self) -> None:
+        """Read the tail; what fails is tried again with a marker of its own."""
+        refused_since: float | None = None
         try:
-            self._connection.channel(on_open_callback=opened)
-        except NoFreeChannels:
-            self._again(marker, "the connection has no channel left")
-
-    def _received(
-        self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
-    ) -> None:
-        if channel is not self._channel:
-            return
-        delivery = received(method, properties, body, datetime.now(UTC))
-        had = delivery.properties
-        stated = had.headers.text("x-stream-offset")
-        if stated is None:
-            self._leave(channel)
-            self.missing = f"{self._queue} is no stream"
-            self._finish()
-            return
-        offset = int(stated)
-        self._read_at = self._loop.now()
-        if self._seeking is not None:
-            self._seek(channel, offset)
-            return
-        self._next_offset = max(self._next_offset, offset + 1)
-        if had.type != MARKER:
-            self._hear(Publication(delivery.exchange, delivery.routing_key, body, had))
-        elif had.message_id == self._marker:
-            self.term = offset
-            self._next_offset = offset + 1
-            self._leave(channel)
-            self._finish()
-            return
-        self._unacked += 1
-        if self._unacked >= ACK_EVERY:
-            self._unacked = 0
-            channel.basic_ack(delivery.tag, multiple=True)
-
-    def _hear(self, event: Publication) -> None:
-        """Recall an event; one that cannot be (anybody may publish here) is not known, that is all.
-
-        What is raised here pika would take for the end of the connection.
-        """
-        try:
-            self._recall(event)
-        except Exception:
-            log.exception("event_not_recalled", queue=self._queue)
-
-    def _seek(self, channel: Channel, offset: int) -> None:
-        """Find where the tail begins, from the first event of the last hour and the last one."""
-        self._leave(channel)
-        if self._seeking == "last":
-            if offset + 1 < self._next_offset:  # another stream, declared anew
-                self._next_offset = 0
-            hour, longest = self._begins[0], self._begins[-1]
-            begins = min(hour, offset - EVENTS_AT_LEAST, max(longest, offset - EVENTS_FOR_LIMITS))
-            self._open(min(max(self._next_offset, begins, 0), offset))
-            return
-        self._begins.append(offset)
-        longest_window = int(self._longest() * AN_HOUR / 3600)
-        more = len(self._begins) == 1 and longest_window > AN_HOUR
-        self._open(f"{longest_window}s" if more else "last")
-
-    def _leave(self, channel: Channel) -> None:
-        self._channel = None
-        channel.close()
-
-    def _closed(self, marker: str, channel: Channel, error: Exception) -> None:
-        if channel is self._channel:
-            self._channel = None
-            self._refused(marker, str(getattr(error, "reply_text", "") or error))
-
-    def _refused(self, marker: str, why: str) -> None:
-        """RabbitMQ will not: after a restart that passes, and a missing permission does not."""
-        if marker != self._marker or not self._reading:
-            return
-        now = self._loop.now()
-        self._refused_since = now if self._refused_since is None else self._refused_since
-        if now - self._refused_since < GIVE_UP_AFTER:
-            self._again(marker, why)
-        else:
-            log.warning("journal_not_read", queue=self._queue, why=why)
-            self.missing = f"{self._queue} cannot be read: {why}"
-            self._finish()
-
-    def _again(self, marker: str, why: str) -> None:
-        """Try once more with a marker of its own."""
-        if marker != self._marker or not self._reading:
-            return
-        if self._channel is not None and self._channel.is_open:
-            self._leave(self._channel)
-        self._tell(why)
-        self._marker = waiting = str(uuid4())
-        self._loop.call_later(AGAIN_IN, lambda: self._mark_again(waiting))
+            while self.missing is None and self._connection is not None:
+                try:
+                    await self._read_watched(self._connection)
+                except _NoStreamError:
+                    self.missing = f"{self._queue} is no stream"
+                    return
+                except NoChannelLeftError:
+                    why = "the connection has no channel left"
+                except TimeoutError:
+                    why = "took too long"
+                except (ChannelClosedError, _RefusedError) as error:
+                    # After a restart of RabbitMQ that passes, and a missing permission does not.
+                    why = error.text if isinstance(error, ChannelClosedError) else str(error)
+                    refused_since = refused_since or self._loop.now()
+                    if self._loop.now() - refused_since >= GIVE_UP_AFTER:
+                        self._tell(why)
+                        self.missing = f"{self._queue} cannot be read: {why}"
+                        return
+                else:
+                    return
+                self._tell(why)
+                await sleep(AGAIN_IN)
+        finally:
+            self.trouble = None
+            if self._next is None:
+                self._reading = None
 
     def _tell(self, why: str) -> None:
         self.trouble = f"not read yet: {why}"
         log.warning("journal_not_read", queue=self._queue, why=why)
 
-    def _mark_again(self, waiting: str) -> None:
-        if waiting == self._marker and self._reading:
-            self._mark()
+    async def _read_watched(self, connection: Connection) -> None:
+        """Read the tail once; while RabbitMQ blocks, only wait.
 
-    def _finish(self) -> None:
-        done, self._reading = self._reading, []
-        self._marker = ""
-        self.trouble = None
-        for callback in done:
-            callback()
-        if self._askers:
-            self._begin()
+        Raises `TimeoutError` when nothing comes any more, and what `_read_tail` raises.
+        """
+        self._read_at = self._loop.now()
+        reading = self._loop.aio.create_task(self._read_tail(connection))
+        try:
+            while not reading.done():
+                await wait((reading,), timeout=STALLS_AFTER)
+                if self._blocked() and not reading.done():
+                    self._read_at = self._loop.now()
+                    self._tell("RabbitMQ blocks publishing")
+                if self._loop.now() - self._read_at >= STALLS_AFTER and not reading.done():
+                    raise TimeoutError
+            await reading
+        finally:
+            reading.cancel()
+
+    async def _read_tail(self, connection: Connection) -> None:
+        """Publish a marker, and recall everything before it that is not known yet."""
+        marker = str(uuid4())
+        properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
+        said = await self._publisher.publish(Publication("", self._queue, b"", properties))
+        if said is ConfirmResult.UNROUTABLE:
+            self._vanished(f"there is no queue {self._queue}")
+            raise _RefusedError(f"there is no queue {self._queue}")
+        if said is not ConfirmResult.CONFIRMED:
+            raise _RefusedError("the stream refused the marker")
+        hour = longest = await self._first(connection, f"{AN_HOUR}s")
+        window = int(self._longest() * AN_HOUR / 3600)
+        if window > AN_HOUR:
+            longest = await self._first(connection, f"{window}s")
+        last = await self._first(connection, "last")
+        if last + 1 < self._next_offset:  # another stream, declared anew
+            self._next_offset = 0
+        begin = min(hour, last - EVENTS_AT_LEAST, max(longest, last - EVENTS_FOR_LIMITS))
+        await self._recall_from(connection, min(max(self._next_offset, begin, 0), last), marker)
+
+    async def _first(self, connection: Connection, begin: str) -> int:
+        """The offset of the first event that RabbitMQ has from there on."""
+        channel = await channel_of(connection)
+        try:
+            events = await channel.consume(self._queue, prefetch=1, arguments={OFFSET: begin})
+            offset = _offset(await anext(events))
+        finally:
+            channel.close()
+        self._read_at = self._loop.now()
+        return offset
+
+    async def _recall_from(self, connection: Connection, begin: int, marker: str) -> None:
+        """Recall every event from an offset up to the marker."""
+        channel = await channel_of(connection)
+        try:
+            events = await channel.consume(
+                self._queue, prefetch=UNACKED_AT_MOST, arguments={OFFSET: begin}
+            )
+            unacked = 0
+            async for event in events:
+                offset, had = _offset(event), event.properties
+                self._read_at = self._loop.now()
+                self._next_offset = max(self._next_offset, offset + 1)
+                if had.type != MARKER:
+                    self._hear(Publication(event.exchange, event.routing_key, event.body, had))
+                elif had.message_id == marker:
+                    self.term, self._next_offset = offset, offset + 1
+                    return
+                unacked += 1
+                if unacked >= ACK_EVERY:
+                    unacked = 0
+                    channel.ack(event.tag, multiple=True)
+        finally:
+            channel.close()
+
+    def _hear(self, event: Publication) -> None:
+        """Recall an event; one that cannot be, for anybody may publish here, is not known."""
+        try:
+            self._recall(event)
+        except Exception:
+            log.exception("event_not_recalled", queue=self._queue)
+
+
+def _offset(event: Delivery) -> int:
+    stated = event.properties.headers.text(OFFSET)
+    if stated is None:
+        raise _NoStreamError
+    return int(stated)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pika.connection import Connection
     from pika.spec import Basic, BasicProperties
 
-    from worker.amqp.loop import PikaLoop
+    from worker.loop import Loop
 
 LOCKED = 405
 ANSWERS_WITHIN = 1.0
@@ -33,7 +33,7 @@ class Lock:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         connection: Connection,
         queue: str,
         *,

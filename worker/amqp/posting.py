@@ -17,7 +17,7 @@ from pika.spec import Basic
 
 from worker.amqp import codec as wire
 from worker.amqp.listening import listen
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pika.spec import BasicProperties
 
     from worker.amqp.codec import WireProperties
-    from worker.amqp.loop import PikaLoop
     from worker.core.message import Publication
     from worker.core.rate_limit import Pacer
+    from worker.loop import Loop
 
 
 class Confirms:
@@ -114,7 +114,7 @@ class Posting:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         publications: Sequence[Publication],
         plan: PostingPlan,
         *,

@@ -12,6 +12,7 @@ A reply to an address that does not exist any more can make RabbitMQ close the w
 
 from __future__ import annotations
 
+from asyncio import shield, sleep
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,18 +21,20 @@ import structlog
 from pika.spec import Basic
 
 from worker.amqp import codec as wire
-from worker.pipeline.settler import ConfirmResult
+from worker.amqp.session import Channel, ChannelClosedError, channel_of
+from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
 
-    from pika.channel import Channel
+    from pika.channel import Channel as PikaChannel
     from pika.connection import Connection
     from pika.frame import Method
 
     from worker.amqp.connection import KeptConnection
-    from worker.amqp.loop import PikaLoop
     from worker.core.message import Publication
+    from worker.loop import Loop
 
 
 log = structlog.get_logger()
@@ -48,7 +51,7 @@ CLOSURES_AT_MOST = 3
 class _Pending:
     publication: Publication
     wanted: Callable[[], bool]
-    done: Callable[[ConfirmResult], None]
+    told: Future[ConfirmResult]
     returned: bool = False
     closures: int = 0
 
@@ -58,7 +61,7 @@ class ConfirmedPublisher:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         *,
         lease_holds: Callable[[], bool] = lambda: True,
         changed: Callable[[], None] = lambda: None,
@@ -75,7 +78,6 @@ class ConfirmedPublisher:
         self._lease_holds = lease_holds
         self._changed = changed
         self._vanished = vanished
-        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._tag = 0
         self._outstanding: dict[int, _Pending] = {}
@@ -93,27 +95,37 @@ class ConfirmedPublisher:
         return len(self._outstanding) + len(self._backlog)
 
     def publish(
-        self,
-        publication: Publication,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
-        """Publish; `done` is called once, with what RabbitMQ said."""
-        self._backlog.append(_Pending(publication, wanted, done))
+        self, publication: Publication, wanted: Callable[[], bool] = lambda: True
+    ) -> Future[ConfirmResult]:
+        """Publish; to be awaited for what RabbitMQ said.
+
+        `wanted` is asked before each try, for nothing may be published for a delivery that has
+        gone back to its queue.
+        """
+        told: Future[ConfirmResult] = self._loop.future()
+        self._backlog.append(_Pending(publication, wanted, told))
         self._flush()
+        return told
 
     def lease_regained(self) -> None:
         """Publish what has waited for the lease and is wanted still."""
         self._flush()
 
-    def start(self, connection: Connection) -> None:
-        """Open a channel on a fresh connection."""
-        self._connection = connection
-        connection.channel(on_open_callback=self._opened)
-
-    def connection_lost(self) -> None:
-        """The connection is gone; its channel has told us already."""
-        self._connection = None
+    async def serve(self, connection: Connection) -> None:
+        """Publish on a fresh connection for as long as it lasts."""
+        while connection.is_open:
+            try:
+                channel = await channel_of(connection)
+                channel.pika.add_on_close_callback(self._closed)
+                channel.pika.add_on_return_callback(self._returned)
+                await channel.call("confirm_delivery", self._confirmed)
+                self._channel, self._tag = channel, 0
+                self._flush()
+                self._changed()
+                code = (await shield(channel.closed)).code
+            except ChannelClosedError as closed:
+                code = closed.code  # and `_closed` was told
+            await sleep(AFTER_GONE if code == NOT_FOUND else REOPEN_IN)
 
     def drop_unwanted(self) -> None:
         """Tell of what waits for a connection and is wanted no more."""
@@ -124,27 +136,17 @@ class ConfirmedPublisher:
             else:
                 self._tell(pending, ConfirmResult.UNWANTED)
 
-    def _opened(self, channel: Channel) -> None:
-        channel.add_on_close_callback(self._closed)
-        channel.add_on_return_callback(self._returned)
-        channel.confirm_delivery(self._confirmed, callback=lambda _: self._ready(channel))
-
-    def _ready(self, channel: Channel) -> None:
-        self._channel, self._tag = channel, 0
-        self._flush()
-        self._changed()
-
     def _flush(self) -> None:
         channel, backlog = self._channel, self._backlog
         if channel is None or not channel.is_open or not self._lease_holds():
             return
         while backlog and not (self._careful and self._outstanding):
             pending = backlog.popleft()
-            if not pending.wanted():
+            if pending.told.cancelled() or not pending.wanted():
                 self._tell(pending, ConfirmResult.UNWANTED)
                 continue
             try:
-                wire.publish(channel, pending.publication, mandatory=True)
+                wire.publish(channel.pika, pending.publication, mandatory=True)
             except Exception:
                 log.exception("not_publishable", exchange=pending.publication.exchange)
                 self._tell(pending, ConfirmResult.REFUSED)
@@ -162,22 +164,16 @@ class ConfirmedPublisher:
         for tag in tags:
             pending = self._outstanding.pop(tag, None)
             if pending is not None:
-                fate = ConfirmResult.UNROUTABLE if pending.returned else ConfirmResult.CONFIRMED
-                self._tell(pending, ConfirmResult.REFUSED if refused else fate)
+                said = ConfirmResult.UNROUTABLE if pending.returned else ConfirmResult.CONFIRMED
+                self._tell(pending, ConfirmResult.REFUSED if refused else said)
         if self._careful:
             self._careful = bool(self._outstanding or self._backlog)
             self._flush()
 
     @staticmethod
-    def _tell(pending: _Pending, fate: ConfirmResult) -> None:
-        """Tell what became of it.
-
-        What a listener raises stays here: pika would take it for the end of the connection.
-        """
-        try:
-            pending.done(fate)
-        except Exception:
-            log.exception("settling_failed", fate=fate.value)
+    def _tell(pending: _Pending, said: ConfirmResult) -> None:
+        if not pending.told.done():
+            pending.told.set_result(said)
 
     def _returned(self, _: object, method: Basic.Return, __: object, body: bytes) -> None:
         """Mark the oldest like it: RabbitMQ returns in the order of publishing."""
@@ -190,18 +186,17 @@ class ConfirmedPublisher:
                 pending.returned = True
                 return
 
-    def _closed(self, _: object, error: Exception) -> None:
+    def _closed(self, pika: PikaChannel, error: Exception) -> None:
         """Publish again what was not confirmed; one by one if a publication was at fault."""
         self._channel = None
         again, self._outstanding = list(self._outstanding.values()), {}
-        connection = self._connection
-        closed_by_broker = connection is not None and connection.is_open
-        gone = closed_by_broker and getattr(error, "reply_code", None) == NOT_FOUND
-        if closed_by_broker:
-            log.error("publisher_channel_closed", why=str(getattr(error, "reply_text", error)))
+        if pika.connection.is_open:
+            why = str(getattr(error, "reply_text", error))
+            log.error("publisher_channel_closed", why=why)
+            gone = getattr(error, "reply_code", None) == NOT_FOUND
             self._careful = not gone
             if gone:  # the fault of no publication: all wait until it is declared again
-                self._vanished(str(getattr(error, "reply_text", error)))
+                self._vanished(why)
             elif len(again) == 1:
                 again[0].closures += 1
         for pending in again:
@@ -210,12 +205,6 @@ class ConfirmedPublisher:
         self._backlog.extendleft(reversed([one for one in again if one not in refused]))
         for pending in refused:
             self._tell(pending, ConfirmResult.REFUSED)
-        if closed_by_broker:
-            self._loop.call_later(AFTER_GONE if gone else REOPEN_IN, self._reopen)
-
-    def _reopen(self) -> None:
-        if self._channel is None and self._connection is not None and self._connection.is_open:
-            self._connection.channel(on_open_callback=self._opened)
 
 
 WAITING_AT_MOST = 1000
@@ -244,30 +233,22 @@ class ReplyPublisher:
             self._link.open()
         self._flush()
 
-    def start(self, connection: Connection) -> None:
-        """Open a channel on a fresh connection."""
-        connection.channel(on_open_callback=self._opened)
-
-    def connection_lost(self) -> None:
-        """Go without until the link is up again."""
-        self._channel = None
-
-    def _opened(self, channel: Channel) -> None:
-        self._channel = channel
-        channel.add_on_close_callback(self._closed)
-        self._flush()
-
-    def _closed(self, channel: Channel, _: Exception) -> None:
-        if channel is self._channel:
-            self._channel = None
-        if channel.connection.is_open:
-            channel.connection.channel(on_open_callback=self._opened)
+    async def serve(self, connection: Connection) -> None:
+        """Publish on a fresh connection for as long as it lasts."""
+        while connection.is_open:
+            try:
+                self._channel = await channel_of(connection)
+                self._flush()
+                await shield(self._channel.closed)
+            except ChannelClosedError:
+                pass
+            await sleep(REOPEN_IN)
 
     def _flush(self) -> None:
         channel = self._channel
         while self._waiting and channel is not None and channel.is_open:
             try:
-                wire.publish(channel, self._waiting.popleft())
+                wire.publish(channel.pika, self._waiting.popleft())
             except Exception:  # only the reply may be lost
                 self.dropped += 1
                 log.exception("reply_not_publishable")

@@ -17,16 +17,15 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.exceptions import AMQPError, ChannelWrongStateError
+from pika.exceptions import AMQPError, ChannelWrongStateError, NoFreeChannels
 from pika.spec import Basic
 
 from schemas import Names
 from worker.amqp import codec as wire
 from worker.amqp.connection import TROUBLE, parameters, reason, shown
 from worker.amqp.topology import Binding, Exchange, Queue
-from worker.core.message import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 from worker.core.rate_limit import SLOTS_TYPE
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -117,6 +116,10 @@ class ChannelClosedError(SessionError):
         """What RabbitMQ, or pika, says."""
         self.code = code
         """The reply code of AMQP 0-9-1, such as 404; None when the connection was lost."""
+
+
+class NoChannelLeftError(ChannelClosedError):
+    """The connection has no channel left: RabbitMQ allows so many (``channel_max``)."""
 
 
 def run(
@@ -213,7 +216,10 @@ def _unreachable(url: str, error: BaseException) -> SessionError:
 
 
 async def channel_of(connection: Connection) -> Channel:
-    """A fresh channel of a connection. Raises `ChannelClosedError` when there is none to be had."""
+    """A fresh channel of a connection. Raises `ChannelClosedError`.
+
+    That is a `NoChannelLeftError` when the connection has no more of them.
+    """
     opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
 
     def ready(channel: PikaChannel) -> None:
@@ -226,7 +232,9 @@ async def channel_of(connection: Connection) -> Channel:
 
     try:
         channel = connection.channel(on_open_callback=ready)
-    except AMQPError as error:  # the connection is closed, or has no channel left
+    except NoFreeChannels as error:
+        raise NoChannelLeftError(None, reason(error)) from error
+    except AMQPError as error:  # the connection is closed
         raise ChannelClosedError(None, reason(error)) from error
     channel.add_on_close_callback(lost)
     return await opened
@@ -236,7 +244,9 @@ class Channel:
     """A channel whose answers are awaited; raises `ChannelClosedError` when it is closed."""
 
     def __init__(self, channel: PikaChannel) -> None:
-        self._channel = channel
+        self.pika = channel
+        self.closed: asyncio.Future[ChannelClosedError] = asyncio.get_running_loop().create_future()
+        """Done when the channel is closed, with why."""
         self._pending: set[asyncio.Future[Any]] = set()
         self._error: ChannelClosedError | None = None
         self._confirms: dict[int, tuple[asyncio.Future[ConfirmResult], str | None]] = {}
@@ -249,7 +259,7 @@ class Channel:
     @property
     def is_open(self) -> bool:
         """Whether it takes what is asked."""
-        return bool(self._channel.is_open)
+        return bool(self.pika.is_open)
 
     async def call(self, method: str, *args: object, **options: object) -> Method[Any]:
         """The broker's answer to a method of pika's channel, such as ``queue_bind``."""
@@ -260,7 +270,7 @@ class Channel:
                 answer.set_result(frame)
 
         try:
-            getattr(self._channel, method)(*args, callback=answered, **options)
+            getattr(self.pika, method)(*args, callback=answered, **options)
         except ChannelWrongStateError as error:  # closing: pika tells us of the end a turn later
             answer.cancel()
             raise ChannelClosedError(None, str(error)) from error
@@ -306,7 +316,7 @@ class Channel:
             came.put_nowait(wire.received(method, properties, body, datetime.now(UTC)))
 
         started = self._future()
-        self._channel.basic_consume(
+        self.pika.basic_consume(
             queue, received, auto_ack=auto_ack, callback=started.set_result, arguments=arguments
         )
         frame = await started
@@ -335,12 +345,12 @@ class Channel:
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Tell the broker that a delivery is settled; dropped when the channel is closed."""
         with suppress(ChannelWrongStateError):
-            self._channel.basic_ack(tag, multiple=multiple)
+            self.pika.basic_ack(tag, multiple=multiple)
 
     def write(self, publication: Publication) -> None:
         """Publish without a confirm, best effort."""
         with suppress(ChannelWrongStateError):
-            wire.publish(self._channel, publication)
+            wire.publish(self.pika, publication)
 
     async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, mandatory; what the broker said.
@@ -358,16 +368,16 @@ class Channel:
         if not self._is_confirmed:
             raise RuntimeError("the channel is not in confirm mode")
         future = self._future()
-        wire.publish(self._channel, publication, mandatory=True)
+        wire.publish(self.pika, publication, mandatory=True)
         self._tag += 1
         self._confirms[self._tag] = future, publication.properties.message_id
         return future
 
     async def confirm(self) -> None:
         """Have every publication confirmed."""
-        self._channel.add_on_return_callback(self._on_return)
+        self.pika.add_on_return_callback(self._on_return)
         started = self._future()
-        self._channel.confirm_delivery(self._on_confirm, callback=started.set_result)
+        self.pika.confirm_delivery(self._on_confirm, callback=started.set_result)
         await started
         self._is_confirmed = True
 
@@ -377,13 +387,13 @@ class Channel:
         def keep_consuming(*_: object, **__: object) -> None:
             """Stand in for `basic_cancel`, which pika's `close` calls for every consumer."""
 
-        self._channel.basic_cancel = keep_consuming  # type: ignore[method-assign]
+        self.pika.basic_cancel = keep_consuming  # type: ignore[method-assign]
         self.close()
 
     def close(self) -> None:
         """Close; whoever waits for something here gets an error."""
         with suppress(ChannelWrongStateError):
-            self._channel.close()
+            self.pika.close()
 
     def _future(self) -> asyncio.Future[Any]:
         if self._error is not None:
@@ -421,16 +431,18 @@ class Channel:
         self._fail(
             ChannelClosedError(NOT_FOUND, "the consumer is cancelled, for its queue is gone")
         )
-        self.close()
+        self.give_back()
 
     def _closed(self, _: object, error: Exception) -> None:
-        code = getattr(error, "reply_code", None) if self._channel.connection.is_open else None
+        code = getattr(error, "reply_code", None) if self.pika.connection.is_open else None
         text = " ".join(str(getattr(error, "reply_text", "") or error).split())
         self._fail(ChannelClosedError(code, text))
 
     def _fail(self, error: ChannelClosedError) -> None:
         if self._error is None:
             self._error = error
+        if not self.closed.done():
+            self.closed.set_result(self._error)
         for future in list(self._pending):
             if not future.done():
                 future.set_exception(self._error)

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from pika.channel import Channel
+    from collections.abc import Iterable, Mapping
 
     from schemas import Names
 
@@ -145,50 +143,3 @@ def refused(item: Object, code: int | None, text: str) -> str:
         why += f"; once it holds no messages, delete it (rabbitmqctl delete_queue {item.name}):"
         why += " it is declared anew within seconds"
     return why
-
-
-def declare(
-    channel: Channel,
-    items: Iterable[Object],
-    *,
-    passive: bool,
-    done: Callable[[], None],
-    doing: Callable[[Object], None] = lambda _: None,
-) -> None:
-    """Declare each in turn, then call `done`; a refusal closes the channel.
-
-    `passive` only checks that exchanges and queues exist, and leaves bindings alone. `doing` is
-    told each object before it is declared, so that a refusal can be put down to it.
-    """
-    todo = iter(items)
-
-    def proceed(_: object = None) -> None:
-        if not channel.is_open:
-            return
-        for item in todo:
-            if passive and isinstance(item, Binding):
-                continue
-            doing(item)
-            _declare_one(channel, item, passive=passive, then=proceed)
-            return
-        done()
-
-    proceed()
-
-
-def _declare_one(
-    channel: Channel, item: Object, *, passive: bool, then: Callable[[object], None]
-) -> None:
-    match item:
-        case Exchange(name, kind, arguments):
-            channel.exchange_declare(
-                name, kind, passive=passive, durable=True, arguments=dict(arguments), callback=then
-            )
-        case Queue(name, arguments):
-            channel.queue_declare(
-                name, passive=passive, durable=True, arguments=dict(arguments), callback=then
-            )
-        case Binding(exchange, queue, key, absent=True):
-            channel.queue_unbind(queue, exchange, key, callback=then)
-        case Binding(exchange, queue, key):
-            channel.queue_bind(queue, exchange, key, callback=then)

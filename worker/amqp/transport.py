@@ -20,13 +20,14 @@ from pika.adapters.utils.nbio_interface import (
 )
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
     from socket import socket
     from ssl import SSLContext
 
     from pika.adapters.utils.nbio_interface import AbstractStreamProtocol
 
-    from worker.amqp.loop import PikaLoop
+    from worker.loop import Loop
 
     Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
 
@@ -42,9 +43,7 @@ class BatchingTransport(AbstractStreamTransport):
     transport asks it first whether it would take anything, and sends a turn later.
     """
 
-    def __init__(
-        self, transport: AbstractStreamTransport, loop: PikaLoop, sock: socket | None
-    ) -> None:
+    def __init__(self, transport: AbstractStreamTransport, loop: Loop, sock: socket | None) -> None:
         self._transport = transport
         self._loop = loop
         self._sock = sock
@@ -124,11 +123,12 @@ class BatchingServices(_AsyncioIOServicesAdapter):
     transport: BatchingTransport | None = None
     """Of the connection made last."""
 
-    def __init__(self, loop: PikaLoop, gave_up: Callable[[OSError], None] | None = None) -> None:
-        """`gave_up` is told what pika raises while it opens a connection; without, it is raised."""
+    opening: Future[None] | None = None
+    """Of the connection that is being opened: it is told what pika raises meanwhile."""
+
+    def __init__(self, loop: Loop) -> None:
         super().__init__(loop.aio)
         self._turns = loop
-        self._gave_up = gave_up
 
     def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
         """As pika's own."""
@@ -152,7 +152,7 @@ class BatchingServices(_AsyncioIOServicesAdapter):
         return super().getaddrinfo(host, port, self._told(on_done), family, socktype, proto, flags)
 
     def _told(self, callback: Callable[..., object]) -> Callable[..., None]:
-        """The callback, but of an `OSError` of its own whoever opens is told.
+        """The callback, but an `OSError` of its own is told to whoever opens a connection.
 
         pika opens sockets in its callbacks, and does not expect that there may be none: no
         descriptor is left. What it raises there would end the loop, and the process.
@@ -162,9 +162,9 @@ class BatchingServices(_AsyncioIOServicesAdapter):
             try:
                 callback(*given)
             except OSError as error:
-                if self._gave_up is None:
+                if self.opening is None or self.opening.done():
                     raise
-                self._gave_up(error)
+                self.opening.set_exception(error)
 
         return told
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-    from worker.amqp.loop import PikaLoop
+    from worker.loop import Loop
 
 CLOSE_WITHIN = 1.0
 
@@ -24,7 +24,7 @@ class Visit:
 
     def __init__(
         self,
-        loop: PikaLoop,
+        loop: Loop,
         urls: Sequence[str],
         *,
         version: str,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.apply.offline import RecordingCaller
+    from worker.loop import Loop
     from worker.pipeline.completion import Completion
     from worker.pipeline.lane import Lane
 
@@ -78,10 +79,9 @@ class Stack:
         self.alive = True
         self._acked = acked
 
-    def ack(self, tag: int, written: Callable[[], None]) -> None:
+    async def ack(self, tag: int) -> None:
         """The edit is settled."""
         self._acked(tag)
-        written()
 
     def give_back(self) -> None:
         """Nothing else wants a file's edits: they stay where they are."""
@@ -145,8 +145,11 @@ class LaneFeeder:
 class Unaddressed:
     """Settles what is for no account: it cannot be read, or its appId is nobody's."""
 
-    def __init__(self, outcomes: Completion, bounds: Bounds, acked: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: Loop, outcomes: Completion, bounds: Bounds, acked: Callable[[], None]
+    ) -> None:
         self.waiting = 0
+        self._loop = loop
         self._outcomes = outcomes
         self._bounds = bounds
         self._acked = acked
@@ -158,9 +161,8 @@ class Unaddressed:
         found = decode(delivery, None, self._bounds)
         verdict = found.verdict if isinstance(found, Undecodable) else _nobodys(file_edit.app_id)
         self.waiting += 1
-        self._outcomes.settle(
-            delivery, self._source, found.head, verdict, attempts=0, done=_nothing
-        )
+        settle = self._outcomes.settle
+        self._loop.spawn(settle(delivery, self._source, found.head, verdict, attempts=0))
 
     def _settled(self, _: int) -> None:
         self.waiting -= 1
@@ -170,7 +172,3 @@ class Unaddressed:
 def _nobodys(app_id: str | None) -> Rejected:
     detail = f"no account of the settings has the appId {(app_id or '')[:100]!r}"
     return Rejected(Reason.UNKNOWN_APP, detail)
-
-
-def _nothing() -> None:
-    """Do nothing more."""

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING
 
 from schemas import Bounds, Names
 from worker.apply.feeder import LaneFeeder, Unaddressed
-from worker.apply.loop import PlainLoop
 from worker.apply.results import UNSENT, UNSURE, NoReplies, Results
 from worker.core.circuit import State
 from worker.core.settlement import Origin
+from worker.loop import Loop
 from worker.pipeline.completion import Completion
 from worker.pipeline.context import LaneContext
 from worker.pipeline.counters import LaneCounters
@@ -69,17 +69,19 @@ class OfflineRun:
         version: str,
     ) -> None:
         """`results`: where events and failures are written."""
-        self.loop = PlainLoop()
+        self.loop = Loop()
         names = Names()
         by_place = {sheet.where: sheet for sheet in sheets}
-        self._results = Results(self.loop, names, by_place, *results)
+        self._results = Results(names, by_place, *results)
         self._watcher = watcher
-        settler = Settler(self.loop, self._results, NoReplies(), names.journal)
+        settler = Settler(self._results, NoReplies(), names.journal)
         self._suspects = CrashLedger(None)
         signed = Origin(names, version)
         shared = LaneContext(self.loop, settler, self._suspects, signed, _always, _always)
         self._feeds = {one.name: self._feed(one, caller(one), shared) for one in accounts}
-        self._unaddressed = Unaddressed(Completion(shared, LaneCounters()), Bounds(), self._moved)
+        self._unaddressed = Unaddressed(
+            self.loop, Completion(shared, LaneCounters()), Bounds(), self._moved
+        )
         self._ticks = 0
         self._said: dict[str, State] = {}
         apps = {app: one.name for one in accounts for app in one.bounds.app_ids}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from schemas import names
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from schemas import Names
     from worker.apply.feeder import FileEdit
     from worker.core.message import Publication
-    from worker.loop import Loop
 
 
 _BEGIN = b'{"edit":'
@@ -88,7 +87,6 @@ class Results:
 
     def __init__(
         self,
-        loop: Loop,
         to: Names,
         sheets: Mapping[str, FileEdit],
         events: IO[bytes],
@@ -97,19 +95,13 @@ class Results:
         """`sheets`: the edits, by correlation id. Both files are flushed after each line."""
         self.applied = 0
         self.rejected = 0
-        self._loop = loop
         self._names = to
         self._sheets = sheets
         self._events = events
         self._failures = failures
 
-    def publish(
-        self,
-        publication: Publication,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
-        """Write at once, and confirm on the next turn, as a broker does later."""
+    async def publish(self, publication: Publication, wanted: Callable[[], bool]) -> ConfirmResult:
+        """Write at once."""
         del wanted  # nothing is ever given back to a file
         if publication.exchange == self._names.dead:
             self._fail(publication)
@@ -117,7 +109,7 @@ class Results:
             self.applied += publication.properties.type == names.APPLIED_EVENT_TYPE
             self._events.write(publication.body + b"\n")
             self._events.flush()
-        self._loop.post(lambda: done(ConfirmResult.CONFIRMED))
+        return ConfirmResult.CONFIRMED
 
     def fail(self, sheet: FileEdit, why: Why) -> None:
         """Write a failure."""

@@ -25,9 +25,9 @@ from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
 from worker.cli.options import FILES, bounds_options, content, parsed
 from worker.cli.terminal import bar
 from worker.cli.validate import in_words
+from worker.core.message import ConfirmResult
 from worker.core.rate_limit import Pacer
 from worker.deadletters.visit import Broker, Errand, VisitFailureKind
-from worker.pipeline.settler import ConfirmResult
 from worker.settings import texts
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
 from worker.cli.left_over import moved
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence

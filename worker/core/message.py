@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.core.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable
     from datetime import datetime
 
 PERSISTENT = 2
@@ -58,11 +59,11 @@ class Source(Protocol):
     def alive(self) -> bool:
         """Whether the channel is open still; if not, its deliveries went back to the queue."""
 
-    def ack(self, tag: int, written: Callable[[], None]) -> None:
+    def ack(self, tag: int) -> Awaitable[object]:
         """Tell the broker that a delivery is settled; dropped when the channel is gone.
 
-        `written` is called, later, once the ack has left the process, or cannot any more: even a
-        process killed right then has acked.
+        What it returns is done, later, once the ack has left the process, or cannot any more: even
+        a process killed right then has acked.
         """
 
     def give_back(self) -> None:
@@ -77,6 +78,18 @@ class Publication:
     routing_key: str
     body: bytes
     properties: Properties
+
+
+class ConfirmResult(Enum):
+    """What the broker said of a publication."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    """Nacked: a queue bound to the exchange would not have it."""
+    UNROUTABLE = "unroutable"
+    """Confirmed and returned: no queue is bound."""
+    UNWANTED = "unwanted"
+    """Not published: the delivery went back to the queue before the broker could be reached."""
 
 
 def legible(text: str | None) -> str | None:

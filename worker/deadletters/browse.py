@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from worker.amqp.dead_letters import WholeQueue
 from worker.amqp.lock import Lock
 from worker.amqp.publisher import ConfirmedPublisher
+from worker.core.message import ConfirmResult
 from worker.deadletters.letter import read
 from worker.deadletters.visit import Errand, VisitFailure, VisitFailureKind
 from worker.pipeline.lane import ACK_SETTLES_IN
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -116,22 +116,26 @@ def bring(broker: Broker, doing: str, publications: Sequence[Publication]) -> Br
     """Publish in order, with confirms; a message that no queue takes counts as refused."""
     fates: Counter[ConfirmResult] = Counter()
     todo = iter(publications)
-    stopping = False
+    stopping, unsure = False, 0
 
     def begin(connection: Connection) -> None:
-        publisher.start(connection)
+        errand.loop.spawn(publisher.serve(connection))
         lock(errand, connection, broker, doing, pump)
 
     def pump() -> None:
-        while not stopping and publisher.outstanding < UNCONFIRMED_AT_MOST:
+        nonlocal unsure
+        while not stopping and unsure < UNCONFIRMED_AT_MOST:
             one = next(todo, None)
             if one is None:
                 break
-            publisher.publish(one, _wanted, sure)
-        if publisher.outstanding == 0:
+            unsure += 1
+            publisher.publish(one).add_done_callback(lambda said: sure(said.result()))
+        if unsure == 0:
             errand.end(VisitFailure(VisitFailureKind.STOPPED, "stopped") if stopping else None)
 
     def sure(fate: ConfirmResult) -> None:
+        nonlocal unsure
+        unsure -= 1
         fates[fate] += 1
         pump()
 
@@ -145,10 +149,6 @@ def bring(broker: Broker, doing: str, publications: Sequence[Publication]) -> Br
     trouble = errand.run()
     refused = fates[ConfirmResult.REFUSED] + fates[ConfirmResult.UNROUTABLE]
     return Brought(fates[ConfirmResult.CONFIRMED], refused, trouble)
-
-
-def _wanted() -> bool:
-    return True
 
 
 def discard(broker: Broker, doing: str, keys: Container[bytes]) -> int | VisitFailure:

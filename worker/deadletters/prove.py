@@ -13,10 +13,9 @@ from uuid import uuid4
 
 from worker.amqp.dead_letters import WholeQueue
 from worker.amqp.publisher import ConfirmedPublisher
-from worker.core.message import Properties, Publication
+from worker.core.message import ConfirmResult, Properties, Publication
 from worker.deadletters.browse import lock
 from worker.deadletters.visit import Errand, VisitFailure, VisitFailureKind
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
@@ -70,8 +69,8 @@ class _Proof:
             probe = Properties(type=PROBE, message_id=self._id, expiration=str(EXPIRES_MS))
             publication = Publication(self._dead, "", b"", probe)
             publisher = ConfirmedPublisher(self.errand.loop)
-            publisher.start(connection)
-            publisher.publish(publication, lambda: True, self._sent)
+            self.errand.loop.spawn(publisher.serve(connection))
+            publisher.publish(publication).add_done_callback(lambda said: self._sent(said.result()))
 
         lock(self.errand, connection, self._broker, "taskedit doctor", send)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from worker.amqp.dead_letters import WholeQueue
 from worker.amqp.listening import listen
 from worker.amqp.publisher import ConfirmedPublisher
+from worker.core.message import ConfirmResult
 from worker.core.rate_limit import Pacer
 from worker.deadletters.browse import lock
 from worker.deadletters.canary import Canary, RedriveProgress
@@ -25,7 +26,6 @@ from worker.deadletters.letter import read, to_publication
 from worker.deadletters.plan import first_within
 from worker.deadletters.visit import Errand, VisitFailure, VisitFailureKind
 from worker.pipeline.lane import ACK_SETTLES_IN
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
 
     from worker.amqp.dead_letters import DeliveryBatch
-    from worker.amqp.loop import PikaLoop
     from worker.core.message import Delivery
     from worker.deadletters.canary import RedriveOptions
     from worker.deadletters.letter import Letter, Resubmission
     from worker.deadletters.plan import RedriveAction
     from worker.deadletters.visit import Broker
+    from worker.loop import Loop
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class HeldLetter:
 class Batch:
     """Takes the whole queue, and keeps the bodies of the letters that are to be worked on."""
 
-    def __init__(self, loop: PikaLoop, queue: WholeQueue) -> None:
+    def __init__(self, loop: Loop, queue: WholeQueue) -> None:
         self._loop = loop
         self._queue = queue
         self._held: dict[bytes, HeldLetter] = {}
@@ -101,7 +101,7 @@ class Batches:
     """Takes the queue, gives it back, and takes it anew; everything on the loop's thread."""
 
     def __init__(
-        self, loop: PikaLoop, queue: WholeQueue, moves: Sequence[RedriveAction], hold: float
+        self, loop: Loop, queue: WholeQueue, moves: Sequence[RedriveAction], hold: float
     ) -> None:
         """`hold`: seconds that a round may take."""
         self.is_open = False
@@ -186,6 +186,8 @@ class Redrive:
         self._errand = Errand(broker, self._begin, lambda: self._stop("stopped"))
         self._loop = self._errand.loop
         self._pacer = Pacer(pace.rates, now=self._loop.now(), taken=()) if pace.rates else None
+        self._unsure = 0
+        """Letters published and not confirmed yet."""
         self._publisher = ConfirmedPublisher(self._loop, changed=self._pump)
 
     def run(self, look: Callable[[RedriveProgress], None]) -> VisitFailure | None:
@@ -195,7 +197,7 @@ class Redrive:
         """
         self._look = look
         trouble = self._errand.run()
-        self.done.unsure = self._publisher.outstanding
+        self.done.unsure = self._unsure
         look(self.done)
         return trouble
 
@@ -203,7 +205,7 @@ class Redrive:
         dead = self._broker.names.dead
         queue = WholeQueue(self._loop, connection, dead, failed=self._fail(VisitFailureKind.ABSENT))
         rounds = self._rounds = Batches(self._loop, queue, self._moves, self._pace.hold)
-        self._publisher.start(connection)
+        self._loop.spawn(self._publisher.serve(connection))
 
         def ready() -> None:
             begin = partial(rounds.begin, 0, self._pump)
@@ -244,7 +246,7 @@ class Redrive:
             self._rounds is not None
             and self._rounds.has(self._next)
             and self._stopping_at is None
-            and self._publisher.outstanding < UNCONFIRMED_AT_MOST
+            and self._unsure < UNCONFIRMED_AT_MOST
             and self._publisher.is_open
             and self._errand.blocked is None
             and (self._canary is None or self._canary.has_room)
@@ -283,6 +285,7 @@ class Redrive:
             self._canary.begin(identity, self._loop.now())
 
         def sure(fate: ConfirmResult) -> None:
+            self._unsure -= 1
             if fate is ConfirmResult.CONFIRMED:
                 held.ack()
                 self.done.sent += 1
@@ -295,7 +298,9 @@ class Redrive:
                 self._canary.fail(identity)
             self._pump()
 
-        self._publisher.publish(message.publication, lambda: held.alive, sure)
+        self._unsure += 1
+        told = self._publisher.publish(message.publication, lambda: held.alive)
+        told.add_done_callback(lambda said: sure(said.result()))
 
     # Outcomes come in
 
@@ -309,7 +314,7 @@ class Redrive:
     def _settle(self) -> None:
         """Go on to the next step or round when this one is over, or end."""
         rounds = self._rounds
-        if rounds is None or not rounds.is_open or self._publisher.outstanding:
+        if rounds is None or not rounds.is_open or self._unsure:
             return
         all_sent = self._next >= len(self._moves)
         if self._stopping_at is not None or (self._canary is None and all_sent):

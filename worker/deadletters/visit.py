@@ -9,8 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from schemas import Names
-from worker.amqp.loop import PikaLoop
 from worker.amqp.visit import Visit
+from worker.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ class Errand:
         stop: Callable[[], None] | None = None,
     ) -> None:
         """`stop` is called on Ctrl-C and SIGTERM; without one, or at the second, it just ends."""
-        self.loop = PikaLoop()
+        self.loop = Loop()
         self.trouble: VisitFailure | None = None
         self._stop = stop
         self._is_over = False

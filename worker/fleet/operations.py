@@ -14,8 +14,7 @@ from pydantic_core import to_json
 
 from schemas import OperationRecord
 from worker.amqp.session import FailureKind, SessionError, run
-from worker.core.message import PERSISTENT, Properties, Publication
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

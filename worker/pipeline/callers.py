@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
 
     from worker.core.circuit import CallContext
@@ -50,6 +51,8 @@ class ApiCall:
     waiting: HeldEdit
     knew: CallContext
     clock_offset: float
+    returned: Future[None] | None = None
+    """What the lane awaits; it is for the lane to set."""
     reply: Reply | None = None
     """None after the call: it was not begun, for the lease had run out."""
     bug: Exception | None = None

@@ -10,14 +10,14 @@ from worker.core.unrouted import Ownership
 from worker.pipeline.refusals import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from worker.core.message import Delivery
+    from worker.core.message import ConfirmResult, Delivery
     from worker.core.settlement import Origin
     from worker.core.tracing import Trace, Tracing
     from worker.loop import Loop
     from worker.pipeline.poison import CrashLedger
-    from worker.pipeline.settler import ConfirmResult, Settler
+    from worker.pipeline.settler import Settler
 
 
 WISH_LASTS = 0.5
@@ -60,13 +60,9 @@ class Reserve(Protocol):
     """Sets down that so many calls of an account may be made in the next seconds."""
 
     def __call__(
-        self,
-        account: str,
-        calls: int,
-        wanted: Callable[[], bool],
-        done: Callable[[ConfirmResult], None],
-    ) -> None:
-        """Publish it while `wanted`; `done` is told once what RabbitMQ said."""
+        self, account: str, calls: int, wanted: Callable[[], bool]
+    ) -> Awaitable[ConfirmResult]:
+        """Publish it while `wanted`; what RabbitMQ said."""
 
 
 @dataclass(slots=True)

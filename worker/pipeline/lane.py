@@ -5,6 +5,7 @@ Everything here happens on the loop's thread; only `CallerPool` has threads of i
 
 from __future__ import annotations
 
+from asyncio import sleep
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from worker.core.circuit import State
 from worker.core.decode import Edit, Undecodable, decode, unread
 from worker.core.identity import Place, place_of, redrives, superseded
 from worker.core.job_queue import HeldEdit, JobQueue
+from worker.core.message import ConfirmResult
 from worker.core.rate_limit import VALID_FOR, Pacer, Slots, block, send_limiter
 from worker.core.settlement import handed_on, lanes_passed
 from worker.core.verdict import Applied, Rejected, Retry, Suspend
@@ -25,18 +27,17 @@ from worker.pipeline.callers import ApiCall, CallerPool
 from worker.pipeline.completion import Completion
 from worker.pipeline.counters import LaneCounters
 from worker.pipeline.refusals import Refusals
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from schemas import ControlEntry
     from worker.account import Account
     from worker.core.message import Delivery, Source
     from worker.core.rate_limit import Rate
+    from worker.core.verdict import Verdict
     from worker.pipeline.callers import Caller
-    from worker.pipeline.context import LaneContext
-    from worker.pipeline.settler import PendingSettlement
+    from worker.pipeline.context import LaneContext, Reserve
 
 log = structlog.get_logger()
 
@@ -65,8 +66,8 @@ class _Past:
 class Lane:
     """Takes deliveries of one account, has the API called for them, and settles them.
 
-    Deliveries wait until `open` says that what was settled before is known; so again after
-    `lost`.
+    Before the first delivery, and again after `lost`, `open` says that what was settled before is
+    known.
     """
 
     def __init__(
@@ -101,7 +102,6 @@ class Lane:
         self._shared = shared
         self._hold = hold
         self._source: Source | None = None
-        self._unread: list[tuple[Delivery, Source]] = []
         self._number = 0
         self._term: int | None = None
         self._probed: frozenset[int] = frozenset()
@@ -116,24 +116,21 @@ class Lane:
         self._reserving: object | None = None
         self._outcomes = Completion(shared, self.tally)
         self._refusals = Refusals(shared.loop, shared.refusing)
-        self._replies: Mailbox[ApiCall] = Mailbox(shared.loop, self._called)
+        self._replies: Mailbox[ApiCall] = Mailbox(shared.loop, _returned)
         self._callers = callers(account.name, caller, self._may_call, self._replies.put)
         self._callers.departures = send_limiter(account.rates)
 
     # Deliveries come in
 
     def deliver(self, delivery: Delivery, source: Source) -> None:
-        """Take a delivery from the lane's queue."""
+        """Take a delivery from the lane's queue; `open` comes before the first."""
         self._source = source
         self.tally.deliveries += 1
         self.tally.redeliveries += delivery.redelivered
         if self.draining or self.returning:
             return  # unacked, it goes back with the rest when the channel is closed
-        if self.is_open:
-            self._read(delivery, source)
-            self._pump_soon()
-        else:
-            self._unread.append((delivery, source))
+        self._read(delivery, source)
+        self._pump_soon()
 
     def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
         """What was settled before is known. `taken`: when calls were made before, if known.
@@ -143,10 +140,6 @@ class Lane:
         self._term = term
         self._pacer = self._pacer.resumed(now=self._shared.loop.now(), taken=taken)
         self.is_open = True
-        unread_yet, self._unread = self._unread, []
-        for delivery, source in unread_yet:
-            self._read(delivery, source)
-        self.pump()
 
     @property
     def state(self) -> str:
@@ -180,7 +173,6 @@ class Lane:
             if waiting.failed_at is not None or waiting.failures
         }
         self.window.clear()
-        self._unread.clear()
         self._refusals.clear()
         self._leaving.clear()
         self._slots.clear()
@@ -231,9 +223,8 @@ class Lane:
         return self._shared.ownership.owner(app_id)
 
     def holds(self, app_id: str) -> bool:
-        """Whether it has an edit of that app, or may have: it has not read all it was given."""
-        held = any(waiting.edit.head.app_id == app_id for waiting in self.window)
-        return held or bool(self._unread)
+        """Whether it has an edit of that app."""
+        return any(waiting.edit.head.app_id == app_id for waiting in self.window)
 
     def _refuse(
         self, delivery: Delivery, source: Source, read: Undecodable, place: Place | None
@@ -242,11 +233,15 @@ class Lane:
         if self.draining or self.returning or not source.alive:
             return
         self.refusing += 1
-        settling = partial(self._outcomes.settle, attempts=0, done=self._refused, place=place)
-        settling(delivery, source, read.head, read.verdict)
+        settle = self._outcomes.settle
+        settling = settle(delivery, source, read.head, read.verdict, attempts=0, place=place)
+        self._shared.loop.spawn(self._refused(settling))
 
-    def _refused(self) -> None:
-        self.refusing -= 1
+    async def _refused(self, settling: Coroutine[None, None, None]) -> None:
+        try:
+            await settling
+        finally:
+            self.refusing -= 1
         self._moved()
 
     # Calls go out
@@ -287,13 +282,10 @@ class Lane:
         for waiting in claimed:
             times = len(lanes_passed(waiting.delivery))
             pause = min(LONGEST_PAUSE, 2.0 ** (times - 1)) if times else 0.0
-            if pause:
-                send = partial(self._send_on, waiting)
-                self._shared.loop.call_later(pause, send)
-            else:
-                self._send_on(waiting)
+            self._shared.loop.spawn(self._send_on(waiting, pause))
 
-    def _send_on(self, waiting: HeldEdit) -> None:
+    async def _send_on(self, waiting: HeldEdit, pause: float) -> None:
+        await sleep(pause)
         owner = self._another_owner(waiting.edit.head.app_id)
         if not waiting.source.alive or self.draining or self.returning or owner is None:
             self.window.put_back(waiting, self._shared.loop.now())
@@ -301,22 +293,18 @@ class Lane:
             if owner is None and waiting.source.alive:
                 self._take_anew()
             return
-        queue = self._shared.signed.names.lane(owner)
         self.refusing += 1
-
-        def closed(closing: PendingSettlement) -> None:
-            if closing.out:
+        queue = self._shared.signed.names.lane(owner)
+        publication = handed_on(waiting.delivery, self.account.name, queue)
+        try:
+            hand_on = self._shared.settler.hand_on
+            if await hand_on(publication, waiting.delivery, waiting.source):
                 self.tally.handed_on += 1
                 log.info("edit_handed_on", account=self.account.name, to=owner)
-            self.window.remove(waiting)
-            self._refused()
-
-        self._shared.settler.hand_on(
-            handed_on(waiting.delivery, self.account.name, queue),
-            waiting.delivery,
-            waiting.source,
-            closed,
-        )
+        finally:
+            self.refusing -= 1
+        self.window.remove(waiting)
+        self._moved()
 
     def _take_anew(self) -> None:
         """Give the window back to read it again: what was another account's is this one's."""
@@ -360,30 +348,28 @@ class Lane:
         waiting = 1 if suspended else max(1, len(self.window) - self.in_flight - self.unconfirmed)
         calls = block(self.account.rates, left, waiting)
         if calls and self._reserving is None and self._source is not None:
-            source, asked = self._source, object()
-            self._reserving = asked
-            done = partial(self._slots_reserved, asked, calls, now + VALID_FOR)
-            reserve(
-                self.account.name, calls, lambda: source.alive and asked is self._reserving, done
-            )
-            left = self._slots.left(now)  # the answer may have come at once
+            self._reserving = asked = object()
+            reserving = self._reserve(reserve, asked, self._source, calls, now + VALID_FOR)
+            self._shared.loop.spawn(reserving)
         return left > 0
 
-    def _slots_reserved(self, asked: object, calls: int, until: float, fate: ConfirmResult) -> None:
-        if asked is not self._reserving:
-            return  # for a lane that was lost since
-        if fate is ConfirmResult.CONFIRMED or fate is ConfirmResult.UNWANTED:
-            self._reserving = None
-            self._slots.add(calls if fate is ConfirmResult.CONFIRMED else 0, until)
-            self._pump_soon()
-        else:
-            log.warning("slots_refused", account=self.account.name, fate=fate.value)
-            self._shared.loop.call_later(SLOTS_AGAIN_IN, partial(self._reserve_again, asked))
+    async def _reserve(
+        self, reserve: Reserve, asked: object, source: Source, calls: int, until: float
+    ) -> None:
+        """Set slots down in the journal; `asked` is forgotten when the lane is lost meanwhile."""
 
-    def _reserve_again(self, asked: object) -> None:
+        def wanted() -> bool:
+            return source.alive and asked is self._reserving
+
+        said = await reserve(self.account.name, calls, wanted)
+        if asked is self._reserving and said in {ConfirmResult.REFUSED, ConfirmResult.UNROUTABLE}:
+            log.warning("slots_refused", account=self.account.name, fate=said.value)
+            await sleep(SLOTS_AGAIN_IN)
         if asked is self._reserving:
             self._reserving = None
-            self.pump()
+            if said is ConfirmResult.CONFIRMED:
+                self._slots.add(calls, until)
+            self._pump_soon()
 
     def _next(self, state: State, now: float) -> HeldEdit | None:
         if state is not State.SUSPENDED:
@@ -399,18 +385,16 @@ class Lane:
 
     def _settled_without_call(self, waiting: HeldEdit) -> bool:
         """Settle a repeat, what was sent again too late, and what is known to end the process."""
-        head, known = waiting.edit.head, self._shared.suspects.known(waiting.delivery)
-
-        def closed() -> None:
-            self._closed(waiting)
-
-        repeat = self._outcomes.repeat
-        if repeat(waiting.delivery, waiting.source, head, done=closed, trace=waiting.trace):
-            self.unconfirmed += 1
+        head, delivery, source = waiting.edit.head, waiting.delivery, waiting.source
+        repeat = self._outcomes.repeat(delivery, head)
+        if repeat is not None:
+            again = self._outcomes.settle_again(repeat, delivery, source, head, waiting.trace)
+            self._end_soon(waiting, again)
             return True
-        verdict = self._superseded(waiting) or (_poison() if known.is_poison else None)
+        is_poison = self._shared.suspects.known(delivery).is_poison
+        verdict = self._superseded(waiting) or (_poison() if is_poison else None)
         if verdict is not None:
-            self._close(waiting, verdict, attempts=waiting.attempts)
+            self._end_soon(waiting, self._settle(waiting, verdict, waiting.attempts))
         return verdict is not None
 
     def _superseded(self, waiting: HeldEdit) -> Rejected | None:
@@ -440,7 +424,10 @@ class Lane:
         self.idle_since = now
         knew = self.standing.before_call(waiting)
         self._probing = self._probing or knew.probe
-        self._callers.begin(ApiCall(waiting, knew, self.standing.clock_offset), self.in_flight)
+        loop = self._shared.loop
+        task = ApiCall(waiting, knew, self.standing.clock_offset, loop.future())
+        self._callers.begin(task, self.in_flight)
+        loop.spawn(self._turn(task))
         return True
 
     def _look_later(self, now: float, wait: float) -> None:
@@ -459,57 +446,74 @@ class Lane:
 
     # Replies come back
 
-    def _called(self, task: ApiCall) -> None:
-        """A call has returned; without a reply it was not begun, for want of a lease."""
+    async def _turn(self, task: ApiCall) -> None:
+        """The turn of an edit: called, judged, and settled or put back for another turn."""
+        if task.returned is not None:
+            await task.returned
         waiting, now = task.waiting, self._shared.loop.now()
+        attempts = waiting.attempts + 1
         self.in_flight -= 1
         self._probing = self._probing and not task.knew.probe
         self._shared.solo.end(alone=waiting.alone)
         self._shared.suspects.end(waiting.delivery)
-        if task.bug is not None:
-            log.error("call_failed", account=self.account.name, exc_info=task.bug)
-            self.tally.count_call("crashed")
-            self._close(waiting, _internal("calling"), attempts=waiting.attempts + 1)
-        elif task.reply is None:
-            self.window.put_back(waiting, now)
-        else:
-            try:
-                self._answered(task, waiting, now)
-            except Exception:
-                log.exception("judging_failed", account=self.account.name)
-                self._close(waiting, _internal("judging"), attempts=waiting.attempts + 1)
-        self._moved()
-
-    def _answered(self, task: ApiCall, waiting: HeldEdit, now: float) -> None:
-        assert task.reply is not None  # noqa: S101 (told to the type checker, not to users)
-        self.tally.count_call(task.reply.status or "none")
-        self.tally.call_seconds.add(task.seconds)
-        attempts = waiting.attempts + 1
-        match self.standing.hear(task, task.reply, now):
+        match self._verdict(task, now):
             case Applied() | Rejected() as verdict:
-                self._close(waiting, verdict, attempts=attempts)
+                self.unconfirmed += 1
+                self._pump_soon()
+                await self._end(waiting, self._settle(waiting, verdict, attempts))
+                return
             case Retry(after=after):
                 self.tally.retries += 1
                 self.window.put_back(waiting, now + after.total_seconds())
-            case Suspend():
+            case Suspend() | None:
                 self.window.put_back(waiting, now)
+        self._moved()
 
-    def _close(self, waiting: HeldEdit, verdict: Applied | Rejected, *, attempts: int) -> None:
-        self.unconfirmed += 1
-        self._outcomes.settle(
+    def _verdict(self, task: ApiCall, now: float) -> Verdict | None:
+        """What the reply means; None if no call was made, for want of a lease.
+
+        What raises here is a bug of ours, and the end of this edit alone.
+        """
+        if task.bug is not None:
+            log.error("call_failed", account=self.account.name, exc_info=task.bug)
+            self.tally.count_call("crashed")
+            return _internal("calling")
+        if task.reply is None:
+            return None
+        try:
+            self.tally.count_call(task.reply.status or "none")
+            self.tally.call_seconds.add(task.seconds)
+            return self.standing.hear(task, task.reply, now)
+        except Exception:
+            log.exception("judging_failed", account=self.account.name)
+            return _internal("judging")
+
+    def _settle(
+        self, waiting: HeldEdit, verdict: Applied | Rejected, attempts: int
+    ) -> Coroutine[None, None, None]:
+        return self._outcomes.settle(
             waiting.delivery,
             waiting.source,
             waiting.edit.head,
             verdict,
             attempts=attempts,
-            done=lambda: self._closed(waiting),
             trace=waiting.trace,
             place=waiting.place,
         )
 
-    def _closed(self, waiting: HeldEdit) -> None:
-        """An edit is settled and its ack written: the next of its job may go."""
-        self.unconfirmed -= 1
+    def _end_soon(self, waiting: HeldEdit, settling: Coroutine[None, None, None]) -> None:
+        self.unconfirmed += 1
+        self._shared.loop.spawn(self._end(waiting, settling))
+
+    async def _end(self, waiting: HeldEdit, settling: Coroutine[None, None, None]) -> None:
+        """Once an edit is settled and its ack written, the next of its job may go."""
+        try:
+            await settling
+        except Exception:
+            log.exception("settling_failed", account=self.account.name)
+            return  # held still, it goes back with the rest
+        finally:
+            self.unconfirmed -= 1
         self.window.remove(waiting)
         if waiting.alone and waiting.source.alive:
             self._shared.suspects.end(waiting.delivery)  # poison, and only now is it buried
@@ -602,6 +606,11 @@ class Lane:
             self.tally.give_backs += 1
             log.info("window_given_back", account=self.account.name, edits=len(self.window))
             self._source.give_back()
+
+
+def _returned(task: ApiCall) -> None:
+    if task.returned is not None and not task.returned.done():
+        task.returned.set_result(None)
 
 
 def _key(waiting: HeldEdit) -> object:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from asyncio import TaskGroup, sleep
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from worker.amqp.consumer import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from schemas import ControlEntry
     from worker.amqp.journal import Journal
-    from worker.amqp.loop import PikaLoop
+    from worker.amqp.subscription import Subscription
     from worker.amqp.topology import Object
     from worker.core.message import Delivery, Source
+    from worker.loop import Loop
 
 
 class DeliveryHandler(Protocol):
@@ -61,7 +63,7 @@ class QueueService:
 
     def __init__(  # noqa: PLR0913 (the two ends, and what lies between them)
         self,
-        loop: PikaLoop,
+        loop: Loop,
         journal: Journal,
         desk: DeliveryHandler,
         queue: str,
@@ -70,35 +72,33 @@ class QueueService:
         passive: bool,
         when_sent: Callable[[Callable[[], None]], None],
         lease_term: float,
+        caught_up: Callable[[], Coroutine[None, None, None]],
         taken: Callable[[], list[float] | None] = lambda: None,
-        caught_up: Callable[[Callable[[], None]], None] = lambda done: done(),
     ) -> None:
-        """`caught_up` calls back once what operators want is known.
+        """`caught_up` returns once what operators want is known.
 
         `taken` tells when calls were made before, once the journal has been read. `lease_term`:
         for how many seconds a former holder may believe in its lease.
         """
         self.desk = desk
         self.consumer = Consumer(
-            loop,
-            queue,
-            objects,
-            passive=passive,
-            deliver=self._deliver,
-            lost=self._lost,
-            when_sent=when_sent,
+            loop, queue, objects, passive=passive, work=self._work, when_sent=when_sent
         )
-        self._loop = loop
         self._journal = journal
         self._lease_term = lease_term
-        self._taken = taken
-        self._recalling: object | None = None
         self._caught_up = caught_up
+        self._taken = taken
+        self._is_taking_over = False
 
     @property
     def is_active(self) -> bool:
         """Whether deliveries come to us, and not to another replica."""
-        return self.desk.is_open or self._recalling is not None
+        return self.desk.is_open or self._is_taking_over
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are deliveries that the desk has not seen yet."""
+        return self._is_taking_over or self.consumer.has_unread
 
     def pause(self, entry: ControlEntry | None) -> None:
         """Consume no more, once what is in flight is settled; or, with None, consume again."""
@@ -110,32 +110,26 @@ class QueueService:
         else:
             self.consumer.release()
 
-    def _deliver(self, delivery: Delivery, source: Source) -> None:
-        self.desk.deliver(delivery, source)
-        if not self.desk.is_open and self._recalling is None:
-            recalling = self._recalling = object()
-            wait = self._lease_term if delivery.redelivered else 0.0
-            missing = 2  # the journal, and what operators want: asked for side by side
+    async def _work(self, deliveries: Subscription) -> None:
+        """Take the queue over with its first delivery, then hand on each; until cancelled."""
+        try:
+            async for delivery in deliveries:
+                if not self.desk.is_open:
+                    await self._take_over(was_anothers=delivery.redelivered)
+                self.desk.deliver(delivery, deliveries)
+        finally:
+            self.desk.lost()
 
-            def known() -> None:
-                nonlocal missing
-                missing -= 1
-                if not missing:
-                    self._opened(recalling)
-
-            self._caught_up(known)
-            self._loop.call_later(wait, lambda: self._recall(recalling, known))
-
-    def _recall(self, recalling: object, known: Callable[[], None]) -> None:
-        if recalling is self._recalling:
-            self._journal.read(known)
-
-    def _opened(self, recalling: object) -> None:
-        if recalling is self._recalling:
-            self._recalling = None
-            missing = self._journal.missing is not None
-            self.desk.open(self._taken(), None if missing else self._journal.term)
-
-    def _lost(self) -> None:
-        self._recalling = None
-        self.desk.lost()
+    async def _take_over(self, *, was_anothers: bool) -> None:
+        """Learn what was settled before, and what operators want: side by side."""
+        self._is_taking_over = True
+        try:
+            async with TaskGroup() as tasks:
+                tasks.create_task(self._caught_up())
+                if was_anothers:
+                    await sleep(self._lease_term)
+                await self._journal.read()
+        finally:
+            self._is_taking_over = False
+        missing = self._journal.missing is not None
+        self.desk.open(self._taken(), None if missing else self._journal.term)

@@ -18,6 +18,7 @@ from worker.pipeline.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from worker.core.decode import MessageInfo
     from worker.core.message import Delivery, Source
     from worker.pipeline.context import LaneContext
 
@@ -34,7 +35,6 @@ class Strays:
         self.unconfirmed = 0
         self._shared = shared
         self._outcomes = Completion(shared, self.tally)
-        self._waiting: list[tuple[Delivery, Source]] = []
         self._refusals = Refusals(shared.loop, shared.refusing)
         self.is_open = False
         self.draining = False
@@ -45,25 +45,18 @@ class Strays:
         return self.unconfirmed == 0
 
     def deliver(self, delivery: Delivery, source: Source) -> None:
-        """Take a delivery; it waits until `open`."""
+        """Take a delivery."""
         self.tally.deliveries += 1
         self.tally.redeliveries += delivery.redelivered
-        if not self.is_open:
-            self._waiting.append((delivery, source))
-        else:
-            self._refusals.put(partial(self._settle, delivery, source))
+        self._refusals.put(partial(self._settle, delivery, source))
 
     def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
         """What was settled before is known."""
         del taken, term  # nothing is called, so nothing is paced, and there is no order to keep
         self.is_open = True
-        waiting, self._waiting = self._waiting, []
-        for delivery, source in waiting:
-            self._refusals.put(partial(self._settle, delivery, source))
 
     def lost(self) -> None:
         """The channel is gone, and what was unacked is back in the queue."""
-        self._waiting.clear()
         self._refusals.clear()
         self.is_open = False
 
@@ -89,7 +82,12 @@ class Strays:
             detail = "a bug of the worker while reading; its log has the trace"
             head, verdict = unread(delivery, account), Rejected(Reason.INTERNAL, detail)
         self.unconfirmed += 1
-        self._outcomes.settle(delivery, source, head, verdict, attempts=0, done=self._closed)
+        self._shared.loop.spawn(self._reject(delivery, source, head, verdict))
 
-    def _closed(self) -> None:
-        self.unconfirmed -= 1
+    async def _reject(
+        self, delivery: Delivery, source: Source, head: MessageInfo, verdict: Rejected
+    ) -> None:
+        try:
+            await self._outcomes.settle(delivery, source, head, verdict, attempts=0)
+        finally:
+            self.unconfirmed -= 1

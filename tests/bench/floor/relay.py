@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 from worker.amqp import codec as wire
 from worker.amqp.connection import KeptConnection
 from worker.amqp.consumer import Consumer
-from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
 from worker.core.message import PERSISTENT, Properties, Publication
+from worker.loop import Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from pika.connection import Connection
 
-    from worker.core.message import Delivery, Source
-    from worker.pipeline.settler import ConfirmResult
+    from worker.amqp.subscription import Subscription
+    from worker.core.message import Delivery
 
 EVENT = b"x" * 620
 """As long as an event is."""
@@ -47,17 +47,16 @@ class Relay:
         self._url, self._exchange = url, exchange
         self._marks = {count // 10: (0.0, 0.0), count * 9 // 10: (0.0, 0.0)}
         self._done, self._count = 0, count
-        self._loop = PikaLoop()
+        self._loop = Loop()
         self._publisher = ConfirmedPublisher(self._loop)
-        self._publishing = self._link("publish", self._publisher.start)
+        self._publishing = self._link("publish", self._publisher.serve)
         self._consuming = self._link("consume", self._consume)
         self._consumer = Consumer(
             self._loop,
             queue,
             (),
             passive=True,
-            deliver=self._deliver,
-            lost=lambda: None,
+            work=self._work,
             when_sent=self._consuming.services.when_sent,
         )
 
@@ -73,29 +72,29 @@ class Relay:
             "relay_rate": made / (end[1] - begin[1]),
         }
 
-    def _link(self, name: str, up: Callable[[Connection], None]) -> KeptConnection:
+    def _link(
+        self, name: str, serve: Callable[[Connection], Coroutine[None, None, None]]
+    ) -> KeptConnection:
         return KeptConnection(
             self._loop,
             [self._url],
             name,
             version="bench",
             heartbeat=timedelta(seconds=5),
-            up=up,
-            down=lambda _: self._loop.stop(),
+            serve=serve,
         )
 
-    def _consume(self, connection: Connection) -> None:
-        self._consumer.start(connection)
+    async def _consume(self, connection: Connection) -> None:
+        await self._consumer.run(connection)
 
-    def _deliver(self, delivery: Delivery, source: Source) -> None:
+    async def _work(self, deliveries: Subscription) -> None:
+        async for delivery in deliveries:
+            self._loop.spawn(self._relay(delivery, deliveries))
+
+    async def _relay(self, delivery: Delivery, deliveries: Subscription) -> None:
         event = Publication(self._exchange, "applied.LILIN888", EVENT, PROPERTIES)
-
-        def confirmed(_: ConfirmResult) -> None:
-            source.ack(delivery.tag, self._acked)
-
-        self._publisher.publish(event, lambda: source.alive, confirmed)
-
-    def _acked(self) -> None:
+        await self._publisher.publish(event)
+        await deliveries.ack(delivery.tag)
         self._done += 1
         if self._done in self._marks:
             self._marks[self._done] = process_time(), perf_counter()

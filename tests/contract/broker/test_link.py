@@ -9,61 +9,43 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from worker.amqp.connection import LONGEST_WAIT, SHORTEST_WAIT, KeptConnection
-from worker.amqp.loop import PikaLoop
+from worker.loop import Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pika.connection import Connection
 
 ENDS = 4
 
 
-class WaitsNoted(PikaLoop):
-    """A loop that notes what `of` is to wait for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.of: Callable[[], None] | None = None
-        self.waits: list[float] = []
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
-        if callback == self.of:
-            self.waits.append(seconds)
-            if len(self.waits) == ENDS:
-                self.stop()
-        return super().call_later(seconds, callback)
-
-
 def test_connections_that_end_right_after_opening_are_opened_ever_more_seldom(
     amqp_url: str,
 ) -> None:
-    loop = WaitsNoted()
+    loop, waits = Loop(), list[float]()
 
-    def up(connection: Connection) -> None:
+    class WaitsNoted(KeptConnection):
+        async def pause(self, seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == ENDS:
+                loop.stop()
+            await super().pause(seconds)
+
+    async def serve(connection: Connection) -> None:
         connection.close()
 
-    link = KeptConnection(
-        loop,
-        [amqp_url],
-        "test",
-        version="0",
-        heartbeat=timedelta(seconds=5),
-        up=up,
-        down=lambda _: None,
+    link = WaitsNoted(
+        loop, [amqp_url], "test", version="0", heartbeat=timedelta(seconds=5), serve=serve
     )
-    loop.of = link.open
-    link.open()
+    loop.post(link.open)
     loop.run()
 
     least = [min(LONGEST_WAIT, SHORTEST_WAIT * 2**end) / 2 for end in range(1, ENDS + 1)]
-    assert all(wait >= wanted for wait, wanted in zip(loop.waits, least, strict=True))
+    assert all(wait >= wanted for wait, wanted in zip(waits, least, strict=True))
 
 
 def test_without_descriptors_a_connection_is_tried_again_until_there_are_some(
     amqp_url: str,
 ) -> None:
-    loop, held = PikaLoop(), list[int]()
+    loop, held = Loop(), list[int]()
     told: list[str] = []
 
     def look() -> None:
@@ -74,14 +56,15 @@ def test_without_descriptors_a_connection_is_tried_again_until_there_are_some(
         else:
             loop.call_later(0.01, look)
 
+    async def end() -> None:
+        await link.close()
+        loop.stop()
+
+    async def serve(_: Connection) -> None:
+        loop.spawn(end())
+
     link = KeptConnection(
-        loop,
-        [amqp_url],
-        "test",
-        version="0",
-        heartbeat=timedelta(seconds=5),
-        up=lambda _: link.close(loop.stop),
-        down=lambda _: None,
+        loop, [amqp_url], "test", version="0", heartbeat=timedelta(seconds=5), serve=serve
     )
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))

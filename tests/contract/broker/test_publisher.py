@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.acceptance.kit import connected
 from worker.amqp.connection import KeptConnection
-from worker.amqp.loop import PikaLoop
 from worker.amqp.publisher import ConfirmedPublisher
-from worker.core.message import Properties, Publication
-from worker.pipeline.settler import ConfirmResult
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pika.connection import Connection
+from worker.core.message import ConfirmResult, Properties, Publication
+from worker.loop import Loop
 
 WITHIN = 10.0
 
 
 def fates(url: str, publications: dict[str, Publication]) -> dict[str, ConfirmResult]:
     """What the publisher tells of each, published one after the other; nothing, of the missing."""
-    loop = PikaLoop()
+    loop = Loop()
     publisher = ConfirmedPublisher(loop)
     told: dict[str, ConfirmResult] = {}
 
-    def note(name: str) -> Callable[[ConfirmResult], None]:
-        def tell(fate: ConfirmResult) -> None:
-            told[name] = fate
-            if len(told) == len(publications):
-                link.close(loop.stop)
-
-        return tell
-
-    def up(connection: Connection) -> None:
-        publisher.start(connection)
-        for name, publication in publications.items():
-            publisher.publish(publication, lambda: True, note(name))
+    async def publish() -> None:
+        said = [publisher.publish(each) for each in publications.values()]
+        for name, each in zip(publications, said, strict=True):
+            told[name] = await each
+        await link.close()
+        loop.stop()
 
     link = KeptConnection(
         loop,
@@ -47,10 +35,10 @@ def fates(url: str, publications: dict[str, Publication]) -> dict[str, ConfirmRe
         "test",
         version="0",
         heartbeat=timedelta(seconds=5),
-        up=up,
-        down=lambda _: None,
+        serve=publisher.serve,
     )
-    link.open()
+    loop.post(link.open)
+    loop.post(lambda: loop.spawn(publish()))
     loop.call_later(WITHIN, loop.stop)
     loop.run()
     return told
@@ -98,33 +86,3 @@ def test_a_name_that_is_no_utf_8_is_written_byte_for_byte_and_its_return_is_its_
         method, _, body = channel.basic_get(namespace, auto_ack=True)
     key_read: Any = method and method.routing_key
     assert (key_read, body) == (name, b"bound")
-
-
-def test_a_listener_that_fails_does_not_cost_the_connection(amqp_url: str, namespace: str) -> None:
-    loop = PikaLoop()
-    publisher = ConfirmedPublisher(loop)
-    downs: list[str] = []
-
-    def fail(_: ConfirmResult) -> None:
-        raise RuntimeError("a bug of ours")
-
-    def up(connection: Connection) -> None:
-        publisher.start(connection)
-        publisher.publish(to(namespace, "one"), lambda: True, fail)
-        publisher.publish(to(namespace, "two"), lambda: True, lambda _: link.close(loop.stop))
-
-    link = KeptConnection(
-        loop,
-        [amqp_url],
-        "test",
-        version="0",
-        heartbeat=timedelta(seconds=5),
-        up=up,
-        down=downs.append,
-    )
-    link.open()
-    loop.call_later(WITHIN, loop.stop)
-    loop.run()
-
-    assert link.reconnects == 0
-    assert publisher.outstanding == 0

@@ -13,7 +13,7 @@ from tests.contract.deadletters.users import a_user
 from tests.unit.builders import NOW
 from tests.unit.schemas.builders import event
 from worker.amqp import history
-from worker.amqp.journal import MARKER
+from worker.amqp.session import MARKER
 from worker.amqp.topology import Queue, journal
 from worker.deadletters.journal import Follower, read_journal
 from worker.deadletters.visit import VisitFailureKind

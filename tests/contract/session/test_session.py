@@ -22,9 +22,8 @@ from worker.amqp.session import (
     run,
 )
 from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
-from worker.core.message import PERSISTENT, Properties, Publication
+from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 from worker.deadletters.queue import browse, locked
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.amqp.loop import PikaLoop
 from worker.amqp.transport import BatchingServices, BatchingTransport
+from worker.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +43,13 @@ class Protocol:
 
 
 @pytest.fixture
-def loop() -> Iterator[PikaLoop]:
-    turning = PikaLoop()
+def loop() -> Iterator[Loop]:
+    turning = Loop()
     yield turning
     turning.aio.close()
 
 
-def turn(loop: PikaLoop, until: Callable[[], object]) -> None:
+def turn(loop: Loop, until: Callable[[], object]) -> None:
     """Run the loop until the condition holds; two seconds are a failure."""
 
     def look() -> None:
@@ -65,7 +65,7 @@ def turn(loop: PikaLoop, until: Callable[[], object]) -> None:
     assert until()
 
 
-def connected(loop: PikaLoop) -> tuple[BatchingServices, Protocol, socket.socket]:
+def connected(loop: Loop) -> tuple[BatchingServices, Protocol, socket.socket]:
     """Services with one connection, its protocol, and the peer's end."""
     ours, peers = socket.socketpair()
     ours.setblocking(False)
@@ -76,7 +76,7 @@ def connected(loop: PikaLoop) -> tuple[BatchingServices, Protocol, socket.socket
     return services, protocol, peers
 
 
-def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: PikaLoop) -> None:
+def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: Loop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -91,7 +91,7 @@ def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: PikaLoop) -> None:
     peers.close()
 
 
-def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: PikaLoop) -> None:
+def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: Loop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -116,7 +116,7 @@ def test_word_of_what_was_sent_waits_until_the_kernel_has_it(loop: PikaLoop) -> 
     peers.close()
 
 
-def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: PikaLoop) -> None:
+def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: Loop) -> None:
     services, protocol, peers = connected(loop)
     assert protocol.transport is not None
     sent: list[bool] = []
@@ -130,7 +130,7 @@ def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: 
 
 
 def test_a_socket_that_is_no_longer_connected_is_a_failure_told_and_none_raised(
-    loop: PikaLoop,
+    loop: Loop,
 ) -> None:
     services = BatchingServices(loop)
     told: list[object] = []

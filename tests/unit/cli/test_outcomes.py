@@ -7,7 +7,7 @@ from tests.unit.cli.called import a_line
 from worker.cli.addressed import Address, Addressed
 from worker.cli.drafts import checked, drafts
 from worker.cli.publish import Outcomes
-from worker.pipeline.settler import ConfirmResult
+from worker.core.message import ConfirmResult
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 

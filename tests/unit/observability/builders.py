@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.unit.builders import SIGNED, account, waiting
+from tests.unit.fakes import FakeLoop
 from worker.observability.status import Probes, Reading
 from worker.pipeline.context import LaneContext
 from worker.pipeline.lane import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from worker.loop import Loop
     from worker.pipeline.callers import Caller
     from worker.pipeline.poison import CrashLedger
     from worker.pipeline.settler import Settler
@@ -26,28 +23,11 @@ def probes(**changes: Any) -> Probes:
     return replace(good, **changes)
 
 
-class StillLoop:
-    """A loop on which nothing ever happens."""
-
-    def now(self) -> float:
-        return monotonic()
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> object:
-        return None
-
-    def cancel(self, timer: object) -> None: ...
-
-    def soon(self, callback: Callable[[], None]) -> None: ...
-
-    def post(self, callback: Callable[[], None]) -> None: ...
-
-
 def lane(name: str = "acme", rate: str = "20/s,600/m", *, held: int = 0, **changes: Any) -> Lane:
     """A lane that serves nobody; it holds edits of different jobs, the first of them taken."""
-    loop: Loop = StillLoop()
     nobody = None
     shared = LaneContext(
-        loop,
+        FakeLoop(),
         cast("Settler", nobody),
         cast("CrashLedger", nobody),
         SIGNED,

@@ -191,7 +191,8 @@ def test_no_call_starts_for_a_consumer_that_rabbitmq_has_cancelled() -> None:
     world.run(1.0)
     assert world.queue.channel
 
-    world.queue.channel.alive = False
+    world.queue.gap = 1000.0  # it is not consumed again
+    world.queue.channel.cancel()
     world.api.answer(world.api.under_way[0], GOOD)
     world.run(5.0)
 

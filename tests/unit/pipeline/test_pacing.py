@@ -11,9 +11,9 @@ import pytest
 from tests.unit.builders import account
 from tests.unit.core.test_rate_limit import overfull
 from tests.unit.world import GOOD, World, by_status
+from worker.core.message import ConfirmResult
 from worker.core.rate_limit import SLOTS_TYPE, rates, reserved
 from worker.core.reply import Answered, Unanswered
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from worker.core.reply import Reply

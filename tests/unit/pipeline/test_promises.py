@@ -21,8 +21,8 @@ from tests.unit.builders import NAMES, account, properties
 from tests.unit.schemas.builders import body, edit
 from tests.unit.world import GOOD, World
 from worker.core.judge import Policy
+from worker.core.message import ConfirmResult
 from worker.core.reply import Answered, Reply, Unanswered
-from worker.pipeline.settler import ConfirmResult
 
 if TYPE_CHECKING:
     from tests.unit.fake_queue import FakeChannel, Message
@@ -91,7 +91,7 @@ class Story:
     def cancelled(self, _: int) -> None:
         """The broker ends the consumer, whose channel is then closed without asking the lane."""
         if self.world.queue.channel:
-            self.world.queue.channel.give_back()
+            self.world.queue.channel.cancel()
         self.world.lane.pump()
 
     def lose_publisher(self, n: int) -> None:

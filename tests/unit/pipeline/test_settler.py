@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from tests.unit.builders import NAMES, delivery, event
 from tests.unit.fake_publisher import FakePublisher, FakeReplies
 from tests.unit.fakes import FakeLoop
-from worker.core.message import Publication
+from worker.core.message import ConfirmResult, Publication
 from worker.core.settlement import Settlement
-from worker.pipeline.settler import ConfirmResult, PendingSettlement, Settler
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from worker.pipeline.settler import Settler
 
 EVENT = event()
 LETTER = Publication(NAMES.dead, "LILIN888", b"as it was", EVENT.properties)
@@ -33,10 +30,9 @@ class Tape:
     alive: bool = True
     happened: list[Any] = field(default_factory=list)
 
-    def ack(self, tag: int, written: Callable[[], None]) -> None:
+    async def ack(self, _: int) -> None:
         if self.alive:
             self.happened.append("ack")
-        written()
 
     def give_back(self) -> None: ...
 
@@ -46,22 +42,26 @@ class Bench:
 
     def __init__(self, *, journal_missing: bool = False) -> None:
         self.loop = FakeLoop()
-        self.publisher = FakePublisher(prompt=False)
+        self.publisher = FakePublisher(self.loop, prompt=False)
         self.replies = FakeReplies()
         self.source = Tape()
-        self.closed: list[PendingSettlement] = []
-        self.settler = Settler(
-            self.loop, self.publisher, self.replies, NAMES.journal, lambda: journal_missing
-        )
+        self.closed: list[bool] = []
+        """Of each settlement that has ended, whether its event is out."""
+        self.settler = Settler(self.publisher, self.replies, NAMES.journal, lambda: journal_missing)
 
     def carry_out(self, settlement: Settlement) -> None:
-        self.settler.carry_out(settlement, delivery(), self.source, self.closed.append)
+        self.loop.spawn(self._carry_out(settlement))
+        self.loop.run()
+
+    async def _carry_out(self, settlement: Settlement) -> None:
+        self.closed.append(await self.settler.carry_out(settlement, delivery(), self.source))
 
     def say(self, fate: ConfirmResult) -> Publication:
         """The broker's word on the oldest publication that waits for it."""
         pending = self.publisher.outstanding[0]
         self.source.happened.append((fate, pending.publication))
         self.publisher.settle(pending, fate)
+        self.loop.run()
         return pending.publication
 
     @property
@@ -87,8 +87,7 @@ def test_the_letter_is_confirmed_before_the_event_is_published_and_that_before_t
     assert replied_before == []
     assert bench.replies.published == [REPLY]
     assert bench.source.happened[-1] == "ack"
-    [closing] = bench.closed
-    assert closing.out
+    assert bench.closed == [True]
     assert bench.settler.unconfirmed == 0
 
 
@@ -224,8 +223,7 @@ def test_a_delivery_that_went_back_is_neither_published_for_nor_acked_any_more(
 
     assert len(bench.publisher.sent) == sent
     assert bench.settler.unconfirmed == 0
-    [closing] = bench.closed
-    assert not closing.out
+    assert bench.closed == [False]
     assert "ack" not in bench.source.happened
 
 
@@ -247,17 +245,18 @@ def test_whatever_the_broker_says_a_delivery_is_acked_after_its_confirms_or_not_
         if isinstance(word, str):
             bench.publisher.lose(received=False)
             bench.publisher.reopen()
+            bench.loop.run()
         elif bench.publisher.outstanding:
             bench.say(word)
     bench.loop.run(60.0)
 
-    [closing] = bench.closed
+    [out] = bench.closed
     *told, last = bench.source.happened or [None]
     assert "ack" not in told
     if last != "ack":
         assert not bench.source.alive
         return
-    assert closing.out
+    assert out
     assert told[-1] in {
         (ConfirmResult.CONFIRMED, EVENT),
         (ConfirmResult.CONFIRMED, in_the_journal(EVENT)),

@@ -9,7 +9,8 @@ from tests.unit.fakes import FakeLoop
 from worker.pipeline.takeover import QueueService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from asyncio import Task
+    from collections.abc import AsyncIterator, Iterable
 
     from worker.core.message import Delivery, Source
 
@@ -26,9 +27,8 @@ class FakeJournal:
         self.read_at: list[float] = []
         self._loop = loop
 
-    def read(self, done: Callable[[], None]) -> None:
+    async def read(self) -> None:
         self.read_at.append(self._loop.now())
-        done()
 
 
 class FakeDesk:
@@ -41,6 +41,7 @@ class FakeDesk:
         self.delivered = 0
 
     def deliver(self, _: Delivery, __: Source) -> None:
+        assert self.is_open
         self.delivered += 1
 
     def open(self, taken: Iterable[float] | None = None, term: int | None = None) -> None:
@@ -50,16 +51,32 @@ class FakeDesk:
     def lost(self) -> None:
         self.is_open = False
 
+    async def nothing_wanted(self) -> None: ...
     def drain(self) -> None: ...
     def pump(self) -> None: ...
     def tick(self) -> None: ...
 
 
-def service() -> tuple[FakeLoop, FakeJournal, FakeDesk, QueueService]:
+class Given(NoSource):
+    """A subscription with some deliveries, and then none for ever."""
+
+    def __init__(self, loop: FakeLoop, *deliveries: Delivery) -> None:
+        super().__init__()
+        self._loop = loop
+        self._deliveries = deliveries
+
+    async def __aiter__(self) -> AsyncIterator[Delivery]:
+        for each in self._deliveries:
+            yield each
+        await self._loop.future()
+
+
+def served(*deliveries: Delivery) -> tuple[FakeLoop, FakeJournal, FakeDesk, Task[None]]:
+    """A desk whose queue has given these."""
     loop, desk = FakeLoop(), FakeDesk()
     journal = FakeJournal(loop)
-    made = QueueService(
-        cast("Any", loop),
+    service = QueueService(
+        loop,
         cast("Any", journal),
         desk,
         "lane",
@@ -67,35 +84,34 @@ def service() -> tuple[FakeLoop, FakeJournal, FakeDesk, QueueService]:
         passive=False,
         when_sent=lambda callback: callback(),
         lease_term=TERM,
+        caught_up=desk.nothing_wanted,
     )
-    return loop, journal, desk, made
+    work = loop.task(service._work(cast("Any", Given(loop, *deliveries))))  # noqa: SLF001
+    return loop, journal, desk, work
 
 
 def test_what_nobody_had_before_is_begun_at_once() -> None:
-    loop, journal, desk, made = service()
-    made.consumer._deliver(delivery(), NoSource())  # noqa: SLF001
+    loop, journal, desk, _ = served(delivery())
     loop.run(0.01)
     assert desk.is_open
     assert len(journal.read_at) == 1
 
 
 def test_what_somebody_had_before_waits_for_the_end_of_their_lease_and_the_journal_too() -> None:
-    loop, journal, desk, made = service()
+    loop, journal, desk, _ = served(*[delivery(redelivered=True)] * 3)
     begun = loop.now()
-    for _ in range(3):
-        made.consumer._deliver(delivery(redelivered=True), NoSource())  # noqa: SLF001
     loop.run(TERM / 2)
-    assert (desk.is_open, made.is_active) == (False, True)
+    open_early = desk.is_open
     loop.run(TERM)
-    assert (desk.is_open, made.is_active) == (True, True)
+    assert (open_early, desk.is_open) == (False, True)
     assert [at - begun >= TERM for at in journal.read_at] == [True]
     assert desk.delivered == 3
 
 
 def test_a_lane_lost_while_waiting_is_not_begun() -> None:
-    loop, journal, desk, made = service()
-    made.consumer._deliver(delivery(redelivered=True), NoSource())  # noqa: SLF001
-    made.consumer._lost()  # noqa: SLF001
+    loop, journal, desk, work = served(delivery(redelivered=True))
+    loop.run(TERM / 2)
+    work.cancel()
     loop.run(2 * TERM)
     assert not desk.is_open
     assert not journal.read_at

@@ -9,7 +9,7 @@ import pika.data
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.builders import NAMES, delivery, properties
+from tests.unit.builders import NAMES, NoSource, delivery, properties
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.schemas.builders import body, edit
 from tests.unit.world import World
@@ -98,10 +98,7 @@ def test_strays_wait_until_what_was_settled_before_is_known() -> None:
 def test_strays_of_a_channel_that_is_gone_are_not_settled_when_the_desk_opens() -> None:
     world = World()
     strays = Strays(world.shared)
-    channel = World().queue.channel
-    assert channel is not None
-    channel.alive = False
-    strays.deliver(delivery(), channel)
+    strays.deliver(delivery(), NoSource(alive=False))
 
     strays.lost()
     strays.open()

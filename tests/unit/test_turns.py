@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from worker.amqp.loop import PikaLoop
+from worker.loop import Loop
 
 
 def test_what_is_to_be_done_soon_is_done_before_the_loop_waits_again() -> None:
-    loop, done = PikaLoop(), list[str]()
+    loop, done = Loop(), list[str]()
 
     def first() -> None:
         done.append("first")
@@ -30,7 +30,7 @@ def test_what_a_callback_raises_ends_the_loop_and_is_raised_by_it() -> None:
     def bug() -> None:
         raise LookupError("a bug")
 
-    loop = PikaLoop()
+    loop = Loop()
     loop.post(bug)
 
     with pytest.raises(LookupError, match="a bug"):
@@ -38,7 +38,7 @@ def test_what_a_callback_raises_ends_the_loop_and_is_raised_by_it() -> None:
 
 
 def test_other_threads_may_post_to_a_loop_that_has_ended() -> None:
-    loop, done = PikaLoop(), list[str]()
+    loop, done = Loop(), list[str]()
     loop.post(loop.stop)
     loop.run()
 
