@@ -163,6 +163,10 @@ class LettersState:
     """Of a look under way: how many letters were seen, and how many there are to see."""
     total: int | None = None
     """How many there are, by RabbitMQ's own count; None before it was asked."""
+    known: int = 0
+    """How many are known, copies included."""
+    looks: int = 0
+    """How often the queue has been looked at."""
     busy_by: str | None = None
     """Who is at the letters at the moment, as they say."""
     why: str | None = None

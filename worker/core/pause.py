@@ -25,6 +25,11 @@ class Pauses:
         """The last entry of an account, whether it holds still or not."""
         return self._last.get(account)
 
+    @property
+    def accounts(self) -> list[str]:
+        """Every account that anything was wanted of."""
+        return sorted(self._last)
+
     def of(self, account: str, now: datetime) -> ControlEntry | None:
         """The pause that holds for an account at `now` (aware); None when it may work."""
         entry = self._last.get(account)

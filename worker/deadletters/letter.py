@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds, names
 from worker.core.decode import decode, unread
+from worker.core.headers import NO_HEADERS
 from worker.core.identity import LETTER_PREFIX, identity, stated_redrives
 from worker.core.identity import place as place_in
 from worker.core.message import PERSISTENT, Delivery, Publication, legible
@@ -109,9 +110,8 @@ def read(delivery: Delivery, place: int) -> Letter:
 
 
 def _before_death(delivery: Delivery) -> Delivery:
-    """The message without what its letter says of it, as it was when it was rejected."""
-    own = delivery.properties.headers.kept(without=frozenset(), prefix=LETTER_PREFIX)
-    return replace(delivery, properties=replace(delivery.properties, headers=own))
+    """The message as it was read when it was rejected: of its headers only ours would matter."""
+    return replace(delivery, properties=replace(delivery.properties, headers=NO_HEADERS))
 
 
 def _head(delivery: Delivery, account: str | None) -> MessageInfo:

@@ -1,0 +1,163 @@
+"""What the console shows follows what happens at RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from schemas import ControlEntry
+from tests.contract.console.stage import broker_at, lane, stage, until
+from tests.unit.console.dead import numbered
+from worker.console.model import EventFilter, LetterFilter
+from worker.fleet.operations import CONTROL_TYPE, write
+
+if TYPE_CHECKING:
+    from worker.amqp.session import Broker
+
+pytestmark = pytest.mark.timeout(120)
+ALL = LetterFilter()
+
+
+@pytest.fixture
+def rabbitmq(amqp_url: str, namespace: str) -> Broker:
+    return broker_at(amqp_url, namespace)
+
+
+def test_a_suspended_account_is_the_worst_trouble_and_gone_when_it_recovers(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.lane()
+            why = {"why": "balance exhausted", "api_status": "-3", "since": datetime.now(UTC)}
+            on.serves(acme=lane("suspended", **why), globex=lane())
+            await until(lambda: on.console.picture().troubles)
+            [trouble] = on.console.picture().troubles
+            assert (trouble.kind, trouble.account) == ("suspended", "acme")
+            assert trouble.facts["api_status"] == "-3"
+            on.serves(acme=lane(), globex=lane())
+            await until(lambda: not on.console.picture().troubles)
+            acme, globex = on.console.picture().accounts
+            assert (acme.state, acme.replica, acme.rate_allowed) == ("running", "w-1", 10.0)
+            assert globex.waiting is None
+            await until(lambda: on.console.picture().accounts[0].waiting == 0)
+
+    asyncio.run(work())
+
+
+def test_without_a_worker_that_is_the_trouble_and_a_pause_is_known_all_the_same(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.lane()
+            entry = ControlEntry(
+                id=str(uuid4()),
+                action="pause",
+                account="acme",
+                actor="Li Wei",
+                via="console",
+                why="an incident",
+                at=datetime.now(UTC),
+            )
+            await write(on.session, on.session.names.control, CONTROL_TYPE, entry)
+            await until(lambda: on.console.picture().accounts)
+            [acme] = on.console.picture().accounts
+            assert acme.paused is not None
+            assert (acme.state, acme.paused.by) == ("paused", "Li Wei")
+            await until(
+                lambda: (
+                    [trouble.kind for trouble in on.console.picture().troubles]
+                    == ["fleet_unseen", "paused"]
+                )
+            )
+
+    asyncio.run(work())
+
+
+def test_three_hundred_letters_are_looked_at_once_and_then_kept_true_by_events_and_operations(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            letters = [numbered(number) for number in range(312)]
+            await on.die(letters[:300])
+            assert await on.console.groups("cause", ALL) == ()
+            await until(lambda: on.console.picture().letters.looked_at)
+            groups = await on.console.groups("cause", ALL)
+            assert [group.count for group in groups] == [100, 100, 100]
+
+            version = on.console.version("dead")
+            await on.die(letters[300:])
+            await until(lambda: on.console.picture().letters.known == 312)
+            assert on.console.version("dead") != version
+            page = await on.console.letters(ALL)
+            assert page.total == 312
+
+            await on.discarded(*letters[:3])
+            await until(lambda: on.console.picture().letters.known == 309)
+            assert on.console.picture().letters.looks == 1
+            [row] = (await on.console.operations()).rows
+            assert (row.action, row.state, row.user) == ("discard", "ended", "guest")
+
+    asyncio.run(work())
+
+
+def test_an_event_that_is_published_again_is_no_new_letter(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.die([numbered(0)])
+            await on.console.groups("cause", ALL)
+            await until(lambda: on.console.picture().letters.known == 1)
+            await on.discarded(numbered(0))
+            await until(lambda: on.console.picture().letters.known == 0)
+            await on.session.publish(on.event(numbered(0)))
+            await on.die([numbered(1)])
+            await until(lambda: on.console.picture().letters.known == 1)
+            assert [row.job_id for row in (await on.console.letters(ALL)).rows] == [2]
+
+    asyncio.run(work())
+
+
+def test_a_letter_is_opened_with_its_content_also_one_that_died_after_the_look(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.die([numbered(0)])
+            await on.console.groups("cause", ALL)
+            await until(lambda: on.console.picture().letters.looked_at)
+            await on.die([numbered(1)])
+            await until(lambda: on.console.picture().letters.known == 2)
+            for number in (0, 1):
+                found = await on.console.letter(numbered(number).letter.event_id)
+                assert found is not None
+                assert found.body == numbered(number).dead.body
+                assert ("taskedit-reason", "api_rejected") in found.headers
+                assert found.check.is_good
+            assert await on.console.letter("nothing of that name") is None
+
+    asyncio.run(work())
+
+
+def test_the_journal_is_followed_and_read_back_to_its_beginning(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await until(lambda: on.console.picture().journal.is_complete)
+            for number in range(50):
+                await on.session.publish(on.event(numbered(number)))
+            await until(lambda: on.console.picture().journal.events == 50)
+        async with stage(rabbitmq) as on:
+            await until(lambda: on.console.picture().journal.is_complete)
+            state = on.console.picture().journal
+            assert (state.events, state.why) == (50, None)
+            page = await on.console.events(EventFilter(), limit=100)
+            assert [row.job_id for row in page.rows] == list(range(50, 0, -1))
+            timeline = await on.console.job(7)
+            assert [row.message_id for row in timeline.events] == ["n-6"]
+
+    asyncio.run(work())

@@ -1,0 +1,298 @@
+"""The console's one door to RabbitMQ: everything that its pages show and do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from worker.amqp.session import SessionError, connected
+from worker.console.changes import Changes
+from worker.console.event_index import EventIndex
+from worker.console.letter_index import LetterIndex
+from worker.console.letters import Letters
+from worker.console.live import Live
+from worker.console.mend import checked
+from worker.console.model import (
+    CheckRow,
+    EventFilter,
+    JobTimeline,
+    LetterDetail,
+    RefusedError,
+    SearchResult,
+    UnavailableError,
+)
+from worker.console.operation_log import OperationLog
+from worker.console.picture import PictureSource
+from worker.console.store import opened
+from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
+from worker.deadletters.plan import message
+from worker.deadletters.serialization import fields_of
+from worker.fleet.control import ordered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from types import TracebackType
+
+    from worker.amqp.session import Broker
+    from worker.console.letter_index import Kept
+    from worker.console.model import (
+        Account,
+        Eligible,
+        EventPage,
+        EventRow,
+        Group,
+        GroupedBy,
+        LetterFilter,
+        LetterPage,
+        MendCheck,
+        OperationPage,
+        OperationRow,
+        Part,
+        Picture,
+    )
+    from worker.settings import Settings
+
+SHOWN: Final = 100
+_RESULTS: Final[dict[str, Literal["good", "bad"]]] = {"good": "good", "bad": "bad"}
+
+
+class Console:
+    """What the pages ask, answered from what was heard; what they do, done at RabbitMQ.
+
+    Reading never fails for want of RabbitMQ: it gives the last that was heard. What is done raises
+    `UnavailableError` then, and `RefusedError` when it cannot be done.
+    """
+
+    def __init__(self, broker: Broker, settings: Settings) -> None:
+        database = opened()
+        self._broker = broker
+        self._settings = settings
+        self._changes = Changes()
+        self._events = EventIndex(database)
+        self._index = LetterIndex(database)
+        self._log = OperationLog(database)
+        self._live = Live(broker, self._events, self._index, self._log, self._changes)
+        self._letters = Letters(broker, self._index, self._live, self._log, self._changes)
+        names, live = broker.names, self._live
+        self._pictures = PictureSource(names, live, self._events, self._letters, self._log)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(each) for each in (self._live.run(), self._letters.run())
+        ]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # The first page
+
+    def picture(self) -> Picture:
+        """How everything is now, or was when RabbitMQ was heard last."""
+        return self._pictures.picture()
+
+    def version(self, part: Part) -> str:
+        """A text that differs after each change of a part."""
+        return self._changes.version(part)
+
+    def changes(self) -> AsyncIterator[frozenset[Part]]:
+        """The parts that have changed, each time that some have."""
+        return self._changes.follow()
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While somebody looks, the letters are looked at again when RabbitMQ's count differs."""
+        return self._letters.watched()
+
+    async def account(self, name: str) -> Account | None:
+        """One account."""
+        return next((one for one in self.picture().accounts if one.name == name), None)
+
+    # Dead letters
+
+    async def groups(self, by: GroupedBy, filter_: LetterFilter) -> tuple[Group, ...]:
+        """The letters that are meant, counted; of what is known by now."""
+        self._letters.need()
+        return self._index.groups(by, filter_)
+
+    async def letters(
+        self, filter_: LetterFilter, cursor: str | None = None, limit: int = 50
+    ) -> LetterPage:
+        """The letters that are meant, page by page; of what is known by now."""
+        self._letters.need()
+        return self._index.page(filter_, cursor, limit)
+
+    async def letter(self, key: str) -> LetterDetail | None:
+        """One letter with its content, fetched from the queue if need be; None if it is gone."""
+        kept = await self._kept(key)
+        if kept is None:
+            return None
+        letter, had = kept.letter, kept.delivery.properties
+        eligible, by, at = self._eligible(kept)
+        said = fields_of(kept.delivery)
+        job = letter.head.job_id
+        return LetterDetail(
+            row=kept.row,
+            body=kept.delivery.body,
+            content_type=had.content_type,
+            properties=tuple((name, str(value)) for name, value in said["properties"].items()),
+            headers=tuple(said["headers"].items()),
+            received_at=letter.received_at,
+            check=checked(letter, kept.delivery, self._settings),
+            eligible=eligible,
+            superseded_by=by,
+            superseded_at=at,
+            events=() if job is None else self._of_job(job),
+            sent_again=self._log.of_letter(letter.event_id),
+        )
+
+    async def check_mend(self, key: str, text: str) -> MendCheck:
+        """What the worker would say of a letter with another body."""
+        kept = await self._kept(key)
+        if kept is None:
+            raise RefusedError("gone")
+        return checked(kept.letter, kept.delivery, self._settings, _body(text))
+
+    async def _kept(self, key: str) -> Kept | None:
+        await self._letters.known()
+        kept = self._index.kept(key)
+        if kept is None and self._index.rows((key,)):
+            kept = (await self._letters.look(frozenset((key,)))).get(key)
+        return kept
+
+    def _eligible(self, kept: Kept) -> tuple[Eligible, str | None, datetime | None]:
+        """Whether the letter may be sent again, as far as the journal is known."""
+        history = self._events.history([kept.letter])
+        if history is None:
+            return "unknown", None, None
+        whose = message(kept.letter)
+        match history.standing(kept.letter, self._index.newest((whose,))[whose]):
+            case Redrivable():
+                return "redrivable", None, None
+            case AlreadySettled():
+                return "settled", None, None
+            case Superseded(message_id, at):
+                return "superseded", message_id, at
+
+    # Operations
+
+    async def operation(self, operation_id: str) -> OperationRow | None:
+        """One operation as it is now."""
+        return self._log.row(operation_id)
+
+    async def operations(self, cursor: str | None = None, limit: int = 50) -> OperationPage:
+        """What operators did, the newest first."""
+        return self._log.page(cursor, limit)
+
+    # Events
+
+    async def events(
+        self, filter_: EventFilter, cursor: str | None = None, limit: int = 100
+    ) -> EventPage:
+        """Events, the newest first; of what is known by now."""
+        return self._events.page(filter_, cursor, limit)
+
+    async def job(self, number: int) -> JobTimeline:
+        """What is known of a job."""
+        self._letters.need()
+        letters = tuple(self._index.of_job(number))
+        touched = {row.id: row for each in letters for row in self._log.of_letter(each.event_id)}
+        events = self._of_job(number)
+        for event in events:
+            touched |= {row.id: row for row in self._log.of_letter(event.id)}
+        accounts = self.picture().accounts
+        return JobTimeline(
+            job_id=number,
+            events=events,
+            letters=letters,
+            operations=tuple(sorted(touched.values(), key=lambda row: row.at)),
+            journal=self._events.state(),
+            waiting=tuple(
+                (one.name, one.waiting, one.seconds_left) for one in accounts if one.waiting
+            ),
+        )
+
+    async def search(self, text: str) -> SearchResult:
+        """What a text may mean: a job, an account, a message id, an event's id."""
+        self._letters.need()
+        text = text.strip()
+        is_job = text.isascii() and text.isdecimal() and 0 < int(text) < 2**63
+        return SearchResult(
+            jobs=(int(text),) if is_job else (),
+            accounts=(text,) if text in self._live.accounts() else (),
+            letters=tuple(self._index.of_message(text)[:SHOWN]),
+            events=self._events.page(EventFilter(message_id=text), limit=SHOWN).rows,
+        )
+
+    # Accounts
+
+    async def pause(
+        self, account: str, *, by: str, why: str, until: datetime | None = None
+    ) -> tuple[str, ...]:
+        """Pause an account; the replicas that have taken it."""
+        return await self._ordered("pause", account, by, why, until)
+
+    async def resume(self, account: str, *, by: str, why: str | None = None) -> tuple[str, ...]:
+        """Resume an account; the replicas that have taken it."""
+        return await self._ordered("resume", account, by, why, None)
+
+    async def check(self) -> tuple[CheckRow, ...]:
+        """What `taskedit doctor` says, in a process of its own, for it may block."""
+        program = (sys.executable, "-m", "worker", "doctor", "--json")
+        pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        doctor = await asyncio.create_subprocess_exec(*program, stdout=pipe, stderr=nowhere)
+        said, _ = await doctor.communicate()
+        found = []
+        for line in said.splitlines():
+            with suppress(ValueError, KeyError):
+                row = json.loads(line)
+                result = _RESULTS.get(row["health"])
+                told = row["says"], row["mend"] or ""
+                found.append(CheckRow(row["check"], result or "unverified", *told))
+        return tuple(found)
+
+    async def _ordered(
+        self,
+        action: Literal["pause", "resume"],
+        account: str,
+        by: str,
+        why: str | None,
+        until: datetime | None,
+    ) -> tuple[str, ...]:
+        self._reachable()
+        if account not in {one.name for one in self.picture().accounts}:
+            raise RefusedError("no_account", account=account)
+        try:
+            async with connected(self._broker, asyncio.Event()) as session:
+                done = await ordered(
+                    session, action, account, actor=by, via="console", why=why, until=until
+                )
+        except SessionError as error:
+            raise UnavailableError(error.failure.why) from None
+        self._changes.touch("fleet", "operations")
+        return tuple(done.replicas)
+
+    def _reachable(self) -> None:
+        state = self._live.state
+        if not state.is_up:
+            raise UnavailableError(state.why or "", state.since)
+
+    def _of_job(self, job: int) -> tuple[EventRow, ...]:
+        return tuple(reversed(self._events.page(EventFilter(job=job), limit=SHOWN).rows))
+
+
+def _body(text: str) -> bytes:
+    """What an editor's text is sent as: line ends as they are on our side, and UTF-8."""
+    return text.replace("\r\n", "\n").encode(errors="replace")

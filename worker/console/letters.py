@@ -1,0 +1,191 @@
+"""The dead letters kept true: one look when they are first needed, then by what is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from worker.amqp.session import FailureKind, SessionError, connected
+from worker.console.letter_index import Kept
+from worker.console.model import LettersState, RefusedError, UnavailableError
+from worker.deadletters.queue import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.amqp.session import Broker
+    from worker.console.changes import Changes
+    from worker.console.letter_index import LetterIndex
+    from worker.console.live import Live
+    from worker.console.operation_log import OperationLog
+    from worker.core.message import Delivery
+
+DOING: Final = "taskedit console: a look"
+LOOK_EVERY: Final = 60.0
+"""Seconds between two looks at least, for counts that disagree."""
+DISAGREE_FOR: Final = 10.0
+"""Seconds after which a count that disagrees is believed."""
+TICK: Final = 0.5
+AGAIN_AFTER: Final = 2.0
+"""Seconds after which a look that could not be had is tried again."""
+BREATHE_EVERY: Final = 500
+
+
+@dataclass(slots=True)
+class _Disagreement:
+    """RabbitMQ counts other letters than are known."""
+
+    since: float
+    flow: int
+    """How much had come and gone by then: so much may be on its way."""
+
+
+@dataclass(slots=True)
+class Letters:
+    """Looks at the queue when it must, and says how well the letters are known."""
+
+    broker: Broker
+    index: LetterIndex
+    live: Live
+    operations: OperationLog
+    changes: Changes
+    looked_at: datetime | None = None
+    looks: int = 0
+    """How often the queue has been looked at."""
+    _why: str | None = None
+    _busy_by: str | None = None
+    _is_needed: bool = False
+    _watchers: int = 0
+    _looked: float = 0.0
+    _seen: int = 0
+    _disagreement: _Disagreement | None = None
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def need(self) -> None:
+        """Somebody wants to see them: from now on they are known."""
+        self._is_needed = True
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While somebody looks: what disagrees with RabbitMQ's count is looked at again."""
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+
+    def state(self) -> LettersState:
+        """How well they are known."""
+        total = self.live.depths.get(self.broker.names.dead)
+        is_looking = self._one.locked()
+        busy_by = self._busy_by
+        if busy_by is None and self.operations.is_locked and not is_looking:
+            busy_by = self._by_record()
+        return LettersState(
+            looked_at=self.looked_at,
+            is_looking=is_looking,
+            seen=self._seen if is_looking else 0,
+            expected=(total or 0) if is_looking else 0,
+            total=total,
+            known=self.index.total,
+            looks=self.looks,
+            busy_by=busy_by,
+            why=self._why,
+        )
+
+    def by_account(self) -> dict[str, int] | None:
+        """How many each account has; None before they are known."""
+        return None if self.looked_at is None else self.index.by_account()
+
+    async def run(self) -> None:
+        """Keep them true until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            if not self._is_needed or not self.live.state.is_up:
+                continue
+            if self.looked_at is None or (self._watchers and self._must_look(loop.time())):
+                with suppress(UnavailableError, RefusedError):
+                    await self.look()
+                if self._why is not None:
+                    await asyncio.sleep(AGAIN_AFTER)
+
+    async def known(self) -> None:
+        """Wait for the first look; raises what keeps it from being had."""
+        self.need()
+        if self.looked_at is None:
+            await self.look()
+
+    async def look(self, wanted: frozenset[str] = frozenset()) -> dict[str, Kept]:
+        """Look at the whole queue; the letters whose keys are `wanted`, with their contents.
+
+        Raises `RefusedError` (busy) while somebody else is at the letters, and `UnavailableError`.
+        """
+        async with self._one:
+            if not wanted and self.looked_at is not None and not self._must_look_still():
+                return {}
+            self.changes.touch("dead")
+            try:
+                found = await self._look(wanted)
+            except SessionError as error:
+                self._why = error.failure.why
+                if error.failure.kind is FailureKind.BUSY:
+                    self._busy_by = error.failure.why.removeprefix("at the letters already: ")
+                    raise RefusedError("busy", by=self._busy_by) from None
+                raise UnavailableError(error.failure.why) from None
+            finally:
+                self.changes.touch("dead", "fleet")
+            self._why = self._busy_by = self._disagreement = None
+            self.looked_at, self.looks = datetime.now(UTC), self.looks + 1
+            self._looked = asyncio.get_running_loop().time()
+            return found
+
+    async def _look(self, wanted: frozenset[str]) -> dict[str, Kept]:
+        found: dict[str, Kept] = {}
+        self._seen, index = 0, self.index
+        async with (
+            connected(self.broker, asyncio.Event()) as session,
+            locked(session, DOING) as queue,
+        ):
+            index.begin_look()
+            complete = False
+            try:
+
+                def see(delivery: Delivery, _: object) -> None:
+                    key, letter = index.see(delivery)
+                    self._seen += 1
+                    if key in wanted:
+                        found[key] = Kept(index.rows((key,))[0], letter, delivery)
+                    if self._seen % BREATHE_EVERY == 0:
+                        self.changes.touch("dead")
+
+                await queue.take(see, to_settle=False)
+                complete = not queue.missing
+            finally:
+                index.end_look(complete=complete)
+        return found
+
+    def _must_look_still(self) -> bool:
+        """Whether the disagreement that led here is there still, after waiting for another look."""
+        return self._disagreement is not None
+
+    def _must_look(self, now: float) -> bool:
+        """Whether RabbitMQ has disagreed for long enough while nobody was at the letters."""
+        ready = self.live.depths.get(self.broker.names.dead)
+        known = self._disagreement or _Disagreement(now, self.live.flow)
+        on_its_way = self.live.flow - known.flow
+        agrees = ready is None or abs(ready - self.index.total) <= on_its_way
+        self._disagreement = None if agrees or self.operations.is_locked else known
+        self.live.asks_for_lock = not agrees
+        is_sure = now - known.since >= DISAGREE_FOR and self.operations.is_locked is False
+        return self._disagreement is not None and is_sure and now - self._looked >= LOOK_EVERY
+
+    def _by_record(self) -> str | None:
+        """Who is at the letters, as the last operation that has not ended tells."""
+        at_it = [row for row in self.operations.unended() if row.action not in {"pause", "resume"}]
+        if not at_it:
+            return None
+        return f"{at_it[-1].actor} ({at_it[-1].action}, since {at_it[-1].at:%H:%M:%S} UTC)"

@@ -1,0 +1,73 @@
+"""The console's own memory: a private temporary database, gone with the process.
+
+Nothing in it is a truth of its own: all of it can be read from RabbitMQ again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_CACHE_KIB: Final = 48 * 1024
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SCHEMA: Final = """
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, cause TEXT NOT NULL, reason TEXT NOT NULL,
+    status TEXT NOT NULL, detail TEXT NOT NULL, account TEXT NOT NULL, app TEXT, job INTEGER,
+    message_id TEXT, event_id TEXT NOT NULL, died INTEGER NOT NULL, redrives INTEGER,
+    attempts TEXT NOT NULL, size INTEGER, copies INTEGER NOT NULL, digest BLOB, message BLOB,
+    generation INTEGER NOT NULL
+);
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY, properties TEXT NOT NULL, headers BLOB NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE events (
+    place INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, outcome TEXT NOT NULL,
+    account TEXT, app TEXT, job INTEGER, message_id TEXT, correlation_id TEXT, reason TEXT,
+    status TEXT, api_reason TEXT, detail TEXT, fields TEXT, attempts INTEGER NOT NULL,
+    superseded_by TEXT, received INTEGER NOT NULL, stood TEXT
+);
+CREATE INDEX events_job ON events (job);
+CREATE INDEX events_message ON events (message_id);
+CREATE INDEX events_rejected ON events (account, place) WHERE outcome = 'rejected';
+CREATE INDEX events_rejected_id ON events (id) WHERE outcome = 'rejected';
+CREATE TABLE touched (event_id TEXT NOT NULL, operation TEXT NOT NULL);
+CREATE INDEX touched_event ON touched (event_id);
+CREATE INDEX touched_operation ON touched (operation);
+"""
+LETTER_INDEXES: Final = """
+CREATE INDEX IF NOT EXISTS letters_died ON letters (died, key);
+CREATE INDEX IF NOT EXISTS letters_cause ON letters (cause, died, account);
+CREATE INDEX IF NOT EXISTS letters_job ON letters (job);
+CREATE INDEX IF NOT EXISTS letters_message ON letters (message_id);
+CREATE INDEX IF NOT EXISTS letters_whose ON letters (message, redrives)
+"""
+"""Made after the first look, which fills the table in a third of the time without them."""
+
+
+def opened() -> sqlite3.Connection:
+    """An empty database in a temporary file that only this process can reach."""
+    database = sqlite3.connect("", isolation_level=None)
+    database.executescript(
+        f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
+    )
+    database.executescript(_SCHEMA)
+    database.execute("BEGIN")  # for good: nothing is ever rolled back, and each end would cost
+    return database
+
+
+def micros(when: datetime | None) -> int:
+    """An aware datetime as microseconds since 1970; 0 for none."""
+    return 0 if when is None else (when - _EPOCH) // _MICROSECOND
+
+
+def instant(micros_: int) -> datetime | None:
+    """The reverse of `micros`."""
+    return known_instant(micros_) if micros_ else None
+
+
+def known_instant(micros_: int) -> datetime:
+    """The reverse of `micros` for a time that is always known."""
+    return _EPOCH + timedelta(microseconds=micros_)

@@ -1,0 +1,121 @@
+"""What somebody may have to do something about, worst first; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from worker.console.model import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from worker.console.causes import Cause
+    from worker.console.model import Account, BrokerState, LettersState, OperationRow, Replica
+
+SEVERITY: Final = {
+    "broker_away": 0,
+    "fleet_unseen": 1,
+    "unserved": 2,
+    "suspended": 3,
+    "operation_interrupted": 4,
+    "replica_silent": 5,
+    "replica_not_ready": 6,
+    "rejections": 7,
+    "paused": 8,
+    "throttled": 9,
+    "letters_unseen": 10,
+}
+_MISSED: Final = frozenset(("fleet_unseen", "unserved"))
+REJECTIONS_AT_LEAST: Final = 5
+"""So many of one cause in an hour are more than a publisher's slip."""
+
+
+def troubles_of(
+    *,
+    broker: BrokerState,
+    accounts: Iterable[Account],
+    replicas: Iterable[Replica],
+    rejections: Iterable[tuple[str, Cause, int]],
+    interrupted: Iterable[OperationRow],
+    letters: LettersState,
+    is_heard: bool,
+) -> tuple[Trouble, ...]:
+    """Every trouble, the worst first; of one kind the account with most waiting first.
+
+    `is_heard`: workers have had the time to be heard; before that none is missed.
+    """
+    found = [
+        *_of_broker(broker, replicas),
+        *(trouble for account in accounts for trouble in _of_account(account)),
+        *(trouble for replica in replicas for trouble in _of_replica(replica)),
+        *_of_letters(rejections, interrupted, letters),
+    ]
+    unsaid = frozenset() if is_heard else _MISSED
+    if any(each.kind == "fleet_unseen" for each in found) and is_heard:
+        unsaid = frozenset(("unserved", "replica_silent"))  # that says it of all of them
+    found = [each for each in found if each.kind not in unsaid]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(trouble: Trouble) -> tuple[int, int, str]:
+    size = trouble.facts.get("count") or trouble.facts.get("waiting") or 0
+    return trouble.severity, -size if isinstance(size, int) else 0, trouble.account or ""
+
+
+def _trouble(kind: str, **more: object) -> Trouble:
+    return Trouble(kind=kind, severity=SEVERITY[kind], **more)  # type: ignore[arg-type]
+
+
+def _of_broker(broker: BrokerState, replicas: Iterable[Replica]) -> Iterator[Trouble]:
+    if not broker.is_up:
+        facts = {"why": broker.why, "heard_at": broker.heard_at, "hosts": broker.hosts}
+        yield _trouble("broker_away", since=broker.since, facts=facts)
+    elif all(replica.is_silent for replica in replicas):
+        yield _trouble("fleet_unseen")
+
+
+def _of_account(account: Account) -> Iterator[Trouble]:
+    if account.state == "running":
+        return
+    kind = account.state if account.state in SEVERITY else "suspended"
+    facts: dict[str, object] = {
+        "why": account.why,
+        "api_status": account.api_status,
+        "waiting": account.waiting,
+        "until": account.until,
+        "by": account.paused.by if account.paused else None,
+    }
+    yield _trouble(kind, account=account.name, since=account.since, facts=facts)
+
+
+def _of_replica(replica: Replica) -> Iterator[Trouble]:
+    if replica.is_silent:
+        facts: dict[str, object] = {"served": replica.serves}
+        name, heard_at = replica.name, replica.heard_at
+        yield _trouble("replica_silent", replica=name, since=heard_at, facts=facts)
+    elif not replica.is_ready:
+        yield _trouble("replica_not_ready", replica=replica.name, facts={"why": replica.why})
+
+
+def _of_letters(
+    rejections: Iterable[tuple[str, Cause, int]],
+    interrupted: Iterable[OperationRow],
+    letters: LettersState,
+) -> Iterator[Trouble]:
+    for account, cause, count in rejections:
+        if count >= REJECTIONS_AT_LEAST:
+            facts: dict[str, object] = {
+                "cause": cause.id,
+                "reason": cause.reason,
+                "status": cause.status,
+                "fields": cause.fields,
+                "detail": cause.detail,
+                "count": count,
+            }
+            yield _trouble("rejections", account=account, facts=facts)
+    for row in interrupted:
+        facts = {"operation": row.id, "action": row.action, "by": row.actor, "left": row.left}
+        facts["of"] = row.count
+        yield _trouble("operation_interrupted", since=row.at, facts=facts)
+    if letters.why is not None:
+        yield _trouble("letters_unseen", facts={"why": letters.why, "busy_by": letters.busy_by})
