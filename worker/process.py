@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from schemas.names import Names
+from worker.amqp.connection import shown
 from worker.api.client import Client
 from worker.app import Worker
 from worker.observability import log as logging
@@ -192,7 +194,8 @@ def _spans(settings: Settings) -> Spans | None:
         mend = f"pip install '{DISTRIBUTION}[tracing]'"
         log.warning("tracing_unavailable", why=str(missing), mend=mend)
         return None
-    return exporting(version(DISTRIBUTION))
+    brokers = [shown(url.get_secret_value()) for url in settings.amqp_urls]
+    return exporting(version(DISTRIBUTION), Names(settings.namespace).events, brokers)
 
 
 def _probes(worker: Worker) -> Probes:

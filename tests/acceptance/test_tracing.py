@@ -6,10 +6,12 @@ publisher and subscriber export into memory.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -39,7 +41,7 @@ class Span:
     own: str
     parent: str
     failed: bool
-    facts: dict[str, str]
+    facts: dict[str, str | int]
 
 
 class Service:
@@ -83,13 +85,22 @@ class Collector(Service):
                 span.span_id.hex(),
                 span.parent_span_id.hex(),
                 span.status.code == StatusCode.ERROR.value,
-                {fact.key: fact.value.string_value for fact in span.attributes},
+                {
+                    fact.key: fact.value.string_value or fact.value.int_value
+                    for fact in span.attributes
+                },
             )
             for request in requests
             for resource in request.resource_spans
             for scope in resource.scope_spans
             for span in scope.spans
         }
+
+    def schema(self) -> str:
+        """The conventions that the spans say they follow."""
+        request = ExportTraceServiceRequest.FromString(self.got[0][1])
+        schema: str = request.resource_spans[0].scope_spans[0].schema_url
+        return schema
 
     def resource(self) -> dict[str, str]:
         """What the worker says of itself."""
@@ -177,7 +188,7 @@ def test_one_trace_from_the_publisher_to_the_subscriber(
     until(lambda: len(collector.spans()) == 3)
     found = collector.spans()
     process, call, publishing = (
-        found[name] for name in ("process edit", "call taskEdit", "publish event")
+        found[name] for name in (f"process {namespace}", "POST", f"publish {namespace}.events")
     )
     publisher, subscriber = map(ids, memory.get_finished_spans())
     trace = publisher[0]
@@ -189,9 +200,37 @@ def test_one_trace_from_the_publisher_to_the_subscriber(
     assert (process.kind, call.kind, publishing.kind) == kinds
     assert headers["traceparent"][:-3] == f"00-{trace}-{publishing.own}"
     assert api.got[0][0]["traceparent"][:-3] == f"00-{trace}-{call.own}"
-    assert process.facts["taskedit.outcome"] == "applied"
-    assert process.facts["messaging.message.id"] == "m-0"
-    assert call.facts["taskedit.api_status"] == "0"
+    broker, api_address = urlsplit(amqp_url), urlsplit(api.url)
+    at_broker = {"server.address": broker.hostname, "server.port": broker.port}
+    assert process.facts == {
+        **at_broker,
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": namespace,
+        "messaging.rabbitmq.destination.routing_key": "acme-app",
+        "messaging.rabbitmq.message.delivery_tag": 1,
+        "messaging.message.id": "m-0",
+        "messaging.message.body.size": len(json.dumps(edit(7)).encode()),
+        "taskedit.account": "default",
+        "taskedit.outcome": "applied",
+    }
+    assert call.facts == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "url.full": f"{api.url}/taskEdit",
+        "server.address": api_address.hostname,
+        "server.port": api_address.port,
+        "taskedit.api_status": "0",
+    }
+    assert publishing.facts == {
+        **at_broker,
+        "messaging.system": "rabbitmq",
+        "messaging.operation.name": "publish",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": f"{namespace}.events",
+    }
+    assert collector.schema() == "https://opentelemetry.io/schemas/1.30.0"
     assert collector.resource()["service.name"] == "task-edit-worker"
     until(lambda: worker.lines("edit"))  # lines wait for company
     assert [line["trace_id"] for line in worker.lines("edit")] == [trace]
@@ -206,9 +245,9 @@ def test_a_message_that_no_call_is_made_of_has_a_trace_too(
 ) -> None:
     traced(tracer, amqp_url, namespace, edit(7, redialTimes=9))
     until(lambda: len(collector.spans()) == 2)
-    process = collector.spans()["process edit"]
+    process = collector.spans()[f"process {namespace}"]
     assert process.failed
-    assert process.facts["taskedit.reason"] == "invalid"
+    assert process.facts["taskedit.reason"] == process.facts["error.type"] == "invalid"
 
 
 @pytest.mark.parametrize("given", ["", "00-zz", "garbage", f"00-{'0' * 32}-{'0' * 16}-01"])
@@ -217,7 +256,7 @@ def test_a_context_that_cannot_be_read_begins_a_trace_of_our_own(
 ) -> None:
     publish(amqp_url, namespace, [edit(7)], headers={"traceparent": given})
     until(lambda: len(collector.spans()) == 3)
-    assert collector.spans()["process edit"].parent == ""
+    assert collector.spans()[f"process {namespace}"].parent == ""
 
 
 def test_a_collector_that_is_away_holds_nobody_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -118,7 +119,7 @@ def _discreet(reply: Reply, secrets: tuple[str, ...]) -> Reply:
         case Answered(reason=str(words)) if any(secret in words for secret in secrets):
             for secret in secrets:
                 words = words.replace(secret, "***")
-            return Answered(reply.status, words, reply.date, reply.retry_after)
+            return replace(reply, reason=words)
         case _:
             return reply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -35,6 +35,8 @@ class Answered:
     """The reply's `Date` header, aware, for correcting our clock on ``-4``."""
     retry_after: timedelta | None = None
     """The reply's `Retry-After`, never negative; None when absent or unreadable."""
+    code: int | None = field(default=None, compare=False)
+    """The HTTP status code, for traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Unanswered:
 
     detail: str
     status: str | None = None
+    code: int | None = field(default=None, compare=False)
+    """The HTTP status code, for traces; None when none was read."""
 
 
 Reply = Answered | Unanswered
@@ -87,10 +91,10 @@ def answer(code: int, headers: Mapping[str, str], body: bytes, *, now: datetime)
     )
     if throttled or 300 <= code < 500:  # noqa: PLR2004
         pause = retry_after(headers.get("retry-after", ""), date or now)
-        return Answered(f"http:{code}", _words_of_error(headers, body), date, pause)
+        return Answered(f"http:{code}", _words_of_error(headers, body), date, pause, code)
     # A gateway's 5xx says nothing of the edit; least of all its body, where Spring's own error
     # page has a `status` too: {"status": 500, "error": "Internal Server Error", …}.
-    return Unanswered(f"the API answered {_named(code)}", f"http:{code}")
+    return Unanswered(f"the API answered {_named(code)}", f"http:{code}", code)
 
 
 @lru_cache(maxsize=64)  # a server's Date changes once a second; parsing it costs as much as a call
@@ -132,7 +136,7 @@ def _own_answer(
     status = _status(content.get("status"))
     if status is None:
         return _unreadable(code, "JSON without a status that can be read")
-    return Answered(status, _words(content.get("reason")), date)
+    return Answered(status, _words(content.get("reason")), date, code=code)
 
 
 def _plain(headers: Mapping[str, str], body: bytes) -> tuple[bytes, bool]:
@@ -201,7 +205,7 @@ def _words(value: object) -> str | None:
 
 
 def _unreadable(code: int, what: str) -> Unanswered:
-    return Unanswered(f"the API answered {_named(code)} with {what}", f"http:{code}")
+    return Unanswered(f"the API answered {_named(code)} with {what}", f"http:{code}", code)
 
 
 def _kind_of(headers: Mapping[str, str], body: bytes) -> str:

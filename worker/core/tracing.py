@@ -33,5 +33,8 @@ class Trace(Protocol):
 class Tracing(Protocol):
     """Makes traces."""
 
-    def begin(self, delivery: Delivery, account: str | None) -> Trace:
-        """A message is being processed; its headers say what it is a part of."""
+    def begin(self, delivery: Delivery, account: str | None, url: str | None) -> Trace:
+        """A message is being processed; its headers say what it is a part of.
+
+        `url` is where the account's calls go; None for a message that no account owns.
+        """

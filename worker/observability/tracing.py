@@ -3,14 +3,15 @@
 
 The only importer of opentelemetry, which is an extra (``task-edit-worker[tracing]``), so this
 module is imported only where tracing is wanted; see `worker.process`. The environment's ``OTEL_…``
-variables configure it, as everywhere. Names and attributes follow the semantic conventions for
-messaging and HTTP clients.
+variables configure it, as everywhere. Names and attributes follow the semantic conventions 1.30 for
+messaging (RabbitMQ) and HTTP clients.
 """
 
 from __future__ import annotations
 
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -32,37 +33,52 @@ from worker.core.message import legible
 from worker.core.reply import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from worker.core.message import Delivery
     from worker.core.reply import Reply
 
+    Facts = Mapping[str, str | int]
+
 SERVICE = "task-edit-worker"
 LAST_SPANS = 2.0
 """Seconds that the end of the process may wait for its last spans to be sent."""
+CONVENTIONS = "https://opentelemetry.io/schemas/1.30.0"
 _W3C = TraceContextTextMapPropagator()
+_PORTS = {"http": 80, "https": 443, "amqp": 5672, "amqps": 5671}
+_HTTP_ERROR = 400
+"""A client's span of a status from here on has failed."""
 
 
-def exporting(version: str) -> Spans:
-    """Spans that are sent by OTLP over HTTP to where the environment says."""
+def exporting(version: str, events: str, brokers: Sequence[str]) -> Spans:
+    """Spans that are sent by OTLP over HTTP to where the environment says.
+
+    `events` is the exchange of events. `brokers` are RabbitMQ's addresses, without
+    users and passwords.
+    """
     resource = Resource.create({SERVICE_VERSION: version})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: SERVICE}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Spans(provider, version)
+    return Spans(provider, version, events, brokers)
 
 
 class Spans:
     """Makes the spans of this worker: a `worker.core.tracing.Tracing`."""
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    def __init__(
+        self, provider: TracerProvider, version: str, events: str, brokers: Sequence[str]
+    ) -> None:
         self._provider = provider
-        self._tracer = provider.get_tracer(SERVICE, version)
+        self._tracer = provider.get_tracer(SERVICE, version, CONVENTIONS)
+        # With several addresses nobody here knows which node has the message.
+        self._broker = _server(brokers[0]) if len(brokers) == 1 else {}
+        self._events = events
 
-    def begin(self, delivery: Delivery, account: str | None) -> SpansOfEdit:
+    def begin(self, delivery: Delivery, account: str | None, url: str | None) -> SpansOfEdit:
         """The span of a message being processed: a child of its publisher's."""
-        return SpansOfEdit(self._tracer, delivery, account)
+        return SpansOfEdit(self._tracer, delivery, account, url, self._events, self._broker)
 
     def close(self) -> None:
         """Send what is left, but not for long: the collector may be away."""
@@ -78,34 +94,59 @@ class SpansOfEdit:
     threads. Of an edit that goes back to its queue the spans never end, and so are never sent.
     """
 
-    def __init__(self, tracer: Tracer, delivery: Delivery, account: str | None) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        delivery: Delivery,
+        account: str | None,
+        url: str | None,
+        events: str,
+        broker: Facts,
+    ) -> None:
         self._tracer = tracer
         self._publishing: Span | None = None
-        self._processing = tracer.start_span(
-            "process edit", _context(delivery), SpanKind.CONSUMER, _facts(delivery, account)
-        )
+        self._url = url
+        self._events = events
+        self._broker = broker
+        facts = {**_facts(delivery, account), **broker}
+        name = f"process {facts['messaging.destination.name']}"
+        self._processing = tracer.start_span(name, _context(delivery), SpanKind.CONSUMER, facts)
         self.trace_id = format_trace_id(self._processing.get_span_context().trace_id)
 
     def call(self, make: Callable[[str], Reply | None]) -> Reply | None:
         """A span around one call of the API, in whatever thread makes it."""
-        span = self._child("call taskEdit", SpanKind.CLIENT, {"http.request.method": "POST"})
+        facts: dict[str, str | int] = {"http.request.method": "POST"}
+        if self._url is not None:
+            facts |= {"url.full": self._url, **_server(self._url)}
+        span = self._child("POST", SpanKind.CLIENT, facts)
         try:
             reply = make(_headers(span)["traceparent"])
         except Exception as bug:
-            span.set_status(Status(StatusCode.ERROR, type(bug).__name__))
+            _failed(span, type(bug).__qualname__)
             raise
         else:
             span.set_attribute("taskedit.api_status", (reply and reply.status) or "none")
-            if isinstance(reply, Unanswered):
-                span.set_status(Status(StatusCode.ERROR, reply.detail))
+            code = reply and reply.code
+            if code:
+                span.set_attribute("http.response.status_code", code)
+            if code and code >= _HTTP_ERROR:
+                _failed(span, str(code), reply.detail if isinstance(reply, Unanswered) else None)
+            elif isinstance(reply, Unanswered):
+                _failed(span, "unanswered", reply.detail)
             return reply
         finally:
             span.end()
 
     def publish(self) -> Mapping[str, str]:
         """A span until the event is confirmed; subscribers continue from it."""
-        facts = {"messaging.system": "rabbitmq", "messaging.operation.type": "send"}
-        self._publishing = self._child("publish event", SpanKind.PRODUCER, facts)
+        facts = {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.name": "publish",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": self._events,
+            **self._broker,
+        }
+        self._publishing = self._child(f"publish {self._events}", SpanKind.PRODUCER, facts)
         return _headers(self._publishing)
 
     def end(self, outcome: str, reason: str) -> None:
@@ -115,10 +156,10 @@ class SpansOfEdit:
         self._processing.set_attribute("taskedit.outcome", outcome)
         if reason:
             self._processing.set_attribute("taskedit.reason", reason)
-            self._processing.set_status(Status(StatusCode.ERROR, reason))
+            _failed(self._processing, reason)
         self._processing.end()
 
-    def _child(self, name: str, kind: SpanKind, facts: Mapping[str, str]) -> Span:
+    def _child(self, name: str, kind: SpanKind, facts: Facts) -> Span:
         return self._tracer.start_span(name, set_span_in_context(self._processing), kind, facts)
 
 
@@ -136,10 +177,23 @@ def _headers(span: Span) -> dict[str, str]:
     return carrier
 
 
-def _facts(delivery: Delivery, account: str | None) -> dict[str, str]:
+def _failed(span: Span, kind: str, detail: str | None = None) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR, detail or kind))
+
+
+def _server(url: str) -> Facts:
+    """Host and port, the scheme's own where the URL has none."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    return {"server.address": parts.hostname or "", "server.port": port}
+
+
+def _facts(delivery: Delivery, account: str | None) -> dict[str, str | int]:
     had = delivery.properties
     facts = {
         "messaging.system": "rabbitmq",
+        "messaging.operation.name": "process",
         "messaging.operation.type": "process",
         "messaging.destination.name": legible(delivery.exchange or delivery.routing_key),
         "messaging.rabbitmq.destination.routing_key": legible(delivery.routing_key),
@@ -147,4 +201,8 @@ def _facts(delivery: Delivery, account: str | None) -> dict[str, str]:
         "messaging.message.conversation_id": legible(had.correlation_id),
         "taskedit.account": account,
     }
-    return {name: text for name, text in facts.items() if text}
+    return {
+        "messaging.message.body.size": len(delivery.body),
+        "messaging.rabbitmq.message.delivery_tag": delivery.tag,
+        **{name: text for name, text in facts.items() if text},
+    }

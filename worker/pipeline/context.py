@@ -85,9 +85,11 @@ class LaneContext:
     ownership: Ownership = field(default_factory=Ownership)
     """Which account each appId belongs to."""
 
-    def trace(self, delivery: Delivery, account: str | None) -> Trace | None:
+    def trace(
+        self, delivery: Delivery, account: str | None, url: str | None = None
+    ) -> Trace | None:
         """The trace of a message that is being processed; None while tracing is off."""
-        return None if self.tracing is None else self.tracing.begin(delivery, account)
+        return None if self.tracing is None else self.tracing.begin(delivery, account, url)
 
     def may_start(self) -> bool:
         """Whether calls may start, as far as RabbitMQ is concerned."""

@@ -201,7 +201,9 @@ class Lane:
             return
         waiting = HeldEdit(delivery, source, read, self._number, self._shared.loop.now())
         waiting.place = place
-        waiting.trace = self._shared.trace(delivery, self.account.name)
+        waiting.trace = self._shared.trace(
+            delivery, self.account.name, f"{self.account.endpoint.url}/taskEdit"
+        )
         past = self._past.pop(_key(waiting), None) if self._past else None
         if past is not None:
             waiting.attempts, waiting.failures = past.attempts, past.failures
