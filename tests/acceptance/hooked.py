@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from worker.cli import sessions as configured
+from worker.cli.sessions import read_settings
 from worker.observability import log
 from worker.process import client_of, run
 
@@ -52,6 +52,6 @@ def mortal(account: Account) -> Caller:
 
 
 if __name__ == "__main__":
-    settings = configured.read_settings(accounts_wanted=True, secrets_wanted=True)
+    settings = read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
     sys.exit(run(settings, mortal))

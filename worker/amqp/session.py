@@ -170,6 +170,19 @@ def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
 
 
 @asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that raises the first error of its tasks as it is, not in an `ExceptionGroup`.
+
+    So a lost connection is a `SessionError`, whichever task saw it first.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+@asynccontextmanager
 async def connected(broker: Broker, stopping: asyncio.Event) -> AsyncIterator[Session]:
     """A session at the first address that can be reached; raises `SessionError` at the last."""
     wire.install()
@@ -390,14 +403,18 @@ class Channel:
         self.pika.basic_cancel = keep_consuming  # type: ignore[method-assign]
         self.close()
 
+    def check(self) -> None:
+        """Raise what has closed the channel, if anything has."""
+        if self._error is not None:
+            raise self._error
+
     def close(self) -> None:
         """Close; whoever waits for something here gets an error."""
         with suppress(ChannelWrongStateError):
             self.pika.close()
 
     def _future(self) -> asyncio.Future[Any]:
-        if self._error is not None:
-            raise self._error
+        self.check()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
@@ -487,8 +504,10 @@ class Session:
         self.names = broker.names
         self._broker = broker
         self.address = shown(url)
-        self.user = unquote(urlsplit(url).username or "guest")
+        parts = urlsplit(url)
+        self.user = unquote(parts.username or "guest")
         """The RabbitMQ user of this connection."""
+        self.virtual_host = unquote(parts.path[1:]) or "/"
         self.stopping = stopping
         """Set when a person wants it to end."""
         self.blocked: str | None = None
@@ -497,6 +516,16 @@ class Session:
         self._publishing: Channel | None = None
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    @property
+    def server(self) -> dict[str, object]:
+        """What RabbitMQ says it is: product, version, cluster_name, capabilities."""
+        return dict(self._connection.server_properties or {})
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; no longer once somebody wants the session to end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
 
     @asynccontextmanager
     async def another(self) -> AsyncIterator[Session]:
@@ -582,6 +611,17 @@ class Session:
                     channel.ack(delivery.tag, multiple=True)
         finally:
             channel.close()
+
+    async def journal(self, offset: Offset, *, follow: bool = False) -> AsyncIterator[Delivery]:
+        """The entries of the journal: see `stream`."""
+        try:
+            async for entry in self.stream(self.names.journal, offset, follow=follow):
+                yield entry
+        except SessionError as error:
+            if error.failure.kind is not FailureKind.NO_STREAM:
+                raise
+            why = f"there is no journal to read: {error.failure.why}"
+            raise SessionError(FailureKind.NO_STREAM, why) from None
 
     async def mark(self, queue: str, marker: str = "") -> str:
         """Publish a marker to a stream; its id, or "" when that is not allowed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,13 +14,11 @@ import click
 
 from worker.apply.feeder import file_edit
 from worker.apply.offline import OfflineRun, Watcher
-from worker.cli import sessions
 from worker.cli.drafts import drafts
 from worker.cli.exits import DONE, FAILED
 from worker.cli.options import FILES, content, parsed
-from worker.cli.sessions import said
+from worker.cli.sessions import read_settings, said
 from worker.cli.terminal import bar
-from worker.deadletters.visit import interrupted
 from worker.observability import log
 from worker.process import client_of
 from worker.settings import texts
@@ -58,12 +57,12 @@ def command(
     """Send the edits in files to the API, without a broker: in order, paced, and tried again.
 
     A FILE holds one edit, a JSON list of edits, or JSON Lines; - is standard input. Accounts are
-    the worker's own, chosen by appId. Each event is a line on standard output.
+    the worker's own, settings by appId. Each event is a line on standard output.
 
     Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
     `unsent`. Ends with 0 when every edit was applied.
     """
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=True)
+    settings = read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure("error", settings.log_format, no_color=settings.no_color)
     sheets = _sheets(files)
     if any(len(account.rates) > 1 for account in settings.accounts):
@@ -112,6 +111,18 @@ def _applied(
         file.full = lambda: applying.loop.post(applying.stop)
         with interrupted(stop):
             return applying.run()
+
+
+@contextmanager
+def interrupted(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on Ctrl-C and SIGTERM meanwhile, instead of ending right there."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop()) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 class _Failures:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic_core import to_json
 
 from schemas import read_operation
-from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.cli import sessions
-from worker.cli.exits import ABSENT, FAILED
 from worker.cli.options import parsed
+from worker.cli.sessions import at_broker, read_settings
+from worker.deadletters.history import MARGIN
 from worker.deadletters.render import columns, moment, plain, stamp
 from worker.settings import texts
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from worker.amqp.session import Session
 
 _PERIOD = texts.duration(timedelta(seconds=1), timedelta(days=3660))
-_MARGIN = timedelta(minutes=5)
-"""Streams are found by the broker's clock, records carry that of whoever wrote them."""
 
 
 @dataclass(slots=True)
@@ -40,22 +36,15 @@ class Entry:
 @click.command(name="audit")
 @click.option("--since", metavar="TIME", callback=parsed(_PERIOD), help="Not longer ago, as 1d.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON an operation.")
-@click.pass_context
-def command(ctx: click.Context, since: timedelta | None, *, as_json: bool) -> None:
+def command(since: timedelta | None, *, as_json: bool) -> None:
     """Show who did what to dead letters and accounts, oldest first, and with what result.
 
     The person's name is what they said; the RabbitMQ user is vouched for by RabbitMQ. What was
     begun and never ended was cut short. Ends with 69 when RabbitMQ or its operations stream is
     not there.
     """
-    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
-    broker = Broker.of(settings, version("task-edit-worker"))
     start = None if since is None else datetime.now(UTC) - since
-    found = run(broker, lambda session: operations(session, start))
-    if isinstance(found, Failure):
-        click.echo(f"{found.why[:1].upper()}{found.why[1:].rstrip('.')}.", err=True)
-        absent = found.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
-        ctx.exit(ABSENT if absent else FAILED)
+    found = at_broker(read_settings(), lambda session: operations(session, start))
     if as_json:
         for entry in found:
             click.echo(to_json(_in_json(entry)))
@@ -70,7 +59,7 @@ def command(ctx: click.Context, since: timedelta | None, *, as_json: bool) -> No
 async def operations(session: Session, since: datetime | None) -> list[Entry]:
     """Every operation that began at or after `since`, in the order of the stream."""
     found: dict[str, Entry] = {}
-    offset = "first" if since is None else since - _MARGIN
+    offset = "first" if since is None else since - MARGIN
     async for delivery in session.stream(session.names.operations, offset):
         record = read_operation(delivery.body)
         if record is None:

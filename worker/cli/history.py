@@ -1,9 +1,4 @@
-"""Which events somebody wants to see.
-
-Events as rows for people, one by one as they come.
-
-`taskedit history`: what happened, from the journal.
-"""
+"""`taskedit history`: what happened, from the journal; and which events somebody wants to see."""
 
 from __future__ import annotations
 
@@ -19,9 +14,10 @@ from pydantic import ValidationError
 
 from schemas import OUTCOMES, Reason, read_event
 from schemas.document import printable
+from worker.amqp.session import run
 from worker.cli.options import parsed
-from worker.cli.sessions import ended, settings_and_broker
-from worker.deadletters.journal import read_journal
+from worker.cli.sessions import broker_of, ended, read_settings
+from worker.deadletters.history import MARGIN
 from worker.deadletters.render import counted, moment
 from worker.settings import texts
 
@@ -29,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas import Event
+    from worker.amqp.session import Offset, Session
 
 
 Result = TypeVar("Result")
-MARGIN: Final = timedelta(minutes=5)
-"""How far the worker's clock, that events are dated by, may be from RabbitMQ's."""
 _AGO: Final = texts.duration(timedelta(0), timedelta(days=3650))
 _DAYS: Final = {"today": timedelta(0), "yesterday": timedelta(days=1)}
 _LIKE: Final = "15m, 2h, yesterday, 2026-11-20 or 2026-11-22T08:00:00Z"
@@ -52,6 +47,11 @@ class EventFilter:
     message_ids: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def offset(self) -> Offset | None:
+        """Where the journal is to be read from; None without a time to begin at."""
+        return None if self.since is None else self.since - MARGIN
 
     def sieve(self) -> Callable[[bytes], bool]:
         """A look at an event's bytes that is ten times as fast as reading it.
@@ -193,30 +193,41 @@ def command(sought: EventFilter, until: datetime | None, *, as_json: bool) -> No
 
     Ends with 69 when there is no journal: it is a stream, which RabbitMQ has from 3.9 on.
     """
-    _, broker = settings_and_broker()
     sought = replace(sought, until=until)
-    passes, found = sought.sieve(), 0
-
-    def hear(_: object, body: bytes) -> bool:
-        nonlocal found
-        event = event_in(body) if passes(body) else None
-        if event is None:
-            return True
-        if sought.wants(event):
-            found += 1
-            spool.write(body if as_json else row(event).encode())
-            spool.write(b"\n")
-        return not sought.is_over(event)
-
-    since = "first" if sought.since is None else sought.since - MARGIN
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
-        trouble = read_journal(broker, since, hear)
+        found = _Found(spool, as_json=as_json)
+        failure = run(broker_of(read_settings()), lambda session: _search(session, sought, found))
         spool.seek(0)
-        if found and not as_json:
+        if found.count and not as_json:
             click.echo(HEADING)
         for line in spool:
             click.echo(line if as_json else line.decode(), nl=False)
-    if trouble is not None:
-        raise ended(trouble)
+    if failure is not None:
+        raise ended(failure)
     since_when = "" if sought.since is None else f" since {moment(sought.since)}"
-    click.echo(f"{counted(found, 'event')}{since_when}.", err=True)
+    click.echo(f"{counted(found.count, 'event')}{since_when}.", err=True)
+
+
+@dataclass(slots=True)
+class _Found:
+    """Events that were sought, a line each."""
+
+    lines: SpooledTemporaryFile[bytes]
+    as_json: bool
+    count: int = 0
+
+    def add(self, event: Event, body: bytes) -> None:
+        self.count += 1
+        self.lines.write((body if self.as_json else row(event).encode()) + b"\n")
+
+
+async def _search(session: Session, sought: EventFilter, found: _Found) -> None:
+    passes = sought.sieve()
+    async for entry in session.journal(sought.offset or "first"):
+        event = event_in(entry.body) if passes(entry.body) else None
+        if event is None:
+            continue
+        if sought.wants(event):
+            found.add(event, entry.body)
+        if sought.is_over(event):
+            return

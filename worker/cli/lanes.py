@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,24 +14,22 @@ from pydantic_core import to_json
 
 from schemas.names import ACCOUNT_HEADER
 from worker.amqp.session import (
-    Broker,
     ChannelClosedError,
     Failure,
     FailureKind,
     SessionError,
     run,
 )
-from worker.cli import sessions
-from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
+from worker.cli.exits import AGAIN, DONE
+from worker.cli.sessions import broker_of, ended, read_settings
 from worker.core.rate_limit import rates
-from worker.deadletters.queue import browse
+from worker.deadletters.queue import locked
 from worker.deadletters.render import age, columns, plain, stamp
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
     from worker.amqp.session import Session
-    from worker.core.message import Delivery
 
 ANSWERS_WITHIN: Final = 1.5
 """Seconds in which workers that were asked for a heartbeat have sent one."""
@@ -85,16 +82,14 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
     Workers tell by their heartbeats, RabbitMQ by its queues. Ends with 75 when no worker answers,
     69 when RabbitMQ is not there.
     """
-    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
-    broker = Broker.of(settings, version("task-edit-worker"))
-    ended = run(broker, lambda session: _shown(session, watch=watch, as_json=as_json))
-    if isinstance(ended, Failure):
-        if ended.kind is FailureKind.STOPPED:
-            ctx.exit(DONE)
-        click.echo(f"{ended.why[:1].upper()}{ended.why[1:].rstrip('.')}.", err=True)
-        absent = ended.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
-        ctx.exit(ABSENT if absent else FAILED)
-    ctx.exit(ended)
+    found = run(
+        broker_of(read_settings()), lambda session: _shown(session, watch=watch, as_json=as_json)
+    )
+    if not isinstance(found, Failure):
+        ctx.exit(found)
+    if found.kind is FailureKind.STOPPED:
+        ctx.exit(DONE)
+    raise ended(found)
 
 
 async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
@@ -147,11 +142,10 @@ async def _dead(session: Session, ready: int | None) -> Counter[str] | None:
     if ready is None or ready > LETTERS_AT_MOST:
         return None
 
-    def see(delivery: Delivery) -> None:
-        counts[delivery.properties.headers.text(ACCOUNT_HEADER) or ""] += 1
-
     try:
-        await browse(session, "taskedit lanes", see)
+        async with locked(session, "taskedit lanes") as queue:
+            async for delivery, _ in queue.take():
+                counts[delivery.properties.headers.text(ACCOUNT_HEADER) or ""] += 1
     except SessionError as error:
         if error.failure.kind is FailureKind.ABSENT:
             raise

@@ -1,9 +1,4 @@
-"""Options that say by whose bounds a command checks edits.
-
-Options whose text is read as a setting of the same kind would be.
-
-Files named on the command line; ``-`` is standard input.
-"""
+"""Options and arguments that several commands have."""
 
 from __future__ import annotations
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.cli import sessions
-from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
+from worker.cli.exits import AGAIN, DONE
 from worker.cli.options import parsed
+from worker.cli.sessions import at_broker, read_settings
 from worker.deadletters.render import moment
 from worker.fleet.control import ordered
-from worker.fleet.operations import actor
+from worker.fleet.operations import local_actor
 from worker.settings import texts
 
 if TYPE_CHECKING:
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
     from worker.amqp.session import Session
 
 _DURATION = texts.duration(timedelta(seconds=1), timedelta(days=366))
-_EXITS: Final = {
-    FailureKind.ABSENT: ABSENT,
-    FailureKind.NO_STREAM: ABSENT,
-    FailureKind.BUSY: AGAIN,
-}
 
 
 @click.command(name="pause")
@@ -59,13 +52,7 @@ def carried_out(
     action: Literal["pause", "resume"], account: str, why: str | None, until: datetime | None = None
 ) -> int:
     """Write an operator's wish down, wait until the workers have taken it; the exit code."""
-    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
-    broker = Broker.of(settings, version("task-edit-worker"))
-    ended = run(broker, lambda session: _asked(session, action, account, why, until))
-    if isinstance(ended, Failure):
-        click.echo(f"{ended.why[:1].upper()}{ended.why[1:].rstrip('.')}.", err=True)
-        return _EXITS.get(ended.kind, FAILED)
-    return ended
+    return at_broker(read_settings(), lambda session: _asked(session, action, account, why, until))
 
 
 async def _asked(
@@ -75,7 +62,9 @@ async def _asked(
     why: str | None,
     until: datetime | None,
 ) -> int:
-    done = await ordered(session, action, account, actor=actor(), via="cli", why=why, until=until)
+    done = await ordered(
+        session, action, account, actor=local_actor(), via="cli", why=why, until=until
+    )
     if done.replaced is not None:
         click.echo(f"This replaces a pause by {_told(done.replaced)}.", err=True)
     return _said(done.entry, done.replicas)

@@ -1,48 +1,44 @@
-"""What became of published edits, in numbers and in words.
-
-Edits on their way to RabbitMQ, from the first one sent to the last outcome in.
-
-`taskedit publish`: check edits, publish them, and say what became of them.
-"""
+"""`taskedit publish`: check edits, publish them, and say what became of them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from schemas import Names, TaskEdit, read_event
 from schemas.document import printable
-from worker.amqp.posting import Posting, PostingEnd, PostingPlan
-from worker.cli import running, sessions
+from worker.amqp.session import FailureKind, SessionError, run, task_group
+from worker.cli import running
 from worker.cli.addressed import Address
 from worker.cli.drafts import checked, drafts
-from worker.cli.exits import ABSENT, AGAIN, DONE, FAILED
+from worker.cli.exits import AGAIN, DONE, FAILED
 from worker.cli.options import FILES, bounds_options, content, parsed
-from worker.cli.terminal import bar
+from worker.cli.sessions import broker_of, exit_code, read_settings, said
+from worker.cli.terminal import progress_bar
 from worker.cli.validate import in_words
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import Pacer
-from worker.deadletters.visit import Broker, Errand, VisitFailureKind
 from worker.settings import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
+    from collections.abc import Iterator, Mapping, Sequence
 
     from schemas import Bounds, Event
+    from worker.amqp.session import Channel, Failure, Session, Subscription
     from worker.cli.addressed import Addressed
     from worker.cli.drafts import Draft
-    from worker.core.message import Publication
     from worker.core.rate_limit import Rate
-    from worker.settings import Settings
 
 
+SHOWN_AT_MOST: Final = 10
+UNCONFIRMED_AT_MOST: Final = 1000
+CONFIRMS_WITHIN: Final = 2.0
+"""Seconds that are given to the last confirms when it is to stop."""
 _DETAIL_AT_MOST = 300
 _UNHEARD = {
     ConfirmResult.CONFIRMED: "no outcome yet",
@@ -100,62 +96,147 @@ class Wishes:
     patience: timedelta
     """How long nothing may move before it is given up."""
     rates: tuple[Rate, ...] | None
+    as_json: bool
+    """Print the events as they come."""
 
 
-def post(
-    settings: Settings,
-    publications: Sequence[Publication],
-    wishes: Wishes,
-    heard: Callable[[bytes], None],
-) -> Posting:
-    """Publish, and return when all is in, or nothing more is to be waited for.
+@dataclass(slots=True)
+class Posted:
+    """How far the edits have come."""
 
-    On a terminal a bar shows how far it is. The first Ctrl-C (or SIGTERM) sends no more and
-    waits for the last confirms, the second ends at once. `heard` is told each event.
+    sent: int = 0
+    fates: dict[str, ConfirmResult] = field(default_factory=dict)
+    """What RabbitMQ said, by message id."""
+    events: dict[str, Event] = field(default_factory=dict)
+    """What the worker did, by message id."""
+    moved: int = 0
+    """Edits of which there is nothing more to wait for."""
+    is_late: bool = False
+    """It was given up, for nothing had moved for too long."""
+
+
+async def post(
+    session: Session, edits: Sequence[Addressed], wishes: Wishes, posted: Posted
+) -> None:
+    """Publish in order, with confirms, and wait for what is to be waited for.
+
+    Every edit has a message id of its own. When the session is to stop, no more is sent, and only
+    the last confirms are waited for. Raises `SessionError`.
     """
-    broker = Broker.of(settings, version("task-edit-worker"))
-
-    def begin(connection: Connection) -> None:
-        posting.start(connection)
-
-    def stop() -> None:
-        posting.stop()
-
-    errand = Errand(broker, begin, stop)
-    loop = errand.loop
-    with bar("Outcomes" if wishes.wait else "Confirmed", len(publications)) as show:
-
-        def look() -> None:
-            heard_of = len(publications) - len(posting.awaited)
-            show(heard_of if wishes.wait else len(posting.confirms.fates))
-
-        posting = Posting(
-            loop,
-            publications,
-            PostingPlan(
-                broker.names.events if wishes.wait else None,
-                wishes.patience.total_seconds(),
-                Pacer(wishes.rates, now=loop.now(), taken=()) if wishes.rates else None,
-            ),
-            heard=heard,
-            look=look,
-            ended=errand.end,
-        )
-        trouble = errand.run()
-    if trouble is not None:
-        stopped = trouble.kind is VisitFailureKind.STOPPED
-        posting.finish(PostingEnd.STOPPED if stopped else PostingEnd.ABSENT, trouble.why)
-    return posting
+    label = "Outcomes" if wishes.wait else "Confirmed"
+    async with progress_bar(label, len(edits), posted):
+        try:
+            async with asyncio.timeout(None) as deadline, task_group() as group:
+                await _Posting(session, edits, wishes, posted, deadline).carry_out(group)
+        except TimeoutError:
+            posted.is_late = not session.stopping.is_set()
+    if session.stopping.is_set():
+        raise SessionError(FailureKind.STOPPED, "stopped")
 
 
-SHOWN_AT_MOST: Final = 10
+class _Posting:
+    def __init__(
+        self,
+        session: Session,
+        edits: Sequence[Addressed],
+        wishes: Wishes,
+        posted: Posted,
+        deadline: asyncio.Timeout,
+    ) -> None:
+        self._session = session
+        self._edits = edits
+        self._wishes = wishes
+        self._posted = posted
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._awaited = {each.message_id for each in edits} if wishes.wait else set()
+        self._is_heard = asyncio.Event()
+        """No outcome is to be waited for any more."""
+        self._room = asyncio.Semaphore(UNCONFIRMED_AT_MOST)
+
+    async def carry_out(self, group: asyncio.TaskGroup) -> None:
+        session = self._session
+        self._progress()
+        helpers = [group.create_task(self._heed_stop())]
+        if self._wishes.wait:  # bound before the first edit goes out, so that no event is missed
+            events = await session.events(session.names.events)
+            helpers.append(group.create_task(self._hear(events)))
+        channel = await session.publisher()
+        await self._look_for_target(channel)
+        await self._send(channel, group)
+        if self._awaited:
+            await self._is_heard.wait()
+        for helper in helpers:
+            helper.cancel()
+
+    async def _look_for_target(self, channel: Channel) -> None:
+        """Make sure that there is something to publish to, before anything is published."""
+        first = self._edits[0].publication
+        if first.exchange:
+            await channel.call("exchange_declare", first.exchange, passive=True)
+        else:
+            await channel.counts(first.routing_key)
+
+    async def _send(self, channel: Channel, group: asyncio.TaskGroup) -> None:
+        """Send all, or until it is to stop; every one that was sent is confirmed then."""
+        rates, stopping = self._wishes.rates, self._session.stopping
+        pacer = Pacer(rates, now=self._loop.time(), taken=()) if rates else None
+        sending = []
+        for each in self._edits:
+            while pacer is not None and (wait := pacer.wait(self._loop.time())) > 0:
+                await self._session.pause(wait)
+                if stopping.is_set():
+                    break
+            if stopping.is_set():
+                break
+            if pacer is not None:
+                pacer.take(self._loop.time())
+            await self._room.acquire()
+            sending.append(group.create_task(self._publish(channel, each)))
+        await asyncio.gather(*sending)
+
+    async def _publish(self, channel: Channel, each: Addressed) -> None:
+        self._posted.sent += 1
+        result = self._posted.fates[each.message_id] = await channel.publish(each.publication)
+        if not self._wishes.wait:
+            self._posted.moved += 1
+        elif result is not ConfirmResult.CONFIRMED:
+            self._hear_of(each.message_id)
+        self._room.release()
+        self._progress()
+
+    async def _hear(self, events: Subscription) -> None:
+        """An event's correlation id is the edit's message id, for we publish without any."""
+        async for entry in events:
+            message_id = entry.properties.correlation_id
+            if message_id in self._awaited:
+                self._posted.events[message_id] = read_event(entry.body)
+                if self._wishes.as_json:
+                    click.echo(entry.body)
+                self._hear_of(message_id)
+                self._progress()
+
+    def _hear_of(self, message_id: str) -> None:
+        """Nothing more is to come of an edit."""
+        if message_id in self._awaited:
+            self._awaited.remove(message_id)
+            self._posted.moved += 1
+        if not self._awaited:
+            self._is_heard.set()
+
+    def _progress(self) -> None:
+        """Something has moved: be patient anew."""
+        if not (self._session.stopping.is_set() or self._deadline.expired()):
+            patience = self._wishes.patience.total_seconds()
+            self._deadline.reschedule(self._loop.time() + patience)
+
+    async def _heed_stop(self) -> None:
+        await self._session.stopping.wait()
+        self._is_heard.set()
+        self._deadline.reschedule(self._loop.time() + CONFIRMS_WITHIN)
+
+
 _DURATION = texts.duration(timedelta(milliseconds=100), timedelta(days=7))
-_EXITS: Final = {
-    PostingEnd.LATE: AGAIN,
-    PostingEnd.ABSENT: ABSENT,
-    PostingEnd.REFUSED: FAILED,
-    PostingEnd.STOPPED: FAILED,
-}
 
 
 @click.command(name="publish")
@@ -209,21 +290,30 @@ def command(  # noqa: PLR0913 - an argument an option
     if (bad and not skip_invalid) or not good:
         click.echo(f"{len(good)} good, {bad} bad: nothing was published.", err=True)
         ctx.exit(FAILED if bad else DONE)
-    settings = sessions.read_settings(accounts_wanted=False, secrets_wanted=False)
+    settings = read_settings()
     edits = Address(Names(settings.namespace), bounds, account, prefix).addressed(good)
-    wishes = Wishes(wait, patience, rate)
-    events: dict[str, Event] = {}
-
-    def heard(body: bytes) -> None:
-        event = read_event(body)
-        events[str(event.data.messageId)] = event
-        if as_json:
-            click.echo(body)
-
-    posting = post(settings, [each.publication for each in edits], wishes, heard)
-    outcomes = Outcomes(edits, posting.confirms.fates, events if wait else None)
-    told = _told(posting, outcomes, wishes, settings.ops_address, as_json=as_json)
-    ctx.exit(told or (FAILED if bad else DONE))
+    wishes = Wishes(wait, patience, rate, as_json)
+    posted = Posted()
+    failure = run(
+        broker_of(settings), lambda session: post(session, edits, wishes, posted), graceful=True
+    )
+    outcomes = Outcomes(edits, posted.fates, posted.events if wait else None)
+    if not as_json:
+        for became, count in outcomes.counted():
+            click.echo(f"{count:>8}  {became}")
+    if posted.is_late or failure is not None:
+        why = _why(failure, posted, edits, patience, settings.ops_address)
+        click.echo(" ".join(why), err=True)
+        for line in _open(posted, outcomes):
+            click.echo(line, err=True)
+    rejected = list(outcomes.bad())
+    for line in rejected[:SHOWN_AT_MOST]:
+        click.echo(line, err=True)
+    if len(rejected) > SHOWN_AT_MOST:
+        click.echo(f"… and {len(rejected) - SHOWN_AT_MOST} more.", err=True)
+    if failure is not None:
+        ctx.exit(exit_code(failure))
+    ctx.exit(AGAIN if posted.is_late else FAILED if rejected or bad else DONE)
 
 
 def _sorted_out(files: Sequence[str], bounds: Bounds) -> tuple[list[tuple[Draft, TaskEdit]], int]:
@@ -240,37 +330,12 @@ def _sorted_out(files: Sequence[str], bounds: Bounds) -> tuple[list[tuple[Draft,
     return good, bad
 
 
-def _told(
-    posting: Posting,
-    outcomes: Outcomes,
-    wishes: Wishes,
-    address: tuple[str, int],
-    *,
-    as_json: bool,
-) -> int:
-    """Say what became of all; the exit code."""
-    if not as_json:
-        for became, count in outcomes.counted():
-            click.echo(f"{count:>8}  {became}")
-    if posting.end is not PostingEnd.DONE:
-        click.echo(" ".join(_why(posting, outcomes.edits, wishes.patience, address)), err=True)
-        for line in _open(posting, outcomes):
-            click.echo(line, err=True)
-    bad = list(outcomes.bad())
-    for line in bad[:SHOWN_AT_MOST]:
-        click.echo(line, err=True)
-    if len(bad) > SHOWN_AT_MOST:
-        click.echo(f"… and {len(bad) - SHOWN_AT_MOST} more.", err=True)
-    early = None if posting.end is None else _EXITS.get(posting.end)
-    return early or (FAILED if bad else DONE)
-
-
-def _open(posting: Posting, outcomes: Outcomes) -> Iterator[str]:
+def _open(posted: Posted, outcomes: Outcomes) -> Iterator[str]:
     """The message ids of what was sent and has no outcome yet: a repeat needs the same ones."""
     events = outcomes.events
     if events is None:
         return
-    sent = outcomes.edits[: posting.confirms.sent]
+    sent = outcomes.edits[: posted.sent]
     waiting = [each.message_id for each in sent if each.message_id not in events]
     if waiting:
         yield "Sent, outcome unknown; to send them again under the same message ids is harmless:"
@@ -294,21 +359,22 @@ def _stopped(address: tuple[str, int]) -> Iterator[str]:
 
 
 def _why(
-    posting: Posting, edits: Sequence[Addressed], patience: timedelta, address: tuple[str, int]
+    failure: Failure | None,
+    posted: Posted,
+    edits: Sequence[Addressed],
+    patience: timedelta,
+    address: tuple[str, int],
 ) -> Iterator[str]:
     """What ended it early, and what was sent until then; a sentence each."""
-    match posting.end:
-        case PostingEnd.LATE:
-            yield f"Nothing has moved for {texts.shown(patience)}:"
-            yield from _stopped(address)
-        case PostingEnd.STOPPED:
-            yield "Stopped."
-        case _:
-            yield f"{posting.trouble[:1].upper()}{posting.trouble[1:].rstrip('.')}."
-    if posting.trouble.startswith("NOT_FOUND"):
-        yield "A worker declares it when it starts, and so does `taskedit topology apply`."
-    if not_sent := edits[posting.confirms.sent :]:
+    if failure is None:
+        yield f"Nothing has moved for {texts.shown(patience)}:"
+        yield from _stopped(address)
+    else:
+        yield said(failure.why)
+        if "NOT_FOUND" in failure.why:
+            yield "A worker declares it when it starts, and so does `taskedit topology apply`."
+    if not_sent := edits[posted.sent :]:
         first = not_sent[0].draft
         yield f"Not sent: {len(not_sent)} of {len(edits)}, from {first.file}:{first.line} on."
-    if unsure := posting.confirms.sent - len(posting.confirms.fates):
+    if unsure := posted.sent - len(posted.fates):
         yield f"Sent without a confirm, so they may have arrived: {unsure}."

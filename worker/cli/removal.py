@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from schemas import Bounds
+from schemas.names import app_key
+from worker.amqp.admin import count
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
-from worker.cli.left_over import moved
+from worker.core.decode import decode
 from worker.core.message import ConfirmResult
+from worker.core.settlement import handed_on
+from worker.core.unrouted import ANY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
-    from worker.amqp.session import Channel, Session, Subscription
-    from worker.core.message import Delivery
+    from schemas import Names
+    from worker.amqp.session import Session, Subscription
+    from worker.core.message import Delivery, Publication
     from worker.core.unrouted import Ownership
     from worker.management import Bound
 
@@ -104,21 +111,25 @@ async def deleted(
 
 async def held(session: Session, queue: str) -> str:
     """What speaks against deleting a queue, in words; empty when nothing does."""
-    found = await counts(session, queue)
-    if found is None or not any(found):
+    found = await count(session, queue)
+    if isinstance(found, ChannelClosedError):
+        if found.code != NOT_FOUND:
+            raise found
         return ""
     messages, consumers = found
-    return f"messages: {messages}, consumers: {consumers}"
+    return f"messages: {messages}, consumers: {consumers}" if any(found) else ""
 
 
-async def counts(session: Session, queue: str) -> tuple[int, int] | None:
-    """How many messages are ready in a queue and how many consume it; None if there is none."""
-    channel: Channel = await session.channel()
-    try:
-        found = await channel.counts(queue)
-    except ChannelClosedError as error:
-        if error.code != NOT_FOUND:
-            raise
-        return None
-    channel.close()
-    return found
+def moved(delivery: Delivery, account: str, owned: Ownership, names: Names) -> Publication:
+    """The edit for where it belongs: its appId's lane, or the strays, where a worker rejects it.
+
+    `account`: whose lane it was in. Of an edit without a readable appId its routing key counts.
+    """
+    app_id = decode(delivery, None, Bounds()).head.app_id
+    sole = next((name for name, keys in owned.keys.items() if ANY in keys), None)
+    owner = owned.owner(app_id or delivery.routing_key) or sole
+    if owner is not None:
+        return handed_on(delivery, account, names.lane(owner))
+    key = delivery.routing_key if delivery.exchange else app_key(app_id)
+    stray = handed_on(delivery, account, key)
+    return replace(stray, exchange=names.strays)

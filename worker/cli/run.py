@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from worker.cli import sessions
+from worker.cli.sessions import read_settings
 from worker.observability import log
 from worker.process import run
 
@@ -17,6 +17,6 @@ def command(ctx: click.Context) -> None:
     The first signal lets it finish what is in flight, the second ends it at once. SIGHUP reads
     the settings again, SIGUSR1 turns debug logging on and off.
     """
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=True)
+    settings = read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure(settings.log_level, settings.log_format, no_color=settings.no_color)
     ctx.exit(run(settings))

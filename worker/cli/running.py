@@ -14,7 +14,11 @@ _LARGEST: Final = 16 * 1024 * 1024
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked, not listened on)
 
 
-def lanes(address: tuple[str, int]) -> dict[str, dict[str, Any]] | None:
+Lane = dict[str, Any]
+"""What is told of an account: its `state`, and perhaps `why`, `api_status`, `since` …"""
+
+
+def lanes(address: tuple[str, int]) -> dict[str, Lane] | None:
     """What `/lanes` tells of each account; None when no worker answers at that address."""
     host, port = address
     connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=PATIENCE)
@@ -30,7 +34,7 @@ def lanes(address: tuple[str, int]) -> dict[str, dict[str, Any]] | None:
     return found if is_lanes else None
 
 
-def stopped(lane: dict[str, Any]) -> str | None:
+def stopped(lane: Lane) -> str | None:
     """Why a lane sends nothing, as the rest of a sentence; None when it runs."""
     if lane["state"] == "running":
         return None

@@ -1,33 +1,36 @@
-"""The settings for a command, or its end.
-
-How a command ends when its visit to RabbitMQ did not come to its end.
-"""
+"""A command's settings and its session at RabbitMQ, or the command's end where there is none."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 from schemas.document import printable
-from worker.amqp import session
-from worker.amqp.session import FailureKind, SessionError
+from worker.amqp.session import Broker, Failure, FailureKind, run
 from worker.cli.exits import ABSENT, AGAIN, BAD_SETTINGS, FAILED
-from worker.deadletters.visit import Broker, VisitFailureKind
-from worker.fleet.operations import recording
 from worker.settings import Settings, environment, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable
 
-    from schemas import Action
-    from worker.deadletters.visit import VisitFailure
-    from worker.fleet.operations import Operation
+    from worker.amqp.session import Session
+
+Result = TypeVar("Result")
+
+_EXITS: Final = {
+    FailureKind.ABSENT: ABSENT,
+    FailureKind.NO_STREAM: ABSENT,
+    FailureKind.BUSY: AGAIN,
+    FailureKind.STOPPED: FAILED,
+    FailureKind.REFUSED: FAILED,
+    FailureKind.FAILED: FAILED,
+}
+_WORDS_AT_MOST: Final = 500
 
 
-def read_settings(*, accounts_wanted: bool, secrets_wanted: bool) -> Settings:
+def read_settings(*, accounts_wanted: bool = False, secrets_wanted: bool = False) -> Settings:
     """The settings; a bad one ends the command with one sentence each and exit code 78.
 
     Commands that never call the API want no secrets: they need no credentials, and read none.
@@ -40,36 +43,22 @@ def read_settings(*, accounts_wanted: bool, secrets_wanted: bool) -> Settings:
     raise click.exceptions.Exit(BAD_SETTINGS)
 
 
-_EXITS: Final = {
-    VisitFailureKind.ABSENT: ABSENT,
-    VisitFailureKind.NO_STREAM: ABSENT,
-    VisitFailureKind.BUSY: AGAIN,
-    VisitFailureKind.STOPPED: FAILED,
-    VisitFailureKind.FAILED: FAILED,
-}
-_WORDS_AT_MOST: Final = 500
+def broker_of(settings: Settings) -> Broker:
+    """The broker that the settings name, for this version."""
+    return Broker.of(settings, version("task-edit-worker"))
 
 
-def settings_and_broker() -> tuple[Settings, Broker]:
-    """For commands that never call the API; bad settings end the command."""
-    settings = read_settings(accounts_wanted=False, secrets_wanted=False)
-    return settings, Broker.of(settings, version("task-edit-worker"))
+def at_broker(
+    settings: Settings, work: Callable[[Session], Awaitable[Result]], *, graceful: bool = False
+) -> Result:
+    """What `work` gives in a session at RabbitMQ; a session that fails ends the command.
 
-
-@contextmanager
-def recorded(broker: Broker, action: Action, **facts: Any) -> Iterator[Operation]:  # noqa: ANN401
-    """Record what is done meanwhile; the command ends when that cannot be.
-
-    `facts`: see `worker.fleet.operations.recording`.
+    `graceful`: see `worker.amqp.session.run`.
     """
-    where = session.Broker(broker.urls, broker.heartbeat, broker.names, broker.version)
-    try:
-        with recording(where, action, **facts) as operation:
-            yield operation
-    except SessionError as error:
-        click.echo(said(error.failure.why), err=True)
-        absent = error.failure.kind in {FailureKind.ABSENT, FailureKind.NO_STREAM}
-        raise click.exceptions.Exit(ABSENT if absent else FAILED) from None
+    found = run(broker_of(settings), work, graceful=graceful)
+    if isinstance(found, Failure):
+        raise ended(found)
+    return found
 
 
 def said(why: str) -> str:
@@ -79,8 +68,12 @@ def said(why: str) -> str:
     return f"{why[:1].upper()}{why[1:].rstrip('.')}{end}"
 
 
-def ended(trouble: VisitFailure) -> click.exceptions.Exit:
+def ended(failure: Failure) -> click.exceptions.Exit:
     """Say what kept the command from its work; to be raised."""
-    more = " Try again when that is done." if trouble.kind is VisitFailureKind.BUSY else ""
-    click.echo(said(trouble.why) + more, err=True)
-    return click.exceptions.Exit(_EXITS[trouble.kind])
+    click.echo(said(failure.why), err=True)
+    return click.exceptions.Exit(exit_code(failure))
+
+
+def exit_code(failure: Failure) -> int:
+    """How a command ends that failed so."""
+    return _EXITS[failure.kind]

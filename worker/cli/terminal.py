@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+SHOW_EVERY: Final = 0.1
+"""Seconds between two looks at how far something is."""
+
+
+class Progress(Protocol):
+    """What knows how far it is."""
+
+    @property
+    def moved(self) -> int:
+        """How many of its things are done."""
 
 
 @contextmanager
@@ -23,3 +35,21 @@ def bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
         file=sys.stderr,
     ) as shown:
         yield lambda done: shown.update(done - shown.pos)
+
+
+@asynccontextmanager
+async def progress_bar(label: str, length: int, progress: Progress) -> AsyncIterator[None]:
+    """The same for a coroutine, of what tells itself how far it is."""
+
+    async def keep_up() -> None:
+        while True:
+            show(progress.moved)
+            await asyncio.sleep(SHOW_EVERY)
+
+    with bar(label, length) as show:
+        showing = asyncio.create_task(keep_up())
+        try:
+            yield
+        finally:
+            showing.cancel()
+            show(progress.moved)

@@ -1,139 +1,32 @@
-"""What the management API shows of an object, held against what it should be.
-
-The topology as a definitions file for RabbitMQ to import.
-
-`taskedit topology`: what RabbitMQ holds against what it should.
-"""
+"""`taskedit topology`: what RabbitMQ holds against what it should."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from schemas import Names
-from worker.amqp.admin import APPLY, ObjectCheck, ObjectState, check, refused, replaced
-from worker.amqp.session import Broker, Failure, FailureKind, run
-from worker.amqp.topology import (
-    Binding,
-    Exchange,
-    Queue,
-    journal,
-    lane_objects,
-    operators_objects,
-    shared_objects,
-)
-from worker.cli import left_over, removal, sessions
-from worker.cli.exits import ABSENT, AGAIN, BAD_SETTINGS, DONE, FAILED
-from worker.cli.rabbitmq import inspected, management
-from worker.core.unrouted import keys_of, ownership
+from worker.amqp.admin import APPLY, ObjectCheck, ObjectState, declared, refused
+from worker.amqp.topology import Binding, Exchange, Queue
+from worker.cli import removal
+from worker.cli.exits import BAD_SETTINGS, DONE, FAILED
+from worker.cli.sessions import at_broker, read_settings
+from worker.cli.topology_diff import compared, left_over, management, objects, strangers
+from worker.core.unrouted import ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from worker.amqp.admin import Inspection
     from worker.amqp.session import Session
     from worker.amqp.topology import Object
-    from worker.management import Bound, Held, Management
+    from worker.management import Bound
     from worker.settings import Settings
-
-
-_NEVER: Final = frozenset(("expires", "delivery-limit"))
-"""A policy that deletes a queue nobody uses, or gives up on edits sooner, loses edits."""
-_LENGTHS: Final = frozenset(("max-length", "max-length-bytes"))
-
-
-def verified(
-    management: Management, findings: Iterable[ObjectCheck], names: Names
-) -> list[ObjectCheck]:
-    """The findings as the management API knows them better; what is missing stays so.
-
-    Raises `worker.management.ManagementError`.
-    """
-    virtual_host = management.virtual_host
-    known = []
-    for finding in findings:
-        match finding.item:
-            case _ if finding.state is ObjectState.MISSING:
-                known.append(finding)
-            case Binding(exchange, queue, key) as item:
-                known.append(_bound(item, key in management.keys(exchange, queue)))
-            case Exchange(name) as item:
-                known.append(_compared(item, management.exchange(name), (), virtual_host))
-            case Queue(name) as item:
-                held = management.queue(name)
-                hazards = () if held is None else _hazards(name, held.definition, names)
-                known.append(_compared(item, held, hazards, virtual_host))
-    return known
-
-
-def strangers(management: Management, items: Iterable[Object], names: Names) -> list[Binding]:
-    """What binds lanes to the edits' exchange and should not: as bindings that must not be."""
-    items = list(items)
-    wanted = {(each.queue, each.key) for each in items if isinstance(each, Binding)}
-    lanes = [each.name for each in items if isinstance(each, Queue) and names.account_of(each.name)]
-    return [
-        Binding(names.exchange, lane, key, absent=True)
-        for lane in lanes
-        for key in sorted(management.keys(names.exchange, lane))
-        if (lane, key) not in wanted
-    ]
-
-
-def _bound(item: Binding, there: bool) -> ObjectCheck:  # noqa: FBT001 - the one thing asked
-    if there is not item.absent:
-        return ObjectCheck(item, ObjectState.GOOD)
-    if there:
-        return ObjectCheck(item, ObjectState.DIFFERS, "it should not be there", APPLY)
-    return ObjectCheck(item, ObjectState.MISSING, mend=APPLY)
-
-
-def _compared(
-    item: Exchange | Queue, held: Held | None, hazards: Iterable[str], virtual_host: str
-) -> ObjectCheck:
-    if held is None:
-        return ObjectCheck(item, ObjectState.MISSING, mend=APPLY)
-    differences = list(_differences(item, held))
-    if differences:
-        return ObjectCheck(
-            item, ObjectState.DIFFERS, "; ".join(differences), replaced(item, virtual_host)
-        )
-    if wrong := [f"{key} {held.definition[key]}" for key in hazards]:
-        detail = f"the policy {held.policy} sets {', '.join(wrong)}, which can lose edits"
-        mend = f"rabbitmqctl clear_policy -p {virtual_host} {held.policy}"
-        return ObjectCheck(item, ObjectState.DIFFERS, detail, mend)
-    return ObjectCheck(item, ObjectState.GOOD, f"policy {held.policy}" if held.policy else "")
-
-
-def _differences(item: Exchange | Queue, held: Held) -> Iterator[str]:
-    kind = item.kind if isinstance(item, Exchange) else item.arguments["x-queue-type"]
-    if held.kind != kind:
-        yield f"it should be {kind}, and is {held.kind}"
-    for name in sorted({*item.arguments, *held.arguments}):
-        wanted, found = item.arguments.get(name), held.arguments.get(name)
-        if wanted != found:
-            yield f"{name} should be {_shown(wanted)}, and is {_shown(found)}"
-
-
-def _shown(value: object) -> str:
-    return "absent" if value is None else str(value)
-
-
-def _hazards(queue: str, definition: Mapping[str, Any], names: Names) -> list[str]:
-    """The keys of a policy that would lose what is in the queue."""
-    if queue in {names.journal, names.control, names.operations}:
-        return []
-    bad = set(_NEVER)
-    if names.account_of(queue) is None:
-        bad.add("message-ttl")  # a lane's expired edits go to the strays; from there nowhere
-        if not str(definition.get("overflow", "")).startswith("reject-publish"):
-            bad |= _LENGTHS
-    return sorted(bad & set(definition))
 
 
 DEFAULT_EXCHANGE = "amq.default"
@@ -240,7 +133,6 @@ COLORS: Final = {
     ObjectState.LEFT_OVER: "red",
     ObjectState.UNVERIFIED: "yellow",
 }
-_EXITS: Final = {FailureKind.ABSENT: ABSENT, FailureKind.BUSY: AGAIN}
 _YES: Final = click.option("--yes", is_flag=True, help="Do not ask.")
 _JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -262,9 +154,8 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
 
     Ends with 1 if anything is missing, differs or is left over.
     """
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
-    with inspected(settings) as inspection:
-        findings = compared(inspection, settings)
+    settings = read_settings(accounts_wanted=True)
+    findings = at_broker(settings, lambda session: compared(session, settings))
     _tell(findings, as_json=as_json)
     if settings.management_url is None:
         more = "With TASKEDIT_MANAGEMENT_URL bindings, policies and all lanes are compared too."
@@ -281,11 +172,11 @@ def apply(ctx: click.Context, *, as_json: bool, yes: bool) -> None:
 
     What exists with other arguments is told of and left alone: RabbitMQ cannot change them.
     """
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
-    with inspected(settings) as inspection:
-        if sys.stdin.isatty() and not yes:
-            click.confirm(f"Declare the topology on {inspection.address}?", abort=True, err=True)
-        findings = [_applied(inspection, item) for item in _wanted(inspection, settings)]
+    settings = read_settings(accounts_wanted=True)
+    if sys.stdin.isatty() and not yes:
+        address = at_broker(settings, _address)
+        click.confirm(f"Declare the topology on {address}?", abort=True, err=True)
+    findings = at_broker(settings, lambda session: _applied(session, settings))
     _tell(findings, as_json=as_json)
     ctx.exit(FAILED if _is_wrong(findings) else DONE)
 
@@ -306,21 +197,20 @@ def prune(ctx: click.Context, *, yes: bool) -> None:
     takes no more at the moment; run it again then, and after it was killed.
     """
     _may_go_on(yes=yes, to="prune")
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
-    with inspected(settings) as inspection:
-        findings = compared(inspection, settings)
-        lanes = [each for each in findings if each.state is ObjectState.LEFT_OVER]
-        if settings.management_url is None:
-            _tell(lanes, as_json=False)
-            click.echo("prune needs TASKEDIT_MANAGEMENT_URL: AMQP shows no bindings.", err=True)
-            ctx.exit(BAD_SETTINGS)
-        if not lanes:
-            click.echo("No lane is left over.", err=True)
-            ctx.exit(DONE)
-        if any(each.state is ObjectState.MISSING for each in findings):
-            click.echo(f"Lanes that would take over are missing or unbound: {APPLY}", err=True)
-            ctx.exit(FAILED)
-        bindings = _bindings(inspection, settings, lanes)
+    settings = read_settings(accounts_wanted=True)
+    findings = at_broker(settings, lambda session: compared(session, settings))
+    lanes = [each for each in findings if each.state is ObjectState.LEFT_OVER]
+    if settings.management_url is None:
+        _tell(lanes, as_json=False)
+        click.echo("prune needs TASKEDIT_MANAGEMENT_URL: AMQP shows no bindings.", err=True)
+        ctx.exit(BAD_SETTINGS)
+    if not lanes:
+        click.echo("No lane is left over.", err=True)
+        ctx.exit(DONE)
+    if any(each.state is ObjectState.MISSING for each in findings):
+        click.echo(f"Lanes that would take over are missing or unbound: {APPLY}", err=True)
+        ctx.exit(FAILED)
+    bindings = at_broker(settings, lambda session: _bindings(session, settings, lanes))
     _tell(lanes, as_json=False)
     if not yes:
         click.confirm("Unbind, empty and delete them?", abort=True, err=True)
@@ -329,7 +219,7 @@ def prune(ctx: click.Context, *, yes: bool) -> None:
         click.echo(f"{queue} is deleted; edits moved: {edits}")
 
     owned = ownership(settings.accounts)
-    ctx.exit(_ended(settings, lambda session: removal.pruned(session, bindings, owned, done)))
+    at_broker(settings, lambda session: removal.pruned(session, bindings, owned, done))
 
 
 @command.command()
@@ -347,23 +237,15 @@ def delete(ctx: click.Context, *, yes: bool, force: bool) -> None:
     Asks first on a terminal; elsewhere it needs --yes.
     """
     _may_go_on(yes=yes, to="delete")
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
+    settings = read_settings(accounts_wanted=True)
     names = Names(settings.namespace)
-    with inspected(settings) as inspection:
-        everything = [*objects(settings), *(each.item for each in _unowned(inspection, settings))]
+    unowned = at_broker(settings, lambda session: _unowned(session, settings))
+    everything = [*objects(settings), *(each.item for each in unowned)]
     queues = [each.name for each in everything if isinstance(each, Queue)]
     exchanges = [each.name for each in everything if isinstance(each, Exchange)]
     exchanges.sort(key=lambda name: name != names.exchange)  # first what edits come by
     records = {names.journal, names.control, names.operations}
-    holding: dict[str, str] = {}
-
-    async def look(session: Session) -> None:
-        for queue in queues:
-            if content := await removal.held(session, queue):
-                holding[queue] = content
-
-    if code := _ended(settings, look):
-        ctx.exit(code)
+    holding = at_broker(settings, lambda session: _holding(session, queues))
     for queue, content in holding.items():
         click.echo(f"{queue}: {content}", err=True)
     if holding.keys() - records and not force:
@@ -373,11 +255,9 @@ def delete(ctx: click.Context, *, yes: bool, force: bool) -> None:
         what = f"{len(queues)} queues and {len(exchanges)} exchanges of {names.namespace}"
         click.confirm(f"Delete {what}, with all that is in them?", abort=True, err=True)
     spared = queues if force else records
-    ctx.exit(
-        _ended(
-            settings,
-            lambda session: removal.deleted(session, exchanges, queues, even_with_content=spared),
-        )
+    at_broker(
+        settings,
+        lambda session: removal.deleted(session, exchanges, queues, even_with_content=spared),
     )
 
 
@@ -386,35 +266,48 @@ def _may_go_on(*, yes: bool, to: str) -> None:
         raise click.UsageError(f"Nobody can be asked here: give --yes to {to}.")
 
 
-def _bindings(
-    inspection: Inspection, settings: Settings, lanes: Sequence[ObjectCheck]
+async def _address(session: Session) -> str:
+    return session.address
+
+
+async def _holding(session: Session, queues: Sequence[str]) -> dict[str, str]:
+    """What speaks against deleting queues, for those where anything does."""
+    found = {queue: await removal.held(session, queue) for queue in queues}
+    return {queue: content for queue, content in found.items() if content}
+
+
+async def _bindings(
+    session: Session, settings: Settings, lanes: Sequence[ObjectCheck]
 ) -> dict[str, list[Bound]]:
     """By what lanes are bound, by the account that each was of."""
-    names = Names(settings.namespace)
-    asked = management(settings, inspection.virtual_host)
-    if asked is None:
-        return {}
     queues = [each.item.name for each in lanes if isinstance(each.item, Queue)]
-    with asked:
-        return {str(names.account_of(queue)): asked.bindings(queue) for queue in queues}
+    async with management(session, settings) as asked:
+        if asked is None:
+            return {}
+        return {
+            str(session.names.account_of(queue)): await asyncio.to_thread(asked.bindings, queue)
+            for queue in queues
+        }
 
 
-def _unowned(inspection: Inspection, settings: Settings) -> list[ObjectCheck]:
+async def _unowned(session: Session, settings: Settings) -> list[ObjectCheck]:
     """The lanes of no account, as far as they can be seen."""
-    asked = management(settings, inspection.virtual_host)
-    if asked is None:
-        return list(left_over.found(inspection, None, settings))
-    with asked:
-        return list(left_over.found(inspection, asked, settings))
+    async with management(session, settings) as asked:
+        return await left_over(session, asked, settings)
 
 
-def _ended(settings: Settings, work: Callable[[Session], Awaitable[None]]) -> int:
-    """Do it in a session of its own; the exit code."""
-    ended = run(Broker.of(settings, version("task-edit-worker")), work)
-    if isinstance(ended, Failure):
-        click.echo(f"{ended.why[:1].upper()}{ended.why[1:].rstrip('.')}.", err=True)
-        return _EXITS.get(ended.kind, FAILED)
-    return DONE
+async def _applied(session: Session, settings: Settings) -> list[ObjectCheck]:
+    """Declare what is wanted, and with management also unbind what is not."""
+    items = objects(settings)
+    async with management(session, settings) as asked:
+        if asked is not None:
+            items += await asyncio.to_thread(strangers, asked, items, session.names)
+    found = []
+    for item in items:
+        refusal = await declared(session, item)
+        good = ObjectCheck(item, ObjectState.GOOD)
+        found.append(good if refusal is None else refused(session, item, refusal))
+    return found
 
 
 @command.command()
@@ -427,7 +320,7 @@ def export(user: str | None, virtual_host: str) -> None:
     TASKEDIT_DECLARE=false. The permissions are then the fewer ones of a worker that only uses
     what is there.
     """
-    settings = sessions.read_settings(accounts_wanted=True, secrets_wanted=False)
+    settings = read_settings(accounts_wanted=True)
     names = Names(settings.namespace)
     lanes = [names.lane(account.name) for account in settings.accounts]
     permissions = []
@@ -436,47 +329,6 @@ def export(user: str | None, virtual_host: str) -> None:
         permissions = [{"user": user, "vhost": virtual_host, **patterns}]
     found = definitions(objects(settings), virtual_host, permissions)
     click.echo(json.dumps(found, indent=2))
-
-
-def objects(settings: Settings) -> list[Object]:
-    """Everything that the worker of these settings needs, in the order of declaration."""
-    names, accounts = Names(settings.namespace), settings.accounts
-    found = [*shared_objects(names), *journal(names), *operators_objects(names)]
-    for account in accounts:
-        found += lane_objects(names, account.name, keys_of(account))
-    return found
-
-
-def compared(inspection: Inspection, settings: Settings) -> list[ObjectCheck]:
-    """What RabbitMQ holds against what it should: by AMQP, and by management where it may."""
-    items, names = objects(settings), Names(settings.namespace)
-    found = check(inspection, items, compare=settings.declare)
-    asked = management(settings, inspection.virtual_host)
-    if asked is None:
-        return [*found, *left_over.found(inspection, None, settings)]
-    with asked:
-        unwanted = check(inspection, strangers(asked, items, names), compare=False)
-        known = verified(asked, [*found, *unwanted], names)
-        return [*known, *left_over.found(inspection, asked, settings)]
-
-
-def _wanted(inspection: Inspection, settings: Settings) -> list[Object]:
-    """What is to be declared, and with management also what is to be unbound."""
-    items, names = objects(settings), Names(settings.namespace)
-    asked = management(settings, inspection.virtual_host)
-    if asked is None:
-        return items
-    with asked:
-        return [*items, *strangers(asked, items, names)]
-
-
-def _applied(inspection: Inspection, item: Object) -> ObjectCheck:
-    refusal = inspection.declare(item)
-    return (
-        ObjectCheck(item, ObjectState.GOOD)
-        if refusal is None
-        else refused(inspection, item, refusal)
-    )
 
 
 def _is_wrong(findings: Sequence[ObjectCheck]) -> bool:
@@ -495,9 +347,9 @@ def _tell(findings: Sequence[ObjectCheck], *, as_json: bool) -> None:
         state = click.style(f"{each.state:<10}", fg=COLORS[each.state])
         click.echo(f"{state}  {each.name}{each.detail and f': {each.detail}'}")
         if each.mend not in {"", APPLY}:
-            click.echo(f"{'':<10}  mend it: {each.mend}")
+            click.echo(f"{'':<10}  fix: {each.mend}")
     if not as_json and any(each.mend == APPLY for each in findings):
-        click.echo(f"Mend what is missing: {APPLY}")
+        click.echo(f"Fix what is missing: {APPLY}")
     counts = Counter(each.state for each in findings)
     click.echo(
         ", ".join(f"{counts[state]} {state}" for state in ObjectState if counts[state]), err=True

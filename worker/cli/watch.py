@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker.cli.history import HEADING, MARGIN, event_in, row, sought_options
-from worker.cli.sessions import ended, said, settings_and_broker
+from worker.amqp.session import OFFSET, FailureKind, run
+from worker.cli.history import HEADING, event_in, row, sought_options
+from worker.cli.sessions import broker_of, ended, read_settings, said
 from worker.cli.streams import ending_with_reader
-from worker.deadletters.journal import Follower
-from worker.deadletters.visit import VisitFailureKind
 
 if TYPE_CHECKING:
+    from worker.amqp.session import Offset, Session
     from worker.cli.history import EventFilter
 
 AGAIN_AFTER: Final = 1.0
@@ -32,32 +32,41 @@ def command(sought: EventFilter, *, as_json: bool) -> None:
     A lost connection is made anew, and no event is missed. Ends with 69 when RabbitMQ cannot be
     reached at first, or has no journal.
     """
-    _, broker = settings_and_broker()
-    passes, headed = sought.sieve(), as_json
-
-    def hear(_: object, body: bytes) -> None:
-        nonlocal headed
-        event = event_in(body) if passes(body) else None
-        if event is not None and sought.wants(event):
-            if not headed:
-                click.echo(HEADING)
-                headed = True
-            click.echo(body if as_json else row(event))
-
-    offset = "next" if sought.since is None else sought.since - MARGIN
-    with suppress(KeyboardInterrupt), ending_with_reader():
-        _followed(Follower(broker, offset, hear))
-
-
-def _followed(follower: Follower) -> None:
+    settings, watcher = read_settings(), _Watcher(sought, as_json=as_json)
     told = ""
-    while True:
-        trouble = follower.follow()
-        if trouble is None or trouble.kind is VisitFailureKind.STOPPED:
-            return
-        if trouble.kind is not VisitFailureKind.ABSENT or not follower.was_up:
-            raise ended(trouble)
-        if trouble.why != told:
-            told = trouble.why
-            click.echo(f"{said(told)} Trying again.", err=True)
-        sleep(AGAIN_AFTER)
+    with suppress(KeyboardInterrupt), ending_with_reader():
+        while True:
+            failure = run(broker_of(settings), watcher.follow)
+            if failure is None or failure.kind is FailureKind.STOPPED:
+                return
+            if failure.kind is not FailureKind.ABSENT or not watcher.was_connected:
+                raise ended(failure)
+            if failure.why != told:
+                told = failure.why
+                click.echo(f"{said(told)} Trying again.", err=True)
+            sleep(AGAIN_AFTER)
+
+
+class _Watcher:
+    """Prints events, over as many connections as it takes."""
+
+    def __init__(self, sought: EventFilter, *, as_json: bool) -> None:
+        self.was_connected = False
+        self._sought = sought
+        self._passes = sought.sieve()
+        self._offset: Offset = sought.offset or "next"
+        self._as_json = as_json
+        self._is_headed = as_json
+
+    async def follow(self, session: Session) -> None:
+        """Print all from where it was left until the connection is lost."""
+        self.was_connected = True
+        async for entry in session.journal(self._offset, follow=True):
+            self._offset = int(entry.properties.headers.text(OFFSET) or 0) + 1
+            event = event_in(entry.body) if self._passes(entry.body) else None
+            if event is None or not self._sought.wants(event):
+                continue
+            if not self._is_headed:
+                click.echo(HEADING)
+                self._is_headed = True
+            click.echo(entry.body if self._as_json else row(event))

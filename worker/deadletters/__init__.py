@@ -1,1 +1,1 @@
-"""Dead letters as values: read, sorted out, told of, and made into messages again. No I/O."""
+"""Everything about dead letters but the words of commands: read, found, planned, sent again."""

@@ -1,9 +1,4 @@
-"""How a redrive is to go, and how far it has come.
-
-Letters that were sent again, and whose outcome is to be heard.
-
-A redrive that feels its way: a few first, and more only while they are applied.
-"""
+"""A redrive that feels its way: a few letters first, and more only while they are applied."""
 
 from __future__ import annotations
 
@@ -17,54 +12,40 @@ from worker.core.identity import NO_ACCOUNT
 
 if TYPE_CHECKING:
     from worker.core.identity import Identity
-    from worker.core.rate_limit import Rate
-    from worker.deadletters.plan import Step
+
+
+GROWTH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class RedriveOptions:
-    """How fast to go, and what to wait for."""
+class Step:
+    """So many letters sent together, and what has become of them."""
 
-    rates: tuple[Rate, ...] = ()
-    """None at all: as fast as RabbitMQ takes them."""
-    canary: Step | None = None
-    """Wait for the outcomes of so many first, then of twice as many, and so on."""
-    patience: float = 60.0
-    """Seconds to wait for the next outcome."""
-    hold: float = 900.0
-    """Seconds that letters are kept at most before they are given back and taken anew."""
-
-
-@dataclass(slots=True)
-class RedriveProgress:
-    """What has become of the letters of a redrive so far."""
-
-    sent: int = 0
-    """Confirmed by a queue, and taken out."""
-    copies: int = 0
-    """Taken out and not sent, for they had been, and were settled."""
+    size: int
+    stop_at: float
+    """The share of letters of a step, 0 to 1, that may not fail."""
     applied: int = 0
-    """Of those sent, as far as their outcome was waited for; `rejected` likewise."""
-    rejected: int = 0
-    unroutable: int = 0
-    """No queue would have them; they stay where they are, as do the `refused`."""
-    refused: int = 0
-    gone: int = 0
-    """Not in the queue any more: somebody else has taken them out."""
-    unsure: int = 0
-    """Sent without a confirm before the end: still in the queue, and maybe in their lane too."""
-    stopped: str = ""
-    """Why it stopped early; the rest of a sentence."""
+    failed: int = 0
+    """Rejected, or not taken by any queue."""
 
     @property
-    def moved(self) -> int:
-        """How many letters there is nothing more to do about."""
-        return self.sent + self.copies + self.unroutable + self.refused + self.gone
+    def is_bad(self) -> bool:
+        """Whether too many have failed to go on."""
+        return self.failed > 0 and self.failed >= self.stop_at * self.size
 
-    @property
-    def is_good(self) -> bool:
-        """Whether all went as it was wished."""
-        return not (self.rejected or self.unroutable or self.refused or self.unsure or self.stopped)
+    def heard(self, *, applied: bool) -> Step:
+        """After one more outcome."""
+        if applied:
+            return replace(self, applied=self.applied + 1)
+        return replace(self, failed=self.failed + 1)
+
+    def next(self) -> Step:
+        """The step after this one: twice as many."""
+        return Step(self.size * GROWTH, self.stop_at)
+
+    def of(self, left: int) -> Step:
+        """The same with no more letters than there are."""
+        return replace(self, size=min(self.size, left))
 
 
 @dataclass(slots=True)
@@ -88,7 +69,7 @@ class Awaited:
             self._by_message.pop(identity.message_id, None)
 
     def heard(self, body: bytes) -> bool | None:
-        """Whether the event says that one of these was applied; None if it is about none."""
+        """Whether the event says that one of these was not rejected; None if it is about none."""
         try:
             event = read_event(body)
         except ValidationError:
@@ -97,7 +78,7 @@ class Awaited:
         for identity in self._by_message.get(event.data.messageId or "", set()):
             if replace(identity, account=account).event_id(outcome) == event.id:
                 self.discard(identity)
-                return outcome == "applied"
+                return outcome != "rejected"
         return None
 
 
@@ -136,10 +117,6 @@ class Canary:
             self.moved_at = now
             self.step = self.step.heard(applied=applied)
         return applied
-
-    def is_over(self, *, all_sent: bool) -> bool:
-        """Whether everything is known of this step; `all_sent`: there are no more letters."""
-        return not self.awaited and (all_sent or not self.has_room)
 
     def is_overdue(self, now: float, patience: float) -> bool:
         """Whether nothing has been heard for too long."""

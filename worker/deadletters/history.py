@@ -6,7 +6,7 @@ a newer letter: a copy that a killed command left behind.
 
 Newer is what has a greater place in the lane's order. Only where a place is missing (without
 a journal, or of what reached no lane) do the replicas' clocks decide. The lane judges once more at
-the moment of the call: see `worker.core.identity`.
+the moment of the call: see `worker.core.place`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from schemas import read_event
-from worker.core.identity import NO_ACCOUNT, OLDEST
+from schemas import OUTCOMES, read_event
+from schemas.names import PLACE_HEADER
+from worker.core.identity import NO_ACCOUNT, OLDEST, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from schemas import Event, Outcome
+    from worker.amqp.session import Offset, Session
     from worker.core.identity import Identity, Place
     from worker.deadletters.letter import Letter
 
-OUTCOMES: Final[tuple[Outcome, ...]] = ("applied", "rejected")
 _JOB = re.compile(rb'"jobId":\s*([1-9][0-9]{0,18})')
 _REDRIVES_AT_MOST = 1000
+MARGIN: Final = timedelta(minutes=5)
+"""How far the worker's clock, that events and letters are dated by, may be from RabbitMQ's, by
+which streams are found, without all of the journal being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,8 @@ class JobHistory:
         `newest`: the highest redrive count of all letters of the same message that lie dead.
         """
         redrives, ended = self._next(letter)
-        if "applied" in ended:
-            return AlreadySettled("applied")
+        if done := ended - {"rejected"}:
+            return AlreadySettled(min(done))
         if ended and newest > letter.redrives:
             return AlreadySettled("rejected")
         newer = self._newer(letter)
@@ -217,3 +221,40 @@ def _whole(when: datetime) -> datetime:
     """To the millisecond, as a letter's headers tell the time; in doubt an edit is newer."""
     when = when.astimezone(UTC)
     return when - timedelta(microseconds=when.microsecond % 1000)
+
+
+async def read_history(
+    session: Session, letters: Sequence[Letter], events: list[Event] | None = None
+) -> JobHistory:
+    """All that the journal tells of the letters' jobs since the first of them was received.
+
+    The whole journal is read when a letter's own event was not among that: then the clock that it
+    was dated by was wrong. It is read as well when an edit seems newer than a letter by the clocks
+    alone, for an old one may have been sent again. `events` takes the events that were read first.
+    Raises `SessionError`, of the kind `NO_STREAM` where there is no journal.
+    """
+    history = JobHistory.of(letters)
+    if not letters:
+        return history
+    since = _since(letters)
+    async for entry in session.journal(since):
+        if history.wants(entry.properties.message_id, entry.body):
+            event = history.hear(entry.body, place(entry.properties.headers.text(PLACE_HEADER)))
+            if event is not None and events is not None:
+                events.append(event)
+    is_complete = all(map(history.has_heard, letters))
+    if since == "first" or (is_complete and not any(map(history.is_doubtful, letters))):
+        return history
+    async for entry in session.journal("first"):
+        if not history.wants(entry.properties.message_id, entry.body):
+            continue
+        if is_complete:
+            history.hear_begin(entry.body)
+        else:
+            history.hear(entry.body, place(entry.properties.headers.text(PLACE_HEADER)))
+    return history
+
+
+def _since(letters: Sequence[Letter]) -> Offset:
+    received = [letter.received_at for letter in letters if letter.received_at is not None]
+    return min(received) - MARGIN if len(received) == len(letters) else "first"

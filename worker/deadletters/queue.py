@@ -14,18 +14,21 @@ import asyncio
 import os
 import socket
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker.amqp.session import LOCKED, ChannelClosedError, FailureKind, SessionError
 from worker.core.message import Properties, Publication
+from worker.deadletters.letter import read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Container
 
     from worker.amqp.session import Channel, Session, Subscription
     from worker.core.message import Delivery
+    from worker.deadletters.letter import Letter
 
 BATCH = 50_000
 """Letters a channel takes; when a command is killed, RabbitMQ returns batches in any order."""
@@ -65,37 +68,59 @@ class DeliveryBatch:
             self.channel.ack(tag)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLetter:
+    """A letter, held until it is acked or given back."""
+
+    letter: Letter
+    delivery: Delivery
+    batch: DeliveryBatch
+
+    def ack(self) -> None:
+        """Take it out of the queue for good."""
+        self.batch.ack(self.delivery.tag)
+
+
 class DeadLetterQueue:
     """What lies in the queue at one moment; nobody else takes from it while it is `locked`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, batch: int = BATCH, quiet: float = QUIET) -> None:
         self.missing = 0
         """Letters that were there and did not come: somebody else has them."""
+        self._batch_size = batch
+        self._quiet = quiet
         self._session = session
         self._queue = session.names.dead
         self._counter: Channel | None = None
         self._batches: list[DeliveryBatch] = []
 
-    async def take(
-        self, see: Callable[[Delivery, DeliveryBatch], None], *, to_settle: bool
-    ) -> None:
-        """Show `see` each letter, from the head of the queue on; all stay unacked.
+    async def letters(self, *, to_settle: bool = False) -> AsyncIterator[HeldLetter]:
+        """Each letter read: see `take`."""
+        place = 0
+        async for delivery, batch in self.take(to_settle=to_settle):
+            place += 1
+            yield HeldLetter(read(delivery, place), delivery, batch)
 
-        Letters may be acked only with `to_settle`: then no new ones take their room. Raises
-        `SessionError` when there is no such queue.
+    async def take(
+        self, *, to_settle: bool = False
+    ) -> AsyncIterator[tuple[Delivery, DeliveryBatch]]:
+        """Each letter as it lies there, from the head of the queue on; all stay unacked.
+
+        Letters may be acked only with `to_settle`, and once all have come: then no new ones take
+        their room. Raises `SessionError` when there is no such queue.
         """
         total = await self._total()
         self.missing = count = 0
         while count < total:
-            batch, came = await self._batch(min(BATCH, total - count))
-            for _ in range(min(BATCH, total - count)):
-                delivery = await came.within(QUIET)
+            batch, came = await self._batch(min(self._batch_size, total - count))
+            for _ in range(min(self._batch_size, total - count)):
+                delivery = await came.within(self._quiet)
                 if delivery is None:
                     self.missing, total = total - count, count
                     break
                 count += 1
                 batch.unacked += 1
-                see(delivery, batch)
+                yield delivery, batch
             if to_settle or self.missing:
                 await came.cancel()  # an ack makes room for others
 
@@ -165,14 +190,16 @@ async def locked(session: Session, doing: str) -> AsyncIterator[DeadLetterQueue]
         holder.cancel()
 
 
-async def browse(session: Session, doing: str, see: Callable[[Delivery], None]) -> int:
-    """Show `see` every dead letter, first to last; how many somebody else holds.
-
-    All of them are back, in order, when it returns.
-    """
-    async with locked(session, doing) as queue:
-        await queue.take(lambda delivery, _: see(delivery), to_settle=False)
-        return queue.missing
+async def discard(queue: DeadLetterQueue, keys: Container[bytes]) -> int:
+    """Take out every letter whose key is one of `keys`; how many that were."""
+    found = [
+        (batch, delivery.tag)
+        async for delivery, batch in queue.take(to_settle=True)
+        if read(delivery, 1).key in keys
+    ]
+    for batch, tag in found:
+        batch.ack(tag)
+    return len(found)
 
 
 async def _locked(session: Session, who: str) -> asyncio.Task[None]:
@@ -192,7 +219,8 @@ async def _locked(session: Session, who: str) -> asyncio.Task[None]:
         return asyncio.create_task(_answer(channel, questions, who))
     else:
         holder = None
-    raise SessionError(FailureKind.BUSY, f"at the letters already: {holder or 'another command'}")
+    why = f"at the letters already: {holder or 'another command'}. Try again when that is done"
+    raise SessionError(FailureKind.BUSY, why)
 
 
 async def _answer(channel: Channel, questions: Subscription, who: str) -> None:

@@ -1,8 +1,4 @@
-"""Some letters in hand, while the rest of the queue is held behind them.
-
-A redrive's rounds: as many letters as may be held at once, for as long as they may be held.
-
-Dead letters sent again, each settled once: published, confirmed, and then taken out.
+"""Dead letters sent again, each settled once: published, confirmed, and then taken out.
 
 Whatever kills the command, a letter is still in the queue or already in its lane; it may be in
 both, and then the copy in the queue is sent again as a repeat of the other.
@@ -10,357 +6,280 @@ both, and then the copy in the queue is sent again as a repeat of the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
-from math import inf
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.amqp.dead_letters import WholeQueue
-from worker.amqp.listening import listen
-from worker.amqp.publisher import ConfirmedPublisher
+from worker.amqp.session import task_group
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import Pacer
-from worker.deadletters.browse import lock
-from worker.deadletters.canary import Canary, RedriveProgress
-from worker.deadletters.letter import read, to_publication
+from worker.deadletters.canary import Canary
+from worker.deadletters.letter import to_publication
 from worker.deadletters.plan import first_within
-from worker.deadletters.visit import Errand, VisitFailure, VisitFailureKind
-from worker.pipeline.lane import ACK_SETTLES_IN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Sequence
 
-    from pika.connection import Connection  # noqa: TID251 (its type, never pika itself)
-
-    from worker.amqp.dead_letters import DeliveryBatch
-    from worker.core.message import Delivery
-    from worker.deadletters.canary import RedriveOptions
-    from worker.deadletters.letter import Letter, Resubmission
+    from worker.amqp.session import Channel, Session, Subscription
+    from worker.core.rate_limit import Rate
+    from worker.deadletters.canary import Step
+    from worker.deadletters.letter import Resubmission
     from worker.deadletters.plan import RedriveAction
-    from worker.deadletters.visit import Broker
-    from worker.loop import Loop
-
-
-@dataclass(slots=True)
-class HeldLetter:
-    """A letter in hand. More than one place means copies of it, which end together."""
-
-    letter: Letter
-    delivery: Delivery
-    places: list[tuple[DeliveryBatch, int]] = field(default_factory=list)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is ours still to settle."""
-        return all(window.alive for window, _ in self.places)
-
-    def ack(self) -> None:
-        """Take it out of the queue for good."""
-        for window, tag in self.places:
-            window.ack(tag)
-
-
-class Batch:
-    """Takes the whole queue, and keeps the bodies of the letters that are to be worked on."""
-
-    def __init__(self, loop: Loop, queue: WholeQueue) -> None:
-        self._loop = loop
-        self._queue = queue
-        self._held: dict[bytes, HeldLetter] = {}
-
-    def take(self, keys: Container[bytes], taken: Callable[[], None]) -> None:
-        """Have the letters with these keys in hand; then call `taken`."""
-        place = 0
-
-        def see(delivery: Delivery, window: DeliveryBatch) -> None:
-            nonlocal place
-            place += 1
-            letter = read(delivery, place)
-            if letter.key in keys:
-                held = self._held.setdefault(letter.key, HeldLetter(letter, delivery))
-                held.places.append((window, delivery.tag))
-
-        self._held = {}
-        self._queue.take(see, taken, to_settle=True)
-
-    def pick(self, key: bytes) -> HeldLetter | None:
-        """The letter with that key, once; None if it was not in the queue."""
-        return self._held.pop(key, None)
-
-    def give_back(self, done: Callable[[], None]) -> None:
-        """Return all that was not acked, in order, once the acks are sure to be taken."""
-        self._held = {}
-        self._loop.call_later(ACK_SETTLES_IN, lambda: self._queue.give_back(done))
-
-
-HELD_BYTES = 64 * 1024 * 1024
-"""Bodies kept in memory at once, about."""
-
-
-class Batches:
-    """Takes the queue, gives it back, and takes it anew; everything on the loop's thread."""
-
-    def __init__(
-        self, loop: Loop, queue: WholeQueue, moves: Sequence[RedriveAction], hold: float
-    ) -> None:
-        """`hold`: seconds that a round may take."""
-        self.is_open = False
-        """The letters of this round are in hand."""
-        self.is_leaving = False
-        """They are on their way back."""
-        self._loop = loop
-        self._moves = moves
-        self._hold = hold
-        self._hand = Batch(loop, queue)
-        self._end = 0
-        self._until = 0.0
-
-    def begin(self, first: int, begun: Callable[[], None]) -> None:
-        """Take the queue, with the bodies of the moves from number `first` on in hand."""
-
-        def taken() -> None:
-            self.is_open = True
-            begun()
-
-        rest = self._moves[first:]
-        if not rest:  # outcomes may still be waited for, but nothing need be held for that
-            self._end, self._until = len(self._moves) + 1, inf
-            taken()
-            return
-        self._end = first + first_within(rest, HELD_BYTES)
-        self._until = self._loop.now() + self._hold
-        keys = frozenset(move.key for move in self._moves[first : self._end])
-        self._hand.take(keys, taken)
-
-    def has(self, number: int) -> bool:
-        """Whether that move may be carried out in this round, now."""
-        return self.is_open and number < min(self._end, len(self._moves)) and not self.is_late
-
-    def is_over(self, number: int) -> bool:
-        """Whether that move, and all before it, belong to a later round."""
-        return number >= self._end or self.is_late
-
-    @property
-    def is_late(self) -> bool:
-        """Whether the letters have been held for long enough."""
-        return self._loop.now() >= self._until
-
-    def pick(self, move: RedriveAction) -> HeldLetter | None:
-        """The letter of a move, once; None if it was not in the queue."""
-        return self._hand.pick(move.key)
-
-    def leave(self, then: Callable[[], None]) -> None:
-        """Give back what was not settled, in order; then call `then`."""
-
-        def left() -> None:
-            self.is_leaving = False
-            then()
-
-        self.is_open, self.is_leaving = False, True
-        self._hand.give_back(left)
-
+    from worker.deadletters.queue import DeadLetterQueue, HeldLetter
 
 UNCONFIRMED_AT_MOST = 100
 LOOK_EVERY = 0.1
+"""Seconds between looks whether somebody wants it to stop."""
 CONFIRMS_WITHIN = 5.0
-"""Seconds that the last confirms are given when it has been told to stop."""
+"""Seconds that the last confirms are given when it is to stop."""
 
 
-class Redrive:
-    """Carries out the moves of a plan, in order, in rounds of what may be held at once."""
+@dataclass(frozen=True, slots=True)
+class RedriveOptions:
+    """How fast to go, and what to wait for."""
 
+    rates: tuple[Rate, ...] = ()
+    """None at all: as fast as RabbitMQ takes them."""
+    canary: Step | None = None
+    """Wait for the outcomes of so many first, then of twice as many, and so on."""
+    patience: float = 60.0
+    """Seconds to wait for the next outcome."""
+    hold: float = 900.0
+    """Seconds that letters are kept at most before they are given back and taken anew."""
+    held_bytes: int = 64 * 1024 * 1024
+    """Bodies kept in memory at once, about."""
+
+
+@dataclass(slots=True)
+class RedriveProgress:
+    """What has become of the letters of a redrive so far."""
+
+    sent: int = 0
+    """Confirmed by a queue, and taken out."""
+    copies: int = 0
+    """Taken out and not sent, for they had been, and were settled."""
+    applied: int = 0
+    """Of those sent, as far as their outcome was waited for; `rejected` likewise."""
+    rejected: int = 0
+    unroutable: int = 0
+    """No queue would have them; they stay where they are, as do the `refused`."""
+    refused: int = 0
+    gone: int = 0
+    """Not in the queue any more: somebody else has taken them out."""
+    unsure: int = 0
+    """Sent without a confirm before the end: still in the queue, and maybe in their lane too."""
+    stopped: str = ""
+    """Why it stopped early; the rest of a sentence."""
+
+    @property
+    def moved(self) -> int:
+        """How many letters there is nothing more to do about."""
+        return self.sent + self.copies + self.unroutable + self.refused + self.gone
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all went as it was wished."""
+        return not (self.rejected or self.unroutable or self.refused or self.unsure or self.stopped)
+
+
+async def redrive(
+    session: Session,
+    queue: DeadLetterQueue,
+    actions: Sequence[RedriveAction],
+    options: RedriveOptions,
+    progress: RedriveProgress,
+) -> None:
+    """Carry out the actions of a plan in order; `progress` says how far it has come.
+
+    It ends early when the session is to stop, or when too many of a canary's letters are not
+    applied. What was not sent is given back by `locked`. Raises `SessionError`.
+    """
+    await _Redrive(session, queue, actions, options, progress).carry_out()
+
+
+class _Redrive:
     def __init__(
-        self, broker: Broker, doing: str, moves: Sequence[RedriveAction], pace: RedriveOptions
+        self,
+        session: Session,
+        queue: DeadLetterQueue,
+        actions: Sequence[RedriveAction],
+        options: RedriveOptions,
+        progress: RedriveProgress,
     ) -> None:
-        self.done = RedriveProgress()
-        self._broker = broker
-        self._doing = doing
-        self._moves = moves
-        self._pace = pace
-        self._canary = Canary(pace.canary.of(len(moves))) if pace.canary else None
-        self._next = 0
-        self._rounds: Batches | None = None
-        self._is_woken = False
-        self._stopping_at: float | None = None
-        self._look: Callable[[RedriveProgress], None] = lambda _: None
-        self._errand = Errand(broker, self._begin, lambda: self._stop("stopped"))
-        self._loop = self._errand.loop
-        self._pacer = Pacer(pace.rates, now=self._loop.now(), taken=()) if pace.rates else None
-        self._unsure = 0
-        """Letters published and not confirmed yet."""
-        self._publisher = ConfirmedPublisher(self._loop, changed=self._pump)
+        self._session = session
+        self._queue = queue
+        self._actions = actions
+        self._options = options
+        self._progress = progress
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self._pacer = Pacer(options.rates, now=now, taken=()) if options.rates else None
+        self._canary = Canary(options.canary.of(len(actions))) if options.canary else None
+        self._held: dict[bytes, list[HeldLetter]] = {}
+        """The letters to be sent next; copies have one key. The rest of the queue is held too."""
+        self._held_end = 0
+        """The number of the first action whose letters are not among them."""
+        self._held_until = 0.0
+        self._room = asyncio.Semaphore(UNCONFIRMED_AT_MOST)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        """An outcome has come."""
 
-    def run(self, look: Callable[[RedriveProgress], None]) -> VisitFailure | None:
-        """Carry it out; `look` is called now and then. `done` says how far it has come.
+    async def carry_out(self) -> None:
+        canary, names = self._canary, self._session.names
+        outcomes = None if canary is None else await self._session.events(names.events)
+        channel = await self._session.publisher()
+        async with task_group() as group:
+            hearing = None
+            if canary is not None and outcomes is not None:
+                hearing = group.create_task(self._hear(canary, outcomes))
+            for number, action in enumerate(self._actions):
+                await self._turn(action, left=len(self._actions) - number)
+                if self._is_stopped():
+                    break
+                letters = await self._letters(number)
+                if not letters:
+                    self._progress.gone += 1
+                elif action.redrives is None:
+                    for letter in letters:
+                        letter.ack()
+                    self._progress.copies += 1
+                else:
+                    message = self._begun(letters[0], action, action.redrives)
+                    await self._room.acquire()
+                    task = group.create_task(self._send(channel, message, letters))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+            await self._confirmed()
+            if canary is not None and not self._is_stopped():
+                await self._outcomes(canary, left=0)
+            if hearing is not None:
+                hearing.cancel()
 
-        What was not sent is back in the queue, in order.
-        """
-        self._look = look
-        trouble = self._errand.run()
-        self.done.unsure = self._unsure
-        look(self.done)
-        return trouble
-
-    def _begin(self, connection: Connection) -> None:
-        dead = self._broker.names.dead
-        queue = WholeQueue(self._loop, connection, dead, failed=self._fail(VisitFailureKind.ABSENT))
-        rounds = self._rounds = Batches(self._loop, queue, self._moves, self._pace.hold)
-        self._loop.spawn(self._publisher.serve(connection))
-
-        def ready() -> None:
-            begin = partial(rounds.begin, 0, self._pump)
-            lock(self._errand, connection, self._broker, self._doing, begin)
-
-        def closed(_: object, error: Exception) -> None:
-            if connection.is_open:
-                self._fail(VisitFailureKind.FAILED)(f"events cannot be heard: {error}")
-
-        if self._canary is None:
-            ready()
-        else:
-            events = self._broker.names.events
-            listen(connection, events, heard=self._heard, ready=ready, closed=closed)
-        self._tick()
-
-    def _fail(self, kind: VisitFailureKind) -> Callable[[str], None]:
-        return lambda why: self._errand.end(VisitFailure(kind, why))
-
-    # Letters go out
-
-    def _pump(self) -> None:
-        """Send what may be sent by now, then see whether something is over."""
-        while self._may_send():
-            move = self._moves[self._next]
-            if move.redrives is not None and self._pacer is not None:
-                now = self._loop.now()
-                if (wait := self._pacer.wait(now)) > 0:
-                    self._wake(wait)
-                    return
-                self._pacer.take(now)
-            self._next += 1
-            self._send(move)
-        self._settle()
-
-    def _may_send(self) -> bool:
-        return (
-            self._rounds is not None
-            and self._rounds.has(self._next)
-            and self._stopping_at is None
-            and self._unsure < UNCONFIRMED_AT_MOST
-            and self._publisher.is_open
-            and self._errand.blocked is None
-            and (self._canary is None or self._canary.has_room)
+    def _begun(self, letter: HeldLetter, action: RedriveAction, redrives: int) -> Resubmission:
+        message = to_publication(
+            letter.letter,
+            letter.delivery,
+            self._session.names,
+            redrives=redrives,
+            body=action.body,
+            place=action.place,
         )
-
-    def _wake(self, wait: float) -> None:
-        def wake() -> None:
-            self._is_woken = False
-            self._pump()
-
-        if not self._is_woken:
-            self._is_woken = True
-            self._loop.call_later(wait, wake)
-
-    def _send(self, move: RedriveAction) -> None:
-        held = self._rounds.pick(move) if self._rounds else None
-        if held is None:
-            self.done.gone += 1
-        elif move.redrives is None:
-            held.ack()
-            self.done.copies += 1
-        else:
-            message = to_publication(
-                held.letter,
-                held.delivery,
-                self._broker.names,
-                redrives=move.redrives,
-                body=move.body,
-                place=move.place,
-            )
-            self._publish(message, held)
-
-    def _publish(self, message: Resubmission, held: HeldLetter) -> None:
-        identity = message.identity
         if self._canary is not None:
-            self._canary.begin(identity, self._loop.now())
+            self._canary.begin(message.identity, self._loop.time())
+        return message
 
-        def sure(fate: ConfirmResult) -> None:
-            self._unsure -= 1
-            if fate is ConfirmResult.CONFIRMED:
-                held.ack()
-                self.done.sent += 1
-            elif fate is not ConfirmResult.UNWANTED:
-                self.done.unroutable += fate is ConfirmResult.UNROUTABLE
-                self.done.refused += fate is ConfirmResult.REFUSED
-            if self._canary is not None and (
-                identity is None or fate is not ConfirmResult.CONFIRMED
-            ):
-                self._canary.fail(identity)
-            self._pump()
-
-        self._unsure += 1
-        told = self._publisher.publish(message.publication, lambda: held.alive)
-        told.add_done_callback(lambda said: sure(said.result()))
-
-    # Outcomes come in
-
-    def _heard(self, _: str | None, body: bytes) -> None:
-        applied = self._canary.hear(body, self._loop.now()) if self._canary else None
-        if applied is not None:
-            self.done.applied += applied
-            self.done.rejected += not applied
-            self._pump()
-
-    def _settle(self) -> None:
-        """Go on to the next step or round when this one is over, or end."""
-        rounds = self._rounds
-        if rounds is None or not rounds.is_open or self._unsure:
-            return
-        all_sent = self._next >= len(self._moves)
-        if self._stopping_at is not None or (self._canary is None and all_sent):
-            rounds.leave(self._errand.end)
-        elif self._canary is not None and self._canary.is_over(all_sent=all_sent):
-            self._end_step(self._canary, rounds)
-        elif rounds.is_over(self._next):
-            rounds.leave(self._next_round)
-
-    def _next_round(self) -> None:
-        if self._stopping_at is not None:
-            self._errand.end()
-        elif self._rounds is not None:
-            self._rounds.begin(self._next, self._pump)
-
-    def _end_step(self, canary: Canary, rounds: Batches) -> None:
-        left = len(self._moves) - self._next
-        if canary.step.is_bad:
-            self._stop(f"{canary.step.failed} of {canary.step.size} were not applied")
-        elif left == 0:
-            rounds.leave(self._errand.end)
+    async def _send(
+        self, channel: Channel, message: Resubmission, letters: Sequence[HeldLetter]
+    ) -> None:
+        """One letter's way: published, confirmed, and only then taken out, with its copies."""
+        self._progress.unsure += 1
+        result = await channel.publish(message.publication)
+        self._progress.unsure -= 1
+        if result is ConfirmResult.CONFIRMED:
+            for letter in letters:
+                letter.ack()
+            self._progress.sent += 1
+        elif result is ConfirmResult.UNROUTABLE:
+            self._progress.unroutable += 1
         else:
-            canary.go_on(left)
-            self._loop.call_later(0, self._pump)
+            self._progress.refused += 1
+        confirmed = result is ConfirmResult.CONFIRMED
+        if self._canary is not None and not (confirmed and message.identity is not None):
+            self._canary.fail(message.identity)
+        self._room.release()
 
-    def _stop(self, why: str) -> None:
-        """Send no more; end when the last confirms are in."""
-        if self._stopping_at is not None:
+    # When a letter may be sent
+
+    async def _turn(self, action: RedriveAction, *, left: int) -> None:
+        """Wait until one more may be sent, or it is to stop."""
+        if self._canary is not None and not self._canary.has_room:
+            await self._outcomes(self._canary, left=left)
+        while self._session.blocked is not None and not self._is_stopped():
+            await self._session.pause(LOOK_EVERY)
+        if self._pacer is None or action.redrives is None:
             return
-        self._stopping_at = self._loop.now()
-        self.done.stopped = why
-        if self._rounds is None:
-            self._errand.end()
-        elif self._rounds.is_open:
-            self._settle()
-        elif not self._rounds.is_leaving:
-            self._rounds.leave(self._errand.end)
+        while (wait := self._pacer.wait(self._loop.time())) > 0 and not self._is_stopped():
+            await self._session.pause(wait)
+        self._pacer.take(self._loop.time())
 
-    def _tick(self) -> None:
-        now = self._loop.now()
-        self._look(self.done)
-        if self._stopping_at is not None and now - self._stopping_at > CONFIRMS_WITHIN:
-            if self._rounds is not None and self._rounds.is_open:
-                self._rounds.leave(self._errand.end)
-        elif self._canary is not None and self._canary.is_overdue(now, self._pace.patience):
-            missing = len(self._canary.awaited)
-            self._stop(f"{missing} outcomes did not come: are the worker and its lane running?")
-        self._pump()
-        self._loop.call_later(LOOK_EVERY, self._tick)
+    def _is_stopped(self) -> bool:
+        if self._session.stopping.is_set():
+            self._progress.stopped = self._progress.stopped or "stopped"
+        return bool(self._progress.stopped)
+
+    # Letters held
+
+    async def _letters(self, number: int) -> list[HeldLetter]:
+        """The letters of an action; none if they are not in the queue any more."""
+        if number >= self._held_end or self._loop.time() >= self._held_until:
+            await self._give_back()
+            await self._take(number)
+        letters = self._held.pop(self._actions[number].key, [])
+        for letter in letters:
+            letter.batch.channel.check()
+        return letters
+
+    async def _take(self, first: int) -> None:
+        """Take the queue, and keep as many of the next letters as memory should hold."""
+        self._held_until = self._loop.time() + self._options.hold
+        end = first + first_within(self._actions[first:], self._options.held_bytes)
+        keys = frozenset(action.key for action in self._actions[first:end])
+        held = defaultdict(list)
+        async for letter in self._queue.letters(to_settle=True):
+            if letter.letter.key in keys:
+                held[letter.letter.key].append(letter)
+        self._held, self._held_end = held, end
+
+    async def _give_back(self) -> None:
+        await self._confirmed()
+        self._held, self._held_end = {}, 0
+        await self._queue.give_back()
+
+    async def _confirmed(self) -> None:
+        """Wait for the confirms of what was sent; not for long when it is to stop."""
+        by: float | None = None
+        while self._sending:
+            await asyncio.wait(self._sending, timeout=LOOK_EVERY)
+            if self._session.stopping.is_set():
+                by = by or self._loop.time() + CONFIRMS_WITHIN
+                if self._loop.time() > by:
+                    for task in self._sending:
+                        task.cancel()
+                    return
+
+    # Outcomes
+
+    async def _hear(self, canary: Canary, outcomes: Subscription) -> None:
+        async for event in outcomes:
+            applied = canary.hear(event.body, self._loop.time())
+            if applied is not None:
+                self._progress.applied += applied
+                self._progress.rejected += not applied
+                self._news.set()
+
+    async def _outcomes(self, canary: Canary, *, left: int) -> None:
+        """Wait for the outcomes of a step; then begin the next, of at most `left` letters."""
+        await self._confirmed()
+        if left == 0:  # nothing need be held for what is still to come
+            await self._give_back()
+        while canary.awaited and not self._is_stopped():
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK_EVERY)
+            now = self._loop.time()
+            if canary.is_overdue(now, self._options.patience):
+                missing = len(canary.awaited)
+                self._progress.stopped = (
+                    f"{missing} outcomes did not come: are the worker and its lane running?"
+                )
+            elif self._held_end and now >= self._held_until:
+                await self._give_back()
+        if self._is_stopped():
+            return
+        if canary.step.is_bad:
+            self._progress.stopped = f"{canary.step.failed} of {canary.step.size} were not applied"
+        elif left:
+            canary.go_on(left)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from schemas import ControlEntry, read_control_entry
 from worker.amqp.session import ChannelClosedError, FailureKind, SessionError
 from worker.core.pause import Pauses
-from worker.fleet.operations import CONTROL_TYPE, recorded, write
+from worker.fleet.operations import CONTROL_TYPE, begun, recorded, write
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ async def ordered(
         until=until,
     )
     what = {"account": account, "until": until}
-    async with recorded(session, action, what=what, why=why, actor_=actor, via=via) as operation:
+    begin = begun(action, what=what, why=why, actor=actor, via=via)
+    async with recorded(session, begin) as operation:
         await write(session, session.names.control, CONTROL_TYPE, entry)
         answered = await _heeded(session, beats, entry)
         operation.result["replicas"] = answered

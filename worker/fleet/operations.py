@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import socket
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from pydantic_core import to_json
 
 from schemas import OperationRecord
-from worker.amqp.session import FailureKind, SessionError, run
+from worker.amqp.session import FailureKind, SessionError
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable
 
     from pydantic import BaseModel
 
     from schemas import Action
-    from worker.amqp.session import Broker, Session
+    from worker.amqp.session import Session
 
 RECORD_TYPE = "task-edit.operation.v1"
 CONTROL_TYPE = "task-edit.control.v1"
 IDS_AT_MOST = 1000
 
 
-def actor() -> str:
+def local_actor() -> str:
     """Who is at this terminal, as far as the machine knows: a claim, for people to read."""
     try:
         name = getpass.getuser()
@@ -46,92 +48,71 @@ class Operation:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-@asynccontextmanager
-async def recorded(  # noqa: PLR0913 - one keyword for each fact of the record
-    session: Session,
+def begun(
     action: Action,
     *,
     what: dict[str, Any],
     why: str | None = None,
     count: int | None = None,
-    ids: tuple[str, ...] = (),
-    actor_: str | None = None,
-    via: Literal["cli", "console"] = "cli",
-) -> AsyncIterator[Operation]:
-    """Record that an operation begins, have it done, and record how it ended.
-
-    Raises `SessionError` before anything is done when the record is not confirmed. If what is
-    done raises, the record says so, as far as RabbitMQ can still be reached.
-    """
-    begun = _begun(action, what=what, why=why, count=count, ids=ids, actor_=actor_, via=via)
-    operation = Operation(begun.id)
-    await _write(session, begun)
-    try:
-        yield operation
-    except SessionError as error:
-        operation.result.setdefault("failed", error.failure.why)
-        await _write(session, _ended(begun, operation))
-        raise
-    else:
-        await _write(session, _ended(begun, operation))
-
-
-@contextmanager
-def recording(
-    broker: Broker,
-    action: Action,
-    *,
-    what: dict[str, Any],
-    why: str | None = None,
-    count: int | None = None,
-    ids: tuple[str, ...] = (),
-) -> Iterator[Operation]:
-    """The same around a command that has connections of its own.
-
-    Raises `SessionError` before anything is done when the record is not confirmed.
-    """
-    begun = _begun(action, what=what, why=why, count=count, ids=ids)
-    operation = Operation(begun.id)
-    failure = run(broker, lambda session: _write(session, begun))
-    if failure is not None:
-        raise SessionError(failure.kind, f"not done, for it cannot be recorded: {failure.why}")
-    try:
-        yield operation
-    except Exception as error:
-        operation.result.setdefault("failed", type(error).__name__)
-        raise
-    finally:
-        run(broker, lambda session: _write(session, _ended(begun, operation)))
-
-
-def _begun(
-    action: Action,
-    *,
-    what: dict[str, Any],
-    why: str | None,
-    count: int | None,
-    ids: tuple[str, ...],
-    actor_: str | None = None,
+    ids: Iterable[str] = (),
+    actor: str | None = None,
     via: Literal["cli", "console"] = "cli",
 ) -> OperationRecord:
+    """The record that an operation begins; without an `actor`, by whoever is at this terminal."""
     return OperationRecord(
         id=str(uuid4()),
         phase="begun",
         at=datetime.now(UTC),
-        actor=actor_ or actor(),
+        actor=actor or local_actor(),
         via=via,
         action=action,
         filter=what,
         count=count,
-        ids=ids[:IDS_AT_MOST],
+        ids=tuple(islice(ids, IDS_AT_MOST)),
         why=why,
     )
 
 
-def _ended(begun: OperationRecord, operation: Operation) -> OperationRecord:
-    return begun.model_copy(
-        update={"phase": "ended", "at": datetime.now(UTC), "result": operation.result}
-    )
+@asynccontextmanager
+async def recorded(session: Session, begin: OperationRecord) -> AsyncIterator[Operation]:
+    """Record that an operation begins, have it done, and record how it ended.
+
+    Raises `SessionError` before anything is done when the record is not confirmed. If what is
+    done raises or is cancelled, the record says so, by another connection if this one is lost.
+    """
+    operation = Operation(begin.id)
+    try:
+        await _write(session, begin)
+    except SessionError as error:
+        why = f"not done, for it cannot be recorded: {error.failure.why}"
+        raise SessionError(error.failure.kind, why) from None
+    try:
+        yield operation
+    except BaseException as error:
+        operation.result.setdefault("failed", _why(error))
+        raise
+    finally:
+        end = {"phase": "ended", "at": datetime.now(UTC), "result": operation.result}
+        await _end(session, begin.model_copy(update=end))
+
+
+def _why(error: BaseException) -> str:
+    match error:
+        case SessionError(failure=failure):
+            return failure.why
+        case asyncio.CancelledError():
+            return "stopped"
+        case _:
+            return type(error).__name__
+
+
+async def _end(session: Session, record: OperationRecord) -> None:
+    try:
+        await _write(session, record)
+    except SessionError:
+        with suppress(SessionError):
+            async with session.another() as fresh:
+                await _write(fresh, record)
 
 
 async def _write(session: Session, record: OperationRecord) -> None:

@@ -5,7 +5,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import pika
 import pytest
 import requests
 
@@ -25,9 +24,13 @@ Checks = dict[str, dict[str, Any]]
 
 
 class _Api(BaseHTTPRequestHandler):
-    """A host that answers; by a clock of its own if it is told so."""
+    """A provider that answers; by a clock of its own if it is told so."""
 
     date: str | None = None
+    code = 200
+    """HTTP's."""
+    signed = "-27"
+    """The status of a signed request that is no edit."""
     lanes: dict[str, Any] | None = None
     """It is a worker's ops HTTP too if it is told so."""
 
@@ -38,11 +41,16 @@ class _Api(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def do_HEAD(self) -> None:
-        self.send_response_only(404)
+    def do_POST(self) -> None:
+        """taskEdit: what it says to a request with or without a signature."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.signed if "Sign" in self.headers else "-59"
+        body = json.dumps({"status": status, "reason": "as asked", "data": None}).encode()
+        self.send_response_only(self.code)
         self.send_header("Date", self.date or self.date_time_string())
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -82,25 +90,43 @@ def bad(checks: Checks) -> set[str]:
     return {name for name, check in checks.items() if check["health"] == "bad"}
 
 
-def letters(channel: BlockingChannel, names: Names) -> list[bytes]:
-    found = []
-    count = channel.queue_declare(names.dead, passive=True).method.message_count
-    for _, _, body in channel.consume(names.dead, auto_ack=True, inactivity_timeout=0.5):
-        if body is None:
-            break
-        found.append(body)
-    channel.cancel()
-    assert len(found) == count
-    return found
-
-
 @pytest.mark.usefixtures("topology")
 def test_a_worker_that_could_run_ends_with_0(healthy: Environ, broker: Node) -> None:
     code, checks = examined(healthy)
     assert (code, bad(checks)) == (0, set())
     assert f"RabbitMQ {broker.version}" in checks["broker"]["says"]
-    for name in ("settings", "permissions", "dead letters", "api", "clock"):
+    for name in ("settings", "permissions", "api", "clock", "account default"):
         assert checks[name]["health"] == "good", checks[name]
+    assert checks["dead letters"]["health"] == "unverified", "AMQP shows no bindings"
+
+    managed = healthy | {"TASKEDIT_MANAGEMENT_URL": broker.management_url}
+    code, checks = examined(managed)
+    assert (code, bad(checks)) == (0, set())
+    assert checks["dead letters"]["health"] == "good"
+
+
+@pytest.mark.parametrize("code", [404, 405])
+@pytest.mark.usefixtures("topology")
+def test_a_path_at_which_there_is_no_task_edit_is_bad(
+    healthy: Environ, api: type[_Api], code: int
+) -> None:
+    api.code = code
+    ended, checks = examined(healthy)
+    assert (ended, bad(checks)) == (1, {"api"})
+    assert f"HTTP {code}" in checks["api"]["says"]
+    assert checks["account default"]["health"] == "unverified"
+
+
+@pytest.mark.parametrize("status", ["-1", "-3", "-6"])
+@pytest.mark.usefixtures("topology")
+def test_credentials_that_the_provider_refuses_are_bad(
+    healthy: Environ, api: type[_Api], status: str
+) -> None:
+    api.signed = status
+    ended, checks = examined(healthy)
+    assert (ended, bad(checks)) == (1, {"account default"})
+    assert status in checks["account default"]["says"]
+    assert "a-secret" not in str(checks)
 
 
 def test_a_missing_lane_is_declared_by_the_worker_and_no_fault(
@@ -120,29 +146,19 @@ def test_a_missing_lane_is_declared_by_the_worker_and_no_fault(
 
 
 @pytest.mark.usefixtures("topology")
-def test_the_probe_leaves_nothing_behind_and_other_letters_in_order(
-    healthy: Environ, channel: BlockingChannel, names: Names
-) -> None:
-    bodies = [str(number).encode() for number in range(300)]
-    channel.confirm_delivery()
-    for body in bodies:
-        channel.basic_publish(names.dead, "", body)
-    for _ in range(3):
-        _, checks = examined(healthy)
-        assert checks["dead letters"]["health"] == "good"
-        assert "probe" in checks["dead letters"]["says"]
-    assert letters(channel, names) == bodies
-
-
-@pytest.mark.usefixtures("topology")
-def test_a_forgotten_probe_is_removed(
-    healthy: Environ, channel: BlockingChannel, names: Names
+def test_no_letter_is_taken_and_none_is_put_there(
+    healthy: Environ, channel: BlockingChannel, names: Names, broker: Node
 ) -> None:
     channel.confirm_delivery()
-    for kind in ("", "task-edit.probe", ""):
-        channel.basic_publish(names.dead, "", kind.encode(), pika.BasicProperties(type=kind))
+    for number in range(30):
+        channel.basic_publish(names.dead, "", str(number).encode())
     examined(healthy)
-    assert letters(channel, names) == [b"", b""]
+    examined(healthy | {"TASKEDIT_MANAGEMENT_URL": broker.management_url})
+    for number in range(30):
+        method, _, body = channel.basic_get(names.dead, auto_ack=True)
+        assert method is not None
+        assert (body, method.redelivered) == (str(number).encode(), False)
+    assert channel.basic_get(names.dead)[0] is None
 
 
 LANE = {"state": "running", "why": None, "api_status": None, "since": "2026-11-22T08:00:00Z"}
@@ -154,7 +170,8 @@ SUSPENDED = LANE | {"state": "suspended", "why": "balance exhausted", "api_statu
     [
         (SUSPENDED, "bad", 1),
         (LANE | {"last_success": "2026-11-22T08:00:00Z"}, "good", 0),
-        (LANE | {"last_success": None}, "unverified", 0),
+        (LANE | {"last_success": None}, "good", 0),
+        (LANE | {"state": "paused", "why": "INC-1"}, "note", 0),
     ],
 )
 @pytest.mark.usefixtures("topology")
@@ -174,57 +191,44 @@ def test_what_a_running_worker_tells_of_the_account_is_told(
 
 
 @pytest.mark.usefixtures("topology")
-def test_what_nobody_has_seen_is_not_called_good(healthy: Environ, port: int, broker: Node) -> None:
-    code, checks = examined(healthy | {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{port}"})
+def test_what_nobody_has_seen_is_not_called_good(
+    healthy: Environ, api: type[_Api], broker: Node
+) -> None:
+    api.code = 503
+    code, checks = examined(healthy)
     assert code == 0
-    assert checks["account default"]["health"] == checks["worker"]["health"] == "unverified"
-
+    assert checks["account default"]["health"] == checks["api"]["health"] == "unverified"
+    api.code = 200
     taken = healthy | {"TASKEDIT_OPS_ADDRESS": f"127.0.0.1:{broker.port}"}
     code, checks = examined(taken)
     assert (code, bad(checks)) == (78, {"ops address"})
 
 
+@pytest.mark.usefixtures("topology")
+def test_a_state_folder_that_cannot_be_written_is_bad(healthy: Environ, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, checks = examined(healthy | {"TASKEDIT_STATE_DIR": str(tmp_path / "file" / "inside")})
+    assert (code, bad(checks)) == (1, {"state folder"})
+
+
 @pytest.mark.parametrize("leads_elsewhere", [False, True])
 @pytest.mark.usefixtures("topology")
 def test_a_way_that_does_not_lead_to_the_dead_letters_is_found(
-    healthy: Environ, channel: BlockingChannel, names: Names, *, leads_elsewhere: bool
-) -> None:
-    channel.queue_unbind(names.dead, names.dead, "")
-    if leads_elsewhere:
-        channel.queue_declare(f"{names.dead}.elsewhere", durable=True)
-        channel.queue_bind(f"{names.dead}.elsewhere", names.dead, "")
-    code, checks = examined(healthy)
-    assert (code, bad(checks)) == (1, {"dead letters"})
-    assert checks["dead letters"]["mend"] == "taskedit topology apply"
-
-
-@pytest.mark.usefixtures("topology")
-def test_nobody_else_is_given_the_probe(
-    healthy: Environ, channel: BlockingChannel, names: Names, broker: Node
+    healthy: Environ, channel: BlockingChannel, names: Names, broker: Node, *, leads_elsewhere: bool
 ) -> None:
     managed = healthy | {"TASKEDIT_MANAGEMENT_URL": broker.management_url}
-    others = f"{names.dead}.others"
-    channel.queue_declare(others, durable=True)
-    channel.queue_bind(others, names.dead, "")
-    _, checks = examined(managed)
-    assert checks["dead letters"]["health"] == "good"
-    assert others in checks["dead letters"]["says"]
-    assert channel.queue_declare(others, passive=True).method.message_count == 0
-
-    channel.queue_delete(others)
-    channel.basic_consume(names.dead, print)
-    _, checks = examined(healthy)
-    assert checks["dead letters"]["health"] == "unverified"
-    assert "consumes" in checks["dead letters"]["says"]
-
-
-@pytest.mark.usefixtures("topology")
-def test_it_stays_away_while_a_dead_letter_command_is_at_work(
-    healthy: Environ, channel: BlockingChannel, names: Names
-) -> None:
-    channel.queue_declare(names.dead_lock, exclusive=True)
-    code, checks = examined(healthy)
-    assert (code, checks["dead letters"]["health"]) == (0, "unverified")
+    others = f"{names.dead}.elsewhere"
+    if leads_elsewhere:
+        channel.queue_declare(others, durable=True)
+        channel.queue_bind(others, names.dead, "")
+        _, checks = examined(managed)
+        assert checks["dead letters"]["health"] == "good"
+        assert others in checks["dead letters"]["says"]
+    channel.queue_unbind(names.dead, names.dead, "")
+    code, checks = examined(managed)
+    assert code == 1
+    assert "dead letters" in bad(checks)
+    assert checks["dead letters"]["mend"] == "taskedit topology apply"
 
 
 @pytest.mark.parametrize(

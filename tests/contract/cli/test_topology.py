@@ -59,7 +59,7 @@ def until(true: Callable[[], bool]) -> None:
 def test_nothing_is_there_then_everything(environ: Environ) -> None:
     before = taskedit("topology", "show", environ=environ)
     assert before.exit_code == 1
-    assert "Mend what is missing: taskedit topology apply" in before.stdout
+    assert "Fix what is missing: taskedit topology apply" in before.stdout
 
     assert taskedit("topology", "apply", environ=environ).exit_code == 0
     after = taskedit("topology", "show", environ=environ)

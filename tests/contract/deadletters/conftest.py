@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pika
 import pytest
 
 from schemas import Names
 from tests.unit.schemas.builders import edit
-from worker.amqp.codec import WireProperties
+from worker.amqp import codec
+from worker.amqp.session import Broker, Failure, run
 from worker.amqp.topology import Queue, shared_objects
-from worker.deadletters.visit import Broker
+from worker.deadletters.queue import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from pika.adapters.blocking_connection import BlockingChannel
 
+    from worker.amqp.codec import WireProperties
+    from worker.amqp.session import Session
     from worker.core.message import Properties
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,9 @@ class DeadQueue:
         return cast("WireProperties", found[1]).core, found[2] or b""
 
 
-@pytest.fixture(autouse=True)
-def properties_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Visits decode properties their own way, and so do the tests here; the next ones do not."""
-    monkeypatch.setitem(pika.spec.props, pika.spec.BasicProperties.INDEX, WireProperties)
-
-
 @pytest.fixture
 def dead(amqp_url: str, namespace: str) -> Iterator[DeadQueue]:
+    codec.install()
     names = Names(namespace)
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         channel = connection.channel()
@@ -103,5 +103,24 @@ def dead(amqp_url: str, namespace: str) -> Iterator[DeadQueue]:
 
 
 @pytest.fixture
-def visited(amqp_url: str, namespace: str) -> Broker:
+def rabbitmq(amqp_url: str, namespace: str) -> Broker:
     return Broker((amqp_url,), timedelta(seconds=5), Names(namespace), "test")
+
+
+def done(rabbitmq: Broker, work: Callable[[Session], Awaitable[Result]]) -> Result:
+    """What `work` gives in a session, which does not fail."""
+    found = run(rabbitmq, work)
+    assert not isinstance(found, Failure), found
+    return found
+
+
+def seen(rabbitmq: Broker) -> list[str]:
+    """The message ids in the queue, by a look."""
+
+    async def look(session: Session) -> list[str]:
+        async with locked(session, "a test") as queue:
+            found = [one.properties.message_id or "" async for one, _ in queue.take()]
+        assert queue.missing == 0
+        return found
+
+    return done(rabbitmq, look)

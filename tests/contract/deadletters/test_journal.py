@@ -9,26 +9,19 @@ from pika import BasicProperties
 
 from schemas import Names
 from tests.chaos.proxy import Network
+from tests.contract.deadletters.conftest import done
 from tests.contract.deadletters.users import a_user
 from tests.unit.builders import NOW
 from tests.unit.schemas.builders import event
-from worker.amqp import history
-from worker.amqp.session import MARKER
+from worker.amqp.session import MARKER, OFFSET, Failure, FailureKind, run
 from worker.amqp.topology import Queue, journal
-from worker.deadletters.journal import Follower, read_journal
-from worker.deadletters.visit import VisitFailureKind
 
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
     from tests.contract.deadletters.conftest import DeadQueue
-    from worker.core.message import Properties
-    from worker.deadletters.visit import Broker
+    from worker.amqp.session import Broker, Offset, Session
 
 COUNT = 3000
-
-
-def note(heard: list[str | None], event: Properties, _: bytes) -> None:
-    heard.append(event.message_id)
 
 
 @pytest.fixture
@@ -48,63 +41,62 @@ def told(dead: DeadQueue, namespace: str) -> list[str]:
     return [f"e-{number}" for number in range(COUNT)]
 
 
+async def ids(session: Session, *, offset: Offset, most: int = COUNT) -> list[str | None]:
+    """The message ids of the journal's entries from there on."""
+    found: list[str | None] = []
+    async for entry in session.journal(offset):
+        found.append(entry.properties.message_id)
+        if len(found) == most:
+            break
+    return found
+
+
 def test_all_events_up_to_now_are_told_in_order_and_no_markers(
-    visited: Broker, told: list[str]
+    rabbitmq: Broker, told: list[str]
 ) -> None:
     for _ in range(2):
-        heard: list[str | None] = []
-        assert read_journal(visited, "first", partial(note, heard)) is None
-        assert heard == told
+        assert done(rabbitmq, partial(ids, offset="first", most=COUNT + 1)) == told
 
 
 def test_reading_can_begin_in_the_middle_or_in_the_future_and_end_early(
-    visited: Broker, told: list[str]
+    rabbitmq: Broker, told: list[str]
 ) -> None:
-    heard: list[str | None] = []
-    assert read_journal(visited, 2001, partial(note, heard)) is None
+    heard = done(rabbitmq, partial(ids, offset=2001))
     assert heard == told[-len(heard) :]
     assert 0 < len(heard) < COUNT
-    heard.clear()
-    assert read_journal(visited, NOW.replace(year=2099), partial(note, heard)) is None
-    assert heard == []
-
-    def three(one: Properties, _: bytes) -> bool:
-        heard.append(one.message_id)
-        return len(heard) < 3
-
-    assert read_journal(visited, "first", three) is None
-    assert heard == told[:3]
+    assert done(rabbitmq, partial(ids, offset=NOW.replace(year=2099))) == []
+    assert done(rabbitmq, partial(ids, offset="first", most=3)) == told[:3]
 
 
 def test_without_permission_to_publish_the_end_is_where_nothing_comes(
-    broker: Node, visited: Broker, told: list[str], monkeypatch: pytest.MonkeyPatch
+    broker: Node, rabbitmq: Broker, told: list[str]
 ) -> None:
-    monkeypatch.setattr(history, "QUIET", 1.5)
-    heard: list[str | None] = []
     with a_user(broker, configure="", write="", read=".*") as url:
-        reader = replace(visited, urls=(url,))
-        assert read_journal(reader, "first", partial(note, heard)) is None
-    assert heard == told
+        reader = replace(rabbitmq, urls=(url,))
+        assert done(reader, partial(ids, offset="first", most=COUNT + 1)) == told
 
 
 def test_following_goes_on_where_it_was_left_when_a_connection_is_lost(
-    broker: Node, dead: DeadQueue, visited: Broker, told: list[str]
+    broker: Node, dead: DeadQueue, rabbitmq: Broker, told: list[str]
 ) -> None:
     heard: list[str | None] = []
+    last = -1
     with Network() as network:
         proxy = network.proxy(broker.port)
-        url = visited.urls[0].replace(f":{broker.port}/", f":{proxy.port}/")
+        url = rabbitmq.urls[0].replace(f":{broker.port}/", f":{proxy.port}/")
 
-        def hear(one: Properties, _: bytes) -> None:
-            heard.append(one.message_id)
-            if len(heard) in {100, COUNT}:
-                proxy.reset()
+        async def follow(session: Session) -> None:
+            nonlocal last
+            async for entry in session.journal("first" if last < 0 else last + 1, follow=True):
+                last = int(entry.properties.headers.text(OFFSET) or 0)
+                if entry.properties.type != MARKER:
+                    heard.append(entry.properties.message_id)
+                if len(heard) in {100, COUNT}:
+                    proxy.reset()
 
-        follower = Follower(replace(visited, urls=(url,)), "first", hear)
         for _ in range(2):
-            trouble = follower.follow()
-            assert trouble is not None
-            assert trouble.kind is VisitFailureKind.ABSENT
-            assert follower.was_up
+            failure = run(replace(rabbitmq, urls=(url,)), follow)
+            assert isinstance(failure, Failure)
+            assert failure.kind is FailureKind.ABSENT
     assert heard == told
     del dead

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,12 +22,7 @@ from worker.amqp.session import (
 )
 from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
-from worker.deadletters.queue import browse, locked
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from worker.core.message import Delivery
+from worker.deadletters.queue import locked
 
 
 @pytest.fixture
@@ -41,8 +35,10 @@ def _message(exchange: str, key: str, number: int) -> Publication:
     return Publication(exchange, key, str(number).encode(), properties)
 
 
-def seen_into(seen: list[bytes]) -> Callable[[Delivery], None]:
-    return lambda delivery: seen.append(delivery.body)
+async def bodies(session: Session) -> list[bytes]:
+    """What the dead letters say, by a look."""
+    async with locked(session, "a test") as queue:
+        return [one.body async for one, _ in queue.take()]
 
 
 def _declared(names: Names) -> tuple[Exchange | Queue | Binding, ...]:
@@ -100,12 +96,7 @@ def test_a_look_at_the_dead_letters_leaves_them_in_their_order(rabbitmq: Broker)
         await session.declared(_declared(session.names))
         for number in range(50):
             await session.publish(_message(session.names.dead, "", number))
-        looks: list[list[bytes]] = []
-        for _ in range(3):
-            seen: list[bytes] = []
-            assert await browse(session, "a test", seen_into(seen)) == 0
-            looks.append(seen)
-        return looks
+        return [await bodies(session) for _ in range(3)]
 
     wanted = [str(number).encode() for number in range(50)]
     assert run(rabbitmq, work) == [wanted, wanted, wanted]
@@ -117,13 +108,10 @@ def test_what_is_acked_is_gone_and_the_rest_is_back_in_order(rabbitmq: Broker) -
         for number in range(10):
             await session.publish(_message(session.names.dead, "", number))
         async with locked(session, "a test") as queue:
-            found = []
-            await queue.take(lambda one, batch: found.append((one, batch)), to_settle=True)
-            for delivery, batch in found[2:5]:
-                batch.ack(delivery.tag)
-        seen: list[bytes] = []
-        await browse(session, "a test", lambda one: seen.append(one.body))
-        return seen
+            found = [held async for held in queue.letters(to_settle=True)]
+            for held in found[2:5]:
+                held.ack()
+        return await bodies(session)
 
     assert run(rabbitmq, work) == [b"0", b"1", b"5", b"6", b"7", b"8", b"9"]
 
@@ -183,7 +171,7 @@ def test_ctrl_c_ends_it_and_gives_back_what_was_taken(rabbitmq: Broker) -> None:
         for number in range(5):
             await session.publish(_message(session.names.dead, "", number))
         async with locked(session, "a test") as queue:
-            await queue.take(lambda *_: None, to_settle=True)
+            assert len([held async for held in queue.letters(to_settle=True)]) == 5
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
 

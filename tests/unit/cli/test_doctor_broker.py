@@ -11,11 +11,11 @@ from worker.cli.doctor.broker import able
 from worker.settings import Settings, load
 
 if TYPE_CHECKING:
-    from worker.amqp.admin import Inspection
+    from worker.amqp.session import Session
 
 
 class Reached:
-    """An inspection of a broker of that version."""
+    """A session at a broker of that version."""
 
     address, user = "localhost", "guest"
 
@@ -28,7 +28,7 @@ def test_priorities_are_told_of_where_they_overtake(version: str, *, told: bool)
     settings = load(CREDENTIALS)
     assert isinstance(settings, Settings)
 
-    checks = {check.name: check for check in able(cast("Inspection", Reached(version)), settings)}
+    checks = {check.name: check for check in able(cast("Session", Reached(version)), settings)}
 
     assert ("priority" in checks) is told
     assert checks.get("priority") is None or "above 4" in checks["priority"].says

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from worker.cli.dead.carrying import export, import_
 from worker.cli.dead.discarding import command as discard
 from worker.cli.dead.listing import command as listing
-from worker.cli.dead.sending import command as redrive
+from worker.cli.dead.redrive import command as redrive
 from worker.cli.dead.showing import command as show
+from worker.cli.dead.transfer import export, import_
 
 
 @click.group(name="dead")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.dead.choice import wanted_options
-from worker.cli.dead.looked import looked, now
+from worker.cli.dead.selection import selected, wanted_options
 from worker.cli.exits import FAILED
-from worker.cli.sessions import ended, recorded, settings_and_broker
-from worker.deadletters.browse import discard
+from worker.cli.sessions import at_broker, read_settings
 from worker.deadletters.filter import Groups
+from worker.deadletters.queue import discard, locked
 from worker.deadletters.render import counted, plain
-from worker.deadletters.visit import VisitFailure
+from worker.fleet.operations import begun, recorded
 
 if TYPE_CHECKING:
-    from worker.core.message import Delivery
+    from schemas import OperationRecord
+    from worker.amqp.session import Session
     from worker.deadletters.filter import DeadLetterFilter
-    from worker.deadletters.letter import Letter
 
 
 @click.command(name="discard")
@@ -34,38 +34,50 @@ def command(ids: tuple[str, ...], wanted: DeadLetterFilter, why: str | None, *, 
     """
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked here: give --yes to discard.")
-    _, broker = settings_and_broker()
-    wanted, at, groups = wanted.named(ids), now(), Groups()
-    keys: set[bytes] = set()
-    ids_of: list[str] = []
-
-    def see(letter: Letter, _: Delivery) -> None:
-        if wanted.takes(letter, at):
-            keys.add(letter.key)
-            ids_of.append(letter.event_id or "")
-            groups.add(letter)
-
-    looked(broker, "discard", see)
-    number = sum(group.count for group in groups.listed())
+    settings = read_settings()
+    wanted = wanted.named(ids)
+    found = at_broker(settings, lambda session: _chosen(session, wanted))
+    number = len(found.ids)
     if not number:
         click.echo("No dead letters match.", err=True)
         return
     if not yes:
-        for group in groups.listed():
+        for group in found.groups.listed():
             status = f" {group.status}" if group.status else ""
             cause = f"{group.reason}{status}: {group.cause}".rstrip(": ")
             click.echo(f"{group.count:>8}  {plain(cause)}", err=True)
         click.confirm(f"Discard {counted(number)} for good?", abort=True, err=True)
-    with recorded(
-        broker, "discard", what=wanted.told(), why=why, count=number, ids=tuple(ids_of)
-    ) as operation:
-        gone = discard(broker, "taskedit dead discard", keys)
-        operation.result |= (
-            {"failed": gone.why} if isinstance(gone, VisitFailure) else {"discarded": gone}
-        )
-    if isinstance(gone, VisitFailure):
-        raise ended(gone)
+    begin = begun("discard", what=wanted.told(), why=why, count=number, ids=found.ids)
+    gone = at_broker(settings, lambda session: _discarded(session, found.keys, begin))
     click.echo(f"{counted(gone)} discarded.", err=True)
     if gone < number:
         click.echo(f"{number - gone} were not there any more.", err=True)
         raise click.exceptions.Exit(FAILED)
+
+
+@dataclass(slots=True)
+class _Chosen:
+    """The letters that are meant, without what is in them."""
+
+    keys: set[bytes] = field(default_factory=set)
+    ids: list[str] = field(default_factory=list)
+    groups: Groups = field(default_factory=Groups)
+
+
+async def _chosen(session: Session, wanted: DeadLetterFilter) -> _Chosen:
+    found = _Chosen()
+    async for held in selected(session, "discard", wanted):
+        found.keys.add(held.letter.key)
+        found.ids.append(held.letter.event_id)
+        found.groups.add(held.letter)
+    return found
+
+
+async def _discarded(session: Session, keys: set[bytes], begin: OperationRecord) -> int:
+    async with (
+        locked(session, "taskedit dead discard") as queue,
+        recorded(session, begin) as operation,
+    ):
+        gone = await discard(queue, keys)
+        operation.result["discarded"] = gone
+        return gone

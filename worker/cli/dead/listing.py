@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.dead.choice import wanted_options
-from worker.cli.dead.looked import looked, now
-from worker.cli.sessions import settings_and_broker
+from worker.cli.dead.selection import selected, wanted_options
+from worker.cli.sessions import at_broker, read_settings
 from worker.deadletters.filter import Groups
 from worker.deadletters.render import age, columns, counted, plain, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from worker.core.message import Delivery
+    from worker.amqp.session import Session
     from worker.deadletters.filter import DeadLetterFilter, Group
-    from worker.deadletters.letter import Letter
 
 _NUMBERS = frozenset((0, 3, 4))
 _CAUSE_SHOWN = 80
@@ -33,18 +31,17 @@ def command(wanted: DeadLetterFilter, *, as_json: bool) -> None:
 
     In the detail quoted values are written … and numbers N, so that one cause is one group.
     """
-    _, broker = settings_and_broker()
-    at, groups = now(), Groups()
-
-    def see(letter: Letter, _: Delivery) -> None:
-        if wanted.takes(letter, at):
-            groups.add(letter)
-
-    looked(broker, "list", see)
-    found = groups.listed()
+    at, found = datetime.now(UTC), at_broker(read_settings(), lambda each: _groups(each, wanted))
     for line in (_json(group, at) for group in found) if as_json else _table(found, at):
         click.echo(line)
     click.echo(f"{counted(sum(group.count for group in found))}.", err=True)
+
+
+async def _groups(session: Session, wanted: DeadLetterFilter) -> list[Group]:
+    groups = Groups()
+    async for held in selected(session, "list", wanted):
+        groups.add(held.letter)
+    return groups.listed()
 
 
 def _table(groups: list[Group], at: datetime) -> Iterator[str]:

@@ -1,33 +1,16 @@
-"""What to do about a dead letter, spelled out.
-
-All that is known of a dead letter, in words or as JSON.
-
-Before letters are sent again: which are meant, what the journal knows, what is mended.
-
-What a redrive is going to do, and what it has done.
-"""
+"""Dead letters, and what is done with them, in words and as JSON."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from schemas import Malformed, Reason, document
-from worker.cli.dead.checked import bounds_for
-from worker.cli.dead.editing import edited
-from worker.cli.dead.looked import looked, now
-from worker.cli.sessions import ended, said
-from worker.deadletters.history import AlreadySettled, JobHistory, Redrivable, Superseded
-from worker.deadletters.journal import remember
-from worker.deadletters.plan import message, planned
+from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
 from worker.deadletters.render import age, counted, moment, plain, stamp
 from worker.deadletters.serialization import fields_of
-from worker.deadletters.visit import VisitFailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +18,10 @@ if TYPE_CHECKING:
 
     from schemas import Event, FieldProblem
     from worker.core.message import Delivery
-    from worker.deadletters.canary import RedriveProgress
-    from worker.deadletters.filter import DeadLetterFilter
     from worker.deadletters.history import Eligibility
     from worker.deadletters.letter import Letter
-    from worker.deadletters.plan import Message, Plan
-    from worker.deadletters.visit import Broker
-    from worker.settings import Settings
+    from worker.deadletters.plan import Plan
+    from worker.deadletters.redrive import RedriveProgress
 
 
 def advised_commands(letter: Letter) -> dict[str, str]:
@@ -224,65 +204,6 @@ def _standing(standing: Eligibility | None) -> dict[str, Any] | None:
             return {"kind": "superseded", "messageId": message_id, "at": stamp(at)}
         case AlreadySettled(outcome):
             return {"kind": "settled", "outcome": outcome}
-
-
-@dataclass(frozen=True, slots=True)
-class RedrivePreview:
-    """The letters that are meant, with all that decides what becomes of them."""
-
-    letters: list[Letter]
-    newest: dict[Message, int]
-    past: JobHistory
-    mended: dict[bytes, bytes]
-
-    @classmethod
-    def of(
-        cls, broker: Broker, settings: Settings, wanted: DeadLetterFilter, *, edit: bool
-    ) -> RedrivePreview:
-        """Look, remember, and have them edited if asked to; no letter is held meanwhile."""
-        letters: list[Letter] = []
-        bodies: dict[bytes, Delivery] = {}
-        newest: dict[Message, int] = defaultdict(int)
-        at = now()
-
-        def see(letter: Letter, delivery: Delivery) -> None:
-            of = message(letter)
-            newest[of] = max(newest[of], letter.redrives)
-            if wanted.takes(letter, at):
-                letters.append(letter)
-                if edit:
-                    bodies.setdefault(letter.key, delivery)
-
-        looked(broker, "redrive", see)
-        past = _past(broker, letters)
-        mended = {
-            letter.key: edited(letter, bodies[letter.key], bounds_for(letter, settings))
-            for letter in {one.key: one for one in letters if edit}.values()
-        }
-        return cls(letters, newest, past, mended)
-
-    def plan(self, *, most: int | None, even_if_superseded: bool) -> Plan:
-        """What is to become of each."""
-        return planned(
-            self.letters,
-            self.past,
-            self.newest,
-            most=most,
-            even_if_superseded=even_if_superseded,
-            mended=self.mended,
-        )
-
-
-def _past(broker: Broker, letters: list[Letter]) -> JobHistory:
-    """What the journal knows of them; without a journal that is nothing, and said so."""
-    past = JobHistory.of(letters)
-    trouble = remember(broker, past, letters) if letters else None
-    if trouble is not None and trouble.kind is not VisitFailureKind.NO_STREAM:
-        raise ended(trouble)
-    if trouble is not None:
-        what = "Whether a newer edit of a job has been applied cannot be told"
-        click.echo(f"{said(trouble.why)} {what}.", err=True)
-    return past
 
 
 SHOWN_AT_MOST = 10

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.dead.checked import bounds_for, problems
-from worker.cli.dead.choice import wanted_options
-from worker.cli.dead.looked import looked, now
 from worker.cli.dead.render import LetterReport, report_in_json, report_in_words
+from worker.cli.dead.selection import history_or_none, selected, wanted_options
 from worker.cli.exits import FAILED
-from worker.cli.sessions import ended, said, settings_and_broker
-from worker.deadletters.history import JobHistory
-from worker.deadletters.journal import remember
-from worker.deadletters.visit import VisitFailureKind
+from worker.cli.sessions import at_broker, read_settings
+from worker.deadletters.mend import bounds_for, problems
 
 if TYPE_CHECKING:
     from schemas import Event
+    from worker.amqp.session import Session
     from worker.core.message import Delivery
     from worker.deadletters.filter import DeadLetterFilter
+    from worker.deadletters.history import JobHistory
     from worker.deadletters.letter import Letter
 
 
@@ -45,41 +45,48 @@ def command(
     ID is a message id, the id of a rejected event, or a place in the queue as '#3'. Without any
     all letters are shown that the options want. Ends with 1 if there is none.
     """
-    settings, broker = settings_and_broker()
-    wanted, at = wanted.named(ids), now()
-    found: list[tuple[Letter, Delivery]] = []
-    number = 0
-
-    def see(letter: Letter, delivery: Delivery) -> None:
-        nonlocal number
-        if wanted.takes(letter, at):
-            number += 1
-            if number <= most:
-                found.append((letter, delivery))
-
-    looked(broker, "show", see)
-    if not found:
+    settings, at = read_settings(), datetime.now(UTC)
+    wanted = wanted.named(ids)
+    found = at_broker(settings, lambda each: _found(each, wanted, most, journal=not no_journal))
+    if not found.letters:
         click.echo("No dead letters match.", err=True)
         raise click.exceptions.Exit(FAILED)
-    letters = [letter for letter, _ in found]
-    past = JobHistory.of(letters)
-    events: list[Event] = []
-    knows = not no_journal
-    if knows and (trouble := remember(broker, past, letters, events.append)) is not None:
-        if trouble.kind is not VisitFailureKind.NO_STREAM:
-            raise ended(trouble)
-        knows = False
-        click.echo(f"{said(trouble.why)} Nothing is known of the jobs.", err=True)
-    for letter, delivery in found:
-        bounds = bounds_for(letter, settings)
-        portrait = LetterReport(
+    for letter, delivery in found.letters:
+        history, events = found.history, None
+        if history is not None:
+            events = [one for one in found.events if one.data.jobId == letter.head.job_id]
+        report = LetterReport(
             letter,
             delivery,
-            problems(letter, delivery, bounds),
-            past.standing(letter) if knows else None,
-            [one for one in events if one.data.jobId == letter.head.job_id] if knows else None,
+            problems(letter, delivery, bounds_for(letter, settings)),
+            None if history is None else history.standing(letter),
+            events,
         )
-        for line in (report_in_json(portrait),) if as_json else report_in_words(portrait, at):
+        for line in (report_in_json(report),) if as_json else report_in_words(report, at):
             click.echo(line)
-    if number > most:
-        click.echo(f"{number - most} more match: --max shows more of them.", err=True)
+    if found.beyond:
+        click.echo(f"{found.beyond} more match: --max shows more of them.", err=True)
+
+
+@dataclass(slots=True)
+class _Found:
+    letters: list[tuple[Letter, Delivery]] = field(default_factory=list)
+    beyond: int = 0
+    """How many more match."""
+    history: JobHistory | None = None
+    events: list[Event] = field(default_factory=list)
+    """Of the letters' jobs."""
+
+
+async def _found(session: Session, wanted: DeadLetterFilter, most: int, *, journal: bool) -> _Found:
+    found = _Found()
+    async for held in selected(session, "show", wanted):
+        if len(found.letters) < most:
+            found.letters.append((held.letter, held.delivery))
+        else:
+            found.beyond += 1
+    if journal and found.letters:
+        letters = [letter for letter, _ in found.letters]
+        without = "Nothing is known of the jobs."
+        found.history = await history_or_none(session, letters, without, found.events)
+    return found

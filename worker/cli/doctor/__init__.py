@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker.amqp.admin import LostError
-from worker.cli.doctor import api, broker, dead_letters, management, serving, topology
-from worker.cli.doctor import settings as own_settings
+from worker.cli.doctor import accounts, api, broker, local
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT, BAD_SETTINGS, DONE
-from worker.cli.topology import compared
-from worker.management import ManagementError
+from worker.observability import log
 from worker.settings import Settings, environment, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from worker.amqp.admin import Inspection
+    from collections.abc import AsyncIterator, Iterable
 
 COLORS: Final = {
     Health.GOOD: "green",
@@ -36,47 +31,48 @@ COLORS: Final = {
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """Look whether the worker can run: settings, RabbitMQ, permissions, the API, the clock.
 
-    Nothing is changed, and taskEdit is not called. Ends with 0 when the worker could run, 69
-    when RabbitMQ or the API is absent, 78 for bad settings, 1 for anything else.
+    Each check is good, bad, or unverified and why. Nothing is changed, nothing is published, no
+    dead letter is taken. taskEdit is asked with an empty request, which is no edit. Ends with 0
+    when nothing is bad, 69 when RabbitMQ or the API is absent, 78 for bad settings, 1 for
+    anything else.
     """
-    bad = []
-    for check in _checks():
-        _tell(check, as_json=as_json)
-        bad += [check.exit] if check.health is Health.BAD else []
+    bad = asyncio.run(_examined(as_json=as_json))
     ctx.exit(_exit(bad))
 
 
-def _checks() -> Iterator[Check]:
+async def _examined(*, as_json: bool) -> list[int]:
+    """Tell each check as soon as it is made; the exit codes of the bad ones."""
+    bad = []
+    async for check in _checks():
+        _tell(check, as_json=as_json)
+        bad += [check.exit] if check.health is Health.BAD else []
+    return bad
+
+
+async def _checks() -> AsyncIterator[Check]:
     """Everything that is looked at, as it is looked at."""
     settings = load(environment())
     if not isinstance(settings, Settings):
-        yield from own_settings.refused(settings)
+        for check in local.refused(settings):
+            yield check
         return
-    yield from own_settings.accepted(settings)
-    inspection, away = broker.connected(settings)
-    yield from away
-    if inspection is not None:
-        with inspection:
-            yield from _within(inspection, settings)
-    yield from api.reachable(settings)
-    yield from serving.seen(settings)
-
-
-def _within(inspection: Inspection, settings: Settings) -> Iterator[Check]:
-    """What RabbitMQ is asked."""
-    try:
-        yield from broker.able(inspection, settings)
-        if away := management.away(inspection, settings):
-            yield away
-            settings = replace(settings, management_url=None)
-        findings = compared(inspection, settings)
-        yield from topology.laid(findings, settings)
-        yield from topology.allowed(inspection, settings, findings)
-        yield dead_letters.proved(inspection, settings, findings)
-    except LostError as error:
-        yield Check(broker.NAME, Health.BAD, str(error), "rabbitmqctl status", ABSENT)
-    except ManagementError as error:
-        yield Check(management.NAME, Health.NOTE, str(error))
+    log.configure("error", settings.log_format, no_color=settings.no_color)
+    for check in local.accepted(settings):
+        yield check
+    ops, told = local.listening(settings)
+    yield ops
+    lanes = told or {}
+    async with broker.reached(settings) as (session, away):
+        for check in away:
+            yield check
+        if session is not None:
+            async for check in broker.examined(session, settings):
+                yield check
+            lanes |= await accounts.lanes(session)
+    for check in api.reachable(settings):
+        yield check
+    for each in settings.accounts:
+        yield accounts.account(each, lanes.get(each.name))
 
 
 def _tell(check: Check, *, as_json: bool) -> None:

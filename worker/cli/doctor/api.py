@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from worker.api.probe import probe
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT, BAD_SETTINGS
+from worker.core.reply import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 ENDS_SOON: Final = timedelta(days=14)
+ELSEWHERE: Final = frozenset(("http:404", "http:405", "http:410"))
+"""What a server answers that has no such path, or another behind it."""
 SKEW_AT_MOST: Final = timedelta(seconds=20)
 """How long the provider takes a timestamp is unknown; half a minute would be little."""
 
 
 def reachable(settings: Settings) -> Iterator[Check]:
-    """Each address that the accounts call, once. taskEdit itself is not called."""
+    """Each address that the accounts call, once, by an empty request without credentials."""
     seen = set()
     for account in settings.accounts:
         if account.endpoint not in seen:
@@ -40,9 +43,22 @@ def _seen(account: Account) -> Iterator[Check]:
         mend = f"curl -sS -o /dev/null {account.endpoint.url}"
         yield Check("api", Health.BAD, found.detail, mend, ABSENT)
         return
-    yield Check("api", Health.GOOD, found.detail)
+    yield _path(account, found)
     yield _secure(account, found)
     yield _clock(found)
+
+
+def _path(account: Account, found: Probe) -> Check:
+    """Whether what answers is taskEdit, by what it says."""
+    url, reply = f"{account.endpoint.url}/taskEdit", found.reply
+    if isinstance(reply, Answered) and not reply.status.startswith("http:"):
+        return Check("api", Health.GOOD, f"{url} is there: it answers with status {reply.status}")
+    status = str(reply.status if reply is not None else None)
+    if status in ELSEWHERE or status.startswith(("http:2", "http:3")):
+        says = f"{url} is not the provider's taskEdit: {found.detail}"
+        return Check("api", Health.BAD, says, "correct TASKEDIT_API_URL")
+    says = f"{found.detail}, which does not show whether {url} is there"
+    return Check("api", Health.UNVERIFIED, says)
 
 
 def _secure(account: Account, found: Probe) -> Check:

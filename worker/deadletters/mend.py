@@ -1,10 +1,12 @@
-"""What the worker would say of a letter's body now."""
+"""A letter's body as somebody mends it, and what the worker would say of it then."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas import Malformed, document
 from worker.core.decode import Undecodable, decode
 
 if TYPE_CHECKING:
@@ -37,3 +39,19 @@ def problems(
     if isinstance(found, Undecodable):
         return found.verdict.detail, found.verdict.fields
     return None
+
+
+def laid_out(body: bytes) -> str:
+    """JSON with a field a line; what is no JSON as it stands."""
+    found = document.read(body)
+    if isinstance(found, Malformed):
+        return body.decode(errors="replace")
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def packed(text: str) -> bytes:
+    """Without the layout; what cannot be read goes as it is, to be told what is wrong with it."""
+    found = document.read(text.strip().encode(errors="replace"))
+    if isinstance(found, Malformed):
+        return text.strip().encode(errors="replace")
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,20 +1,30 @@
-"""Options that say which dead letters are meant."""
+"""Which dead letters a command is about: its options, and the letters that they choose."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 from schemas import Reason
+from worker.amqp.session import FailureKind, SessionError
 from worker.cli.options import parsed
+from worker.cli.sessions import said
 from worker.deadletters.filter import DeadLetterFilter
+from worker.deadletters.history import read_history
+from worker.deadletters.queue import locked
 from worker.settings import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from schemas import Event
+    from worker.amqp.session import Session
+    from worker.deadletters.history import JobHistory
+    from worker.deadletters.letter import Letter
+    from worker.deadletters.queue import DeadLetterQueue, HeldLetter
 
 Result = TypeVar("Result")
 _AGE: Final = texts.duration(timedelta(0), timedelta(days=3650))
@@ -49,7 +59,7 @@ def wanted_options(command: Callable[..., Result]) -> Callable[..., Result]:
         "--newer-than", metavar="TIME", callback=parsed(_AGE), help="As 90s, 15m, 2h, 3d."
     )
     @wraps(command)
-    def chosen(  # noqa: PLR0913 - an argument an option
+    def settings(  # noqa: PLR0913 - an argument an option
         *,
         reasons: tuple[str, ...],
         statuses: tuple[str, ...],
@@ -73,4 +83,42 @@ def wanted_options(command: Callable[..., Result]) -> Callable[..., Result]:
         )
         return command(wanted=wanted, **rest)
 
-    return chosen
+    return settings
+
+
+async def selected(
+    session: Session, command: str, wanted: DeadLetterFilter
+) -> AsyncIterator[HeldLetter]:
+    """Each letter that is wanted, first to last; all are back in order when this ends.
+
+    `command`: as a person called it, for whoever finds the letters locked by it.
+    """
+    now = datetime.now(UTC)
+    async with locked(session, f"taskedit dead {command}") as queue:
+        async for held in queue.letters():
+            if wanted.takes(held.letter, now):
+                yield held
+    tell_missing(queue)
+
+
+async def history_or_none(
+    session: Session, letters: Sequence[Letter], without: str, events: list[Event] | None = None
+) -> JobHistory | None:
+    """What the journal tells of the letters' jobs; None without a journal, and said so.
+
+    `without`: what that means, as a sentence. `events`: see `read_history`.
+    """
+    try:
+        return await read_history(session, letters, events)
+    except SessionError as error:
+        if error.failure.kind is not FailureKind.NO_STREAM:
+            raise
+        click.echo(f"{said(error.failure.why)} {without}", err=True)
+        return None
+
+
+def tell_missing(queue: DeadLetterQueue) -> None:
+    """Say how many letters somebody else holds."""
+    if queue.missing:
+        text = f"{queue.missing} more are held by somebody else, so they are not seen."
+        click.echo(text, err=True)

@@ -1,0 +1,81 @@
+"""Accounts: how each is doing now, and whether the provider takes its key and secret."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from worker.amqp.session import SessionError
+from worker.api.client import Client
+from worker.api.probe import NOTHING
+from worker.cli import running
+from worker.cli.doctor.check import Check, Health
+from worker.core.judge import CLOCK, FAULTS, MEANINGS, SUCCESS, Fault
+from worker.core.reply import Answered
+from worker.fleet.watch import Fleet, ask_for_beats, gather
+
+if TYPE_CHECKING:
+    from worker.account import Account
+    from worker.amqp.session import Session
+
+ANSWERS_WITHIN: Final = 1.5
+"""Seconds in which workers that were asked for a heartbeat have sent one."""
+
+
+async def lanes(session: Session) -> dict[str, running.Lane]:
+    """What the workers' heartbeats tell of each account; of none where nobody can hear them."""
+    fleet, loop = Fleet(), asyncio.get_running_loop()
+    try:
+        beats = await session.events(session.names.fleet)
+        await ask_for_beats(session)
+        await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
+    except SessionError:
+        return {}
+    now = loop.time()
+    said = {account: fleet.of(account, now) for account in fleet.accounts}
+    return {account: lanes[0][1].model_dump(mode="json") for account, lanes in said.items()}
+
+
+def account(each: Account, lane: running.Lane | None) -> Check:
+    """What a running worker knows of an account; where none does, what the provider says."""
+    name = f"account {each.name}"
+    if lane is not None and (why := running.stopped(lane)):
+        if lane["state"] == "suspended":
+            fix = "see ops/runbook.md, by the status; the worker probes and resumes by itself"
+            return Check(name, Health.BAD, why, fix)
+        fix = f"taskedit resume {each.name}" if lane["state"] == "paused" else ""
+        return Check(name, Health.NOTE, why, fix)
+    if lane is not None and lane.get("last_success"):
+        at = lane["last_success"]
+        says = f"an edit was applied at {at}: its key, secret and address are right"
+        return Check(name, Health.GOOD, says)
+    return _credentials(each, name)
+
+
+def _credentials(each: Account, name: str) -> Check:
+    """Whether the provider takes key and secret of an empty request, which is no edit.
+
+    More than that only an edit can show. It counts towards the account's limit, once.
+    """
+    try:
+        client = Client(each.endpoint, each.api_key, each.api_secret)
+    except ValueError as error:
+        return Check(name, Health.BAD, str(error), f"correct the account {each.name}")
+    reply = client.call(NOTHING, int(time.time()))
+    client.close()
+    if not isinstance(reply, Answered) or reply.status.startswith("http:"):
+        says = f"{each.endpoint.url}/taskEdit did not say whether it takes its key and secret"
+        return Check(name, Health.UNVERIFIED, says)
+    meaning = MEANINGS.get(reply.status, reply.reason or "not documented")
+    answered = f"{reply.status} ({meaning}) to an empty request"
+    if reply.status == CLOCK:
+        says = f"the provider answers {answered}; the worker corrects its clock by itself"
+        return Check(name, Health.NOTE, says, "timedatectl set-ntp true")
+    if FAULTS.get(reply.status) is Fault.SUSPEND:
+        fix = f"correct key and secret of {each.name}, or see ops/runbook.md, by the status"
+        return Check(name, Health.BAD, f"the provider answers {answered}", fix)
+    if reply.status == SUCCESS:
+        return Check(name, Health.UNVERIFIED, f"the provider answers {answered}: unexpected")
+    says = f"the provider takes its key and secret: it answers {answered}; only an edit shows more"
+    return Check(name, Health.GOOD, says)
