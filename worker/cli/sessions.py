@@ -70,7 +70,8 @@ def said(why: str) -> str:
 
 def ended(failure: Failure) -> click.exceptions.Exit:
     """Say what kept the command from its work; to be raised."""
-    click.echo(said(failure.why), err=True)
+    more = " Try again when that is done." if failure.kind is FailureKind.BUSY else ""
+    click.echo(said(failure.why) + more, err=True)
     return click.exceptions.Exit(exit_code(failure))
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from worker.console.letter_index import LetterIndex
     from worker.console.live import Live
     from worker.console.operation_log import OperationLog
-    from worker.core.message import Delivery
 
 DOING: Final = "taskedit console: a look"
 LOOK_EVERY: Final = 60.0
@@ -153,16 +152,13 @@ class Letters:
             index.begin_look()
             complete = False
             try:
-
-                def see(delivery: Delivery, _: object) -> None:
+                async for delivery, _ in queue.take():
                     key, letter = index.see(delivery)
                     self._seen += 1
                     if key in wanted:
                         found[key] = Kept(index.rows((key,))[0], letter, delivery)
                     if self._seen % BREATHE_EVERY == 0:
                         self.changes.touch("dead")
-
-                await queue.take(see, to_settle=False)
                 complete = not queue.missing
             finally:
                 index.end_look(complete=complete)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from worker.cli.dead.checked import bounds_for, problems
 from worker.console.model import MendCheck
+from worker.deadletters.mend import bounds_for, problems
 
 if TYPE_CHECKING:
     from worker.core.message import Delivery

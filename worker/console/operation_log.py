@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemas import OperationRecord
     from worker.console.model import OperationState
     from worker.core.message import Delivery
-    from worker.deadletters.canary import RedriveProgress
+    from worker.deadletters.redrive import RedriveProgress
 
 LOCKED_WITHIN: Final = timedelta(seconds=20)
 """Who has recorded that an operation begins has the lock so soon, or never."""

@@ -219,8 +219,7 @@ async def _locked(session: Session, who: str) -> asyncio.Task[None]:
         return asyncio.create_task(_answer(channel, questions, who))
     else:
         holder = None
-    why = f"at the letters already: {holder or 'another command'}. Try again when that is done"
-    raise SessionError(FailureKind.BUSY, why)
+    raise SessionError(FailureKind.BUSY, f"at the letters already: {holder or 'another command'}")
 
 
 async def _answer(channel: Channel, questions: Subscription, who: str) -> None:

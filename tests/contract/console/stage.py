@@ -15,7 +15,7 @@ from worker.amqp.session import Broker, connected
 from worker.amqp.topology import Queue, journal, operators_objects, shared_objects
 from worker.console.data import Console
 from worker.core.message import PERSISTENT, Properties, Publication
-from worker.fleet.operations import recorded
+from worker.fleet.operations import begun, recorded
 from worker.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Stage:
     async def discarded(self, *each: Ended) -> None:
         """Record that they were thrown away; their letters are left to the test."""
         ids = tuple(one.letter.event_id for one in each)
-        async with recorded(self.session, "discard", what={}, count=len(ids), ids=ids) as operation:
+        begin = begun("discard", what={}, count=len(ids), ids=ids)
+        async with recorded(self.session, begin) as operation:
             operation.result["discarded"] = len(ids)
 
     def event(self, one: Ended) -> Publication:
