@@ -31,7 +31,7 @@ BAD_URL = "the API's URL must begin with https:// or http:// and name a host"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class HostPort:
     """Where a connection goes: what is before the path of a URL."""
 
     secure: bool
@@ -40,7 +40,7 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def of(cls, url: str) -> HostPort:
         """The origin of an http or https URL; `ValueError` for any other."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -58,8 +58,8 @@ class Origin:
 class Route:
     """The way to a host: straight, or through an HTTP proxy."""
 
-    target: Origin
-    proxy: Origin | None = None
+    target: HostPort
+    proxy: HostPort | None = None
     authorization: str | None = field(default=None, repr=False)
     """The proxy's ``Proxy-Authorization``, if it wants one."""
 
@@ -70,9 +70,9 @@ class Route:
         `ValueError`, without showing any of it, for a URL that cannot be used.
         """
         if proxy is None:
-            return cls(Origin.of(url))
+            return cls(HostPort.of(url))
         try:
-            hop = Origin.of(proxy)
+            hop = HostPort.of(proxy)
         except ValueError:
             raise ValueError("the proxy must be given as http://host:port") from None
         user, password = get_auth_from_url(proxy)
@@ -80,7 +80,7 @@ class Route:
         if user:
             made = make_headers(proxy_basic_auth=f"{user}:{password}")
             authorization = made["proxy-authorization"]
-        return cls(Origin.of(url), hop, authorization)
+        return cls(HostPort.of(url), hop, authorization)
 
     @property
     def place(self) -> str:
@@ -155,7 +155,7 @@ def connect(route: Route, ca_file: str | None, seconds: float) -> socket.socket 
     return sock
 
 
-def _dialled(hop: Origin, attempt: Attempt) -> socket.socket:
+def _dialled(hop: HostPort, attempt: Attempt) -> socket.socket:
     return first_that_accepts(_addresses(hop, attempt), hop.port, attempt)
 
 
@@ -199,7 +199,7 @@ def _tunnel(sock: socket.socket | TlsInTls, route: Route, attempt: Attempt) -> N
 
 
 def _secured(
-    sock: socket.socket | TlsInTls, peer: Origin, ca_file: str | None, attempt: Attempt
+    sock: socket.socket | TlsInTls, peer: HostPort, ca_file: str | None, attempt: Attempt
 ) -> socket.socket | TlsInTls:
     """The same connection after the handshake."""
     context = trust(ca_file)
@@ -291,7 +291,7 @@ class TlsInTls:
             self._unsent = self._unsent[self._outer.send(self._unsent) :]
 
 
-def _addresses(origin: Origin, attempt: Attempt) -> list[str]:
+def _addresses(origin: HostPort, attempt: Attempt) -> list[str]:
     """The host's addresses, in the system's order of preference.
 
     The system's resolver cannot be told a deadline (with a dead name server it takes half a

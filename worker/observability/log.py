@@ -40,7 +40,7 @@ MOST_LINES = 20_000
 """Held while nobody reads; what comes then is dropped, and how many were is said afterwards."""
 
 
-class Stream(Protocol):
+class ByteStream(Protocol):
     """What lines are written to, unbuffered; may block, and raise `OSError` when it is gone."""
 
     def write(self, batch: memoryview, /) -> int | None:
@@ -56,7 +56,7 @@ class Lines:
 
     def __init__(
         self,
-        stream: Stream,
+        stream: ByteStream,
         dropped_line: Callable[[int], bytes],
         *,
         linger: float = LINGER,
@@ -288,7 +288,7 @@ def _dropped(render: Processor, count: int) -> bytes:
     return line
 
 
-def _unbuffered(stream: TextIO | None) -> Stream:
+def _unbuffered(stream: TextIO | None) -> ByteStream:
     """The stream without its buffer, whose lock, held while nobody reads, aborts Python's end."""
     if stream is None:  # the process was started without a standard error
         return FileIO(os.devnull, "wb")

@@ -21,7 +21,7 @@ from worker.core.judge import Policy
 from worker.core.rate_limit import Rate
 from worker.settings import files, texts
 from worker.settings.model import Terms
-from worker.settings.source import Source, unknown_setting
+from worker.settings.source import SettingsSource, unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def default_terms() -> Terms:
     )
 
 
-def read_terms(source: Source, given: Terms) -> Terms:
+def read_terms(source: SettingsSource, given: Terms) -> Terms:
     """What `source` says, and `given` for all that it does not."""
     earliest, latest = source.read(
         "daily_window", texts.window, (given.bounds.earliest, given.bounds.latest)
@@ -84,7 +84,7 @@ def read_terms(source: Source, given: Terms) -> Terms:
     return found
 
 
-def _endpoint(source: Source, given: Endpoint) -> Endpoint:
+def _endpoint(source: SettingsSource, given: Endpoint) -> Endpoint:
     ca_file = source.path("ca_file", files.certificates)
     return Endpoint(
         url=source.read("api_url", texts.api, given.url),
@@ -95,7 +95,7 @@ def _endpoint(source: Source, given: Endpoint) -> Endpoint:
     )
 
 
-def _warn(source: Source, terms: Terms) -> None:
+def _warn(source: SettingsSource, terms: Terms) -> None:
     """What is allowed and probably not meant; said where it was written, or not at all."""
     limit = min(terms.rates, key=lambda rate: rate.calls / rate.seconds)
     enough_for = terms.concurrency * limit.seconds / limit.calls
@@ -116,7 +116,9 @@ def _warn(source: Source, terms: Terms) -> None:
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 
 
-def account_tables(file: Source, content: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+def account_tables(
+    file: SettingsSource, content: Mapping[str, object]
+) -> dict[str, Mapping[str, object]]:
     """The accounts' tables by name; what else is in the file is noted as wrong."""
     for name in content:
         if name != "accounts":
@@ -140,10 +142,10 @@ def account_tables(file: Source, content: Mapping[str, object]) -> dict[str, Map
     return found
 
 
-def table_source(file: Source, name: str, table: Mapping[str, object]) -> Source:
+def table_source(file: SettingsSource, name: str, table: Mapping[str, object]) -> SettingsSource:
     """An account's table as texts, less its `verdicts`."""
     found: dict[str, str] = {}
-    source = Source(
+    source = SettingsSource(
         found, lambda key: file.place(f"accounts.{name}.{key}"), file.folder, file.findings
     )
     for key, value in table.items():
@@ -158,7 +160,7 @@ def table_source(file: Source, name: str, table: Mapping[str, object]) -> Source
     return source
 
 
-def verdicts(source: Source, table: object) -> Mapping[str, Fault]:
+def verdicts(source: SettingsSource, table: object) -> Mapping[str, Fault]:
     """The account's own judgement of API statuses."""
     if not isinstance(table, dict):
         source.wrong("verdicts", 'is not a table: write one like { "-52" = "retry" }')
@@ -198,7 +200,7 @@ _IN_A_TABLE = NAMES | TERMS
 
 
 def sole_account(
-    environment: Source, terms: Terms, *, secrets_wanted: bool = True
+    environment: SettingsSource, terms: Terms, *, secrets_wanted: bool = True
 ) -> tuple[Account, ...]:
     """The account of the ``TASKEDIT_API_…`` variables; none when they are no good.
 
@@ -215,7 +217,7 @@ def accounts_in(
 
     Raises `ValueError` with the rest of a sentence when the file cannot be read at all.
     """
-    file = Source({}, lambda name: f"{name} in {path}", path.parent, findings)
+    file = SettingsSource({}, lambda name: f"{name} in {path}", path.parent, findings)
     tables = account_tables(file, files.table(path))
     found = [
         one
@@ -228,7 +230,12 @@ def accounts_in(
 
 
 def _of_table(
-    file: Source, name: str, table: Mapping[str, object], terms: Terms, *, secrets_wanted: bool
+    file: SettingsSource,
+    name: str,
+    table: Mapping[str, object],
+    terms: Terms,
+    *,
+    secrets_wanted: bool,
 ) -> Account | None:
     source = table_source(file, name, table)
     for key, meant in source.unknown(_IN_A_TABLE):
@@ -240,7 +247,7 @@ def _of_table(
 
 def _account(
     name: str,
-    source: Source,
+    source: SettingsSource,
     terms: Terms,
     overrides: Mapping[str, Fault],
     *,
@@ -268,7 +275,7 @@ def _account(
     )
 
 
-def _refuse_overlaps(file: Source, accounts: Sequence[Account]) -> None:
+def _refuse_overlaps(file: SettingsSource, accounts: Sequence[Account]) -> None:
     """Of several accounts each has its own appIds and its own key."""
     for one in accounts:
         if not one.bounds.app_ids:

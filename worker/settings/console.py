@@ -19,7 +19,7 @@ from worker.settings.source import Findings, environment_source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.settings.source import Problem, Source
+    from worker.settings.source import Problem, SettingsSource
 
 Role = Literal["viewer", "operator"]
 ROLES: Final[Mapping[str, Role]] = {"viewer": "viewer", "operator": "operator"}
@@ -107,7 +107,7 @@ def load_console(environ: Mapping[str, str]) -> ConsoleSettings | tuple[Problem,
     return tuple(source.findings.problems) or settings
 
 
-def _check(source: Source, settings: ConsoleSettings) -> None:
+def _check(source: SettingsSource, settings: ConsoleSettings) -> None:
     """Refuse what would be open to more people than its operator can mean."""
     if (settings.certificate is None) != (settings.certificate_key is None):
         source.wrong(
@@ -182,7 +182,7 @@ class _People:
     tokens: Mapping[str, Token] = field(default_factory=dict)
 
 
-def _people(source: Source, text: str) -> _People:
+def _people(source: SettingsSource, text: str) -> _People:
     """People and programs of a TOML file: ``[users."Li Wei"]`` and ``[tokens.grafana]``."""
     path = source.within(text)
     if files.anybody_can_write(path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.settings.model import Terms
-    from worker.settings.source import Problem, Source
+    from worker.settings.source import Problem, SettingsSource
 
 NAMES = (
     accounts.NAMES
@@ -109,7 +109,7 @@ def environment() -> Mapping[str, str]:
 
 
 def _accounts(
-    source: Source, own: Terms, *, wanted: bool, secrets_wanted: bool
+    source: SettingsSource, own: Terms, *, wanted: bool, secrets_wanted: bool
 ) -> tuple[Account, ...]:
     if not source.has("accounts_file"):
         if wanted or source.has("api_key", "api_secret"):
@@ -129,7 +129,7 @@ def _accounts(
     return source.read("accounts_file", parse, ())
 
 
-def _hold(source: Source) -> timedelta:
+def _hold(source: SettingsSource) -> timedelta:
     hold = source.read("hold", texts.duration(10 * _SECOND, 59 * _MINUTE), 20 * _MINUTE)
     if hold > LONGEST_HOLD_BY_DEFAULT:
         source.warn(
@@ -140,7 +140,7 @@ def _hold(source: Source) -> timedelta:
     return hold
 
 
-def _state_dir(source: Source, environ: Mapping[str, str], namespace: str) -> Path:
+def _state_dir(source: SettingsSource, environ: Mapping[str, str], namespace: str) -> Path:
     systemds = environ.get("STATE_DIRECTORY", "").split(":")[0]
     default = Path(systemds) if systemds else _temporary() / namespace
     return source.read("state_dir", source.within, default)
@@ -174,7 +174,7 @@ def _tracing(environ: Mapping[str, str]) -> bool:
     return exporter == "otlp" or (exporter == "" and any(environ.get(place) for place in places))
 
 
-def _misspelt(source: Source, environ: Mapping[str, str]) -> list[str]:
+def _misspelt(source: SettingsSource, environ: Mapping[str, str]) -> list[str]:
     found = [
         unknown_setting(source.place(name), meant and source.place(meant))
         for name, meant in source.unknown(NAMES)

@@ -48,7 +48,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SettingsSource:
     """Settings by their lower-case names, still as texts."""
 
     texts: Mapping[str, str]
@@ -142,11 +142,11 @@ def unknown_setting(place: str, meant: str | None) -> str:
     return f"{place} is an unknown setting" + (f"; did you mean {meant}?" if meant else "")
 
 
-def environment_source(environ: Mapping[str, str], findings: Findings) -> Source:
+def environment_source(environ: Mapping[str, str], findings: Findings) -> SettingsSource:
     """The ``TASKEDIT_…`` variables; an empty one counts as not given."""
     texts = {
         name.removeprefix(PREFIX).lower(): value.strip()
         for name, value in environ.items()
         if name.startswith(PREFIX) and name.isupper() and value.strip()
     }
-    return Source(texts, lambda name: f"{PREFIX}{name.upper()}", Path.cwd(), findings)
+    return SettingsSource(texts, lambda name: f"{PREFIX}{name.upper()}", Path.cwd(), findings)
