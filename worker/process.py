@@ -118,7 +118,7 @@ class Process:
         log.warning("log_level_changed", level="debug" if self._verbose else usual)
 
 
-class Herald:
+class SystemdReporter:
     """Tells systemd that the worker has started, how it is, and that it is alive."""
 
     def __init__(self, worker: Worker, notifier: SystemdNotifier) -> None:
@@ -166,7 +166,7 @@ def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> 
     with SystemdNotifier(settings.supervision.notify_socket) as notifier:
         process.start()
         try:
-            return process.wait(Herald(process.worker, notifier).look)
+            return process.wait(SystemdReporter(process.worker, notifier).look)
         finally:
             server.close()
             if spans is not None:

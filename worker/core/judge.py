@@ -1,6 +1,6 @@
 """Whose fault a reply is: the provider's whole status table as one function, and the backoff.
 
-Source: the provider's page for taskEdit and its English sibling pages (`ops/docs/provider-api.md`).
+Source: `ops/docs/provider-api.md`, after the provider's page for taskEdit and its English siblings.
 """
 
 from __future__ import annotations

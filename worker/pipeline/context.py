@@ -26,7 +26,7 @@ throttled meanwhile, or with another replica."""
 
 
 @dataclass(slots=True)
-class Solo:
+class SoloGate:
     """Lets an edit that is suspected of ending the process be called with no other beside it."""
 
     calls: int = 0
@@ -77,7 +77,7 @@ class LaneContext:
     """Whether RabbitMQ was heard from lately enough to be sure that the lanes are ours."""
     publisher_open: Callable[[], bool]
     memory: RecentOutcomes = field(default_factory=RecentOutcomes)
-    solo: Solo = field(default_factory=Solo)
+    solo: SoloGate = field(default_factory=SoloGate)
     refusing: Budget = field(default_factory=Budget)
     tracing: Tracing | None = None
     reserve: Reserve | None = None

@@ -20,7 +20,7 @@ from worker.account import Account, Endpoint
 from worker.core.judge import Policy
 from worker.core.rate_limit import Rate
 from worker.settings import files, texts
-from worker.settings.model import Terms
+from worker.settings.model import AccountDefaults
 from worker.settings.source import SettingsSource, unknown_setting
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ _CONNECT = texts.duration(_SECOND / 10, 60 * _SECOND)
 _CALL = texts.duration(_SECOND / 2, 600 * _SECOND)
 
 
-def default_terms() -> Terms:
+def default_terms() -> AccountDefaults:
     """What holds when an operator says nothing."""
-    return Terms(
+    return AccountDefaults(
         Endpoint(PROVIDERS_API),
         Bounds(),
         rates=(Rate(10, 1.0),),
@@ -67,12 +67,12 @@ def default_terms() -> Terms:
     )
 
 
-def read_terms(source: SettingsSource, given: Terms) -> Terms:
+def read_terms(source: SettingsSource, given: AccountDefaults) -> AccountDefaults:
     """What `source` says, and `given` for all that it does not."""
     earliest, latest = source.read(
         "daily_window", texts.window, (given.bounds.earliest, given.bounds.latest)
     )
-    found = Terms(
+    found = AccountDefaults(
         endpoint=_endpoint(source, given.endpoint),
         bounds=Bounds(source.read("api_timezone", texts.zone, given.bounds.zone), earliest, latest),
         rates=source.read("rate", texts.limits, given.rates),
@@ -95,7 +95,7 @@ def _endpoint(source: SettingsSource, given: Endpoint) -> Endpoint:
     )
 
 
-def _warn(source: SettingsSource, terms: Terms) -> None:
+def _warn(source: SettingsSource, terms: AccountDefaults) -> None:
     """What is allowed and probably not meant; said where it was written, or not at all."""
     limit = min(terms.rates, key=lambda rate: rate.calls / rate.seconds)
     enough_for = terms.concurrency * limit.seconds / limit.calls
@@ -200,7 +200,7 @@ _IN_A_TABLE = NAMES | TERMS
 
 
 def sole_account(
-    environment: SettingsSource, terms: Terms, *, secrets_wanted: bool = True
+    environment: SettingsSource, terms: AccountDefaults, *, secrets_wanted: bool = True
 ) -> tuple[Account, ...]:
     """The account of the ``TASKEDIT_API_…`` variables; none when they are no good.
 
@@ -211,7 +211,7 @@ def sole_account(
 
 
 def accounts_in(
-    path: Path, terms: Terms, findings: Findings, *, secrets_wanted: bool = True
+    path: Path, terms: AccountDefaults, findings: Findings, *, secrets_wanted: bool = True
 ) -> tuple[Account, ...]:
     """The accounts of a file: what their own tables say, and `terms` for all else.
 
@@ -233,7 +233,7 @@ def _of_table(
     file: SettingsSource,
     name: str,
     table: Mapping[str, object],
-    terms: Terms,
+    terms: AccountDefaults,
     *,
     secrets_wanted: bool,
 ) -> Account | None:
@@ -248,7 +248,7 @@ def _of_table(
 def _account(
     name: str,
     source: SettingsSource,
-    terms: Terms,
+    terms: AccountDefaults,
     overrides: Mapping[str, Fault],
     *,
     secrets_wanted: bool,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from worker.account import Account
-    from worker.settings.model import Terms
+    from worker.settings.model import AccountDefaults
     from worker.settings.source import Problem, SettingsSource
 
 NAMES = (
@@ -109,7 +109,7 @@ def environment() -> Mapping[str, str]:
 
 
 def _accounts(
-    source: SettingsSource, own: Terms, *, wanted: bool, secrets_wanted: bool
+    source: SettingsSource, own: AccountDefaults, *, wanted: bool, secrets_wanted: bool
 ) -> tuple[Account, ...]:
     if not source.has("accounts_file"):
         if wanted or source.has("api_key", "api_secret"):

@@ -27,7 +27,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class AccountDefaults:
     """What an account has when its own table says nothing else."""
 
     endpoint: Endpoint = field(repr=False)  # a proxy's address may hold a password
@@ -62,7 +62,7 @@ class Settings:
     management_url: SecretStr | None
     accounts: tuple[Account, ...] = field(repr=False)
     """Empty only if they were not asked for; see `load`."""
-    terms: Terms
+    terms: AccountDefaults
     hold: timedelta
     """How long a delivery is kept unacked at most."""
     state_dir: Path
