@@ -176,6 +176,7 @@ HEARTBEAT: Final[dict[str, Any]] = {
     "accounts": {
         "acme": {
             "serving": True,
+            "priority": 1473842911,
             "state": "suspended",
             "why": "account authentication failed",
             "api_status": "-1",

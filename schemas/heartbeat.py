@@ -29,6 +29,11 @@ class LaneBeat(BaseModel):
     serving: bool = Field(
         description="Whether its edits come to this replica; else it stands by, or is cut off."
     )
+    priority: int | None = Field(
+        default=None,
+        description="The replica's consumer priority for the lane. From RabbitMQ 4.0 on the highest"
+        " serves it, once all that another holds is settled.",
+    )
     state: str = Field(
         description="running, throttled, suspended or paused; newer workers may know more."
     )

@@ -22,6 +22,7 @@ from worker.amqp.topology import Binding, lane_objects, shared_objects
 from worker.amqp.topology import journal as journal_objects
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import reservation
+from worker.core.rendezvous import priority
 from worker.core.settlement import Origin
 from worker.core.unrouted import ownership
 from worker.fleet.beat import HeartbeatSource
@@ -217,7 +218,8 @@ class Worker:
             when_sent=self.consuming.services.when_sent,
             lease_term=self.lease.term,
             taken=taken,
-            caught_up=self.member.caught_up,
+            takings=self.member,
+            priority=priority(self.settings.replica, queue),
         )
 
     async def _consume(self, connection: Connection) -> None:
@@ -315,10 +317,14 @@ class Worker:
         """Whether the account's edits come to this worker, and not to another."""
         return self.services[self.names.lane(account)].is_active
 
+    def priority(self, account: str) -> int:
+        """The priority of this replica for the account's lane: the highest serves it."""
+        return self.services[self.names.lane(account)].priority
+
     def _tick(self) -> None:
         self._heed()  # a pause may have ended by itself
         for service in self.services.values():
-            service.desk.tick()
+            service.tick()
         self.loop.call_later(TICK, self._tick)
 
     # What is not ours any more

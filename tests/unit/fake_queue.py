@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pika.spec import Basic
 
+from tests.unit.fakes import Takers
 from worker.amqp.codec import WireProperties
 from worker.pipeline.takeover import QueueService
 
@@ -66,8 +67,14 @@ class FakeChannel:
         self.queue.loop.post(lambda: callback(None))
 
     def basic_consume(
-        self, _: str, receive: Callable[..., None], *, callback: Callable[[object], None]
+        self,
+        _: str,
+        receive: Callable[..., None],
+        *,
+        callback: Callable[[object], None],
+        arguments: dict[str, int],
     ) -> None:
+        assert arguments.keys() == {"x-priority"}
         self.receive = receive
         callback(None)
         self.queue.subscribed(self)
@@ -178,15 +185,12 @@ class FakeQueue:
             passive=False,
             when_sent=self.loop.soon,
             lease_term=LEASE_TERM,
-            caught_up=self._caught_up,
+            takings=Takers(),
             taken=lambda: self.taken,
         )
         self.service = service
         self.loop.spawn(service.consumer.run(cast("Any", FakeConnection(self))))
         self.loop.run(self.gap + 0.001)
-
-    async def _caught_up(self) -> None:
-        """Nobody has paused anything."""
 
     def subscribed(self, channel: FakeChannel) -> None:
         self.channel = channel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from worker.loop import Loop
@@ -220,3 +220,22 @@ class FakeSuspects(CrashLedger):
 
     def end(self, delivery: Delivery) -> None:
         self.notes.pop(delivery.properties.message_id, None)
+
+
+@dataclass(slots=True)
+class Takers:
+    """What replicas tell each other: nothing, until a test says that another took the queue."""
+
+    another: bool = False
+    deaf: bool = False
+    taken: list[str] = field(default_factory=list)
+
+    def is_anothers(self, _: str) -> bool:
+        return self.another
+
+    def may_be_anothers(self, _: str) -> bool:
+        return self.another or self.deaf
+
+    async def caught_up(self, taking: str = "") -> None:
+        self.taken.append(taking)
+        self.another = False

@@ -43,11 +43,13 @@ class Consumer:
         passive: bool,
         work: Callable[[Subscription], Coroutine[None, None, None]],
         when_sent: Callable[[Callable[[], None]], None],
+        priority: int = 0,
     ) -> None:
         """`objects` are declared before each subscription, or with `passive` only looked for.
 
         `work` takes the deliveries of a subscription; it is cancelled when its channel is closed.
         `when_sent` calls back once what was written on the connection has left the process.
+        `priority`: see `Subscription`.
         """
         self.queue = queue
         self.objects = objects
@@ -59,6 +61,7 @@ class Consumer:
         self._passive = passive
         self._work = work
         self._when_sent = when_sent
+        self._priority = priority
         self._subscription: Subscription | None = None
         self._held = False
         self._is_ending = False
@@ -146,7 +149,9 @@ class Consumer:
             self._surplus(connection)  # declared all the same: what is for it waits there
             channel.close()
             raise await shield(channel.closed)
-        subscription = Subscription(self._loop, channel, self.queue, self._when_sent)
+        subscription = Subscription(
+            self._loop, channel, self.queue, self._when_sent, self._priority
+        )
         await subscription.begin()
         if self.trouble is not None:
             log.info("subscribed", queue=self.queue)

@@ -24,6 +24,7 @@ from schemas import Names
 from worker.amqp import codec as wire
 from worker.amqp.connection import TROUBLE, parameters, reason, shown
 from worker.amqp.topology import Binding, Exchange, Queue
+from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 from worker.core.rate_limit import SLOTS_TYPE
 
@@ -527,6 +528,12 @@ class Session:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """RabbitMQ's version, such as (4, 0, 5); empty if it does not say."""
+        said = str(self.server.get("version", ""))
+        return tuple(int(part) for part in said.split(".") if part.isdecimal())
+
     @asynccontextmanager
     async def another(self) -> AsyncIterator[Session]:
         """A second connection to the same broker."""
@@ -623,13 +630,15 @@ class Session:
             why = f"there is no journal to read: {error.failure.why}"
             raise SessionError(FailureKind.NO_STREAM, why) from None
 
-    async def mark(self, queue: str, marker: str = "") -> str:
+    async def mark(self, queue: str, marker: str = "", headers: Headers = NO_HEADERS) -> str:
         """Publish a marker to a stream; its id, or "" when that is not allowed.
 
         Whoever follows the stream may see it before this returns: `marker` is an id to wait for.
         """
         marker = marker or str(uuid4())
-        properties = Properties(delivery_mode=PERSISTENT, message_id=marker, type=MARKER)
+        properties = Properties(
+            delivery_mode=PERSISTENT, message_id=marker, type=MARKER, headers=headers
+        )
         try:
             await self.publish(Publication("", queue, b"", properties))
         except ChannelClosedError as error:

@@ -41,13 +41,19 @@ class Subscription:
         channel: Channel,
         queue: str,
         when_sent: Callable[[Callable[[], None]], None],
+        priority: int = 0,
     ) -> None:
-        """`when_sent` calls back once what was written has left the process."""
+        """`when_sent` calls back once what was written has left the process.
+
+        `priority` of the consumer, among those that wait for the queue's deliveries; RabbitMQ
+        before 4.0 ignores it where only one of them is active.
+        """
         self.alive = True
         self._loop = loop
         self._channel = channel
         self._queue = queue
         self._when_sent = when_sent
+        self._arguments = {"x-priority": priority}
         self._first_unacked = 1
         self._acked: set[int] = set()
         self._acked_beyond: set[int] = set()
@@ -68,7 +74,9 @@ class Subscription:
     async def begin(self) -> None:
         """Consume. Raises `ChannelClosedError` when RabbitMQ will not have it."""
         await self._channel.call("basic_qos", prefetch_count=PREFETCH)
-        await self._channel.call("basic_consume", self._queue, self._received)
+        await self._channel.call(
+            "basic_consume", self._queue, self._received, arguments=self._arguments
+        )
 
     def __aiter__(self) -> Subscription:
         return self

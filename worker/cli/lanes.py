@@ -25,6 +25,7 @@ from worker.cli.sessions import broker_of, ended, read_settings
 from worker.core.rate_limit import rates
 from worker.deadletters.queue import locked
 from worker.deadletters.render import age, columns, plain, stamp
+from worker.fleet.member import SPREADS
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Row:
     """Edits in RabbitMQ that wait or are held; None when the queue cannot be seen."""
     dead: int | None
     """Its dead letters; None when somebody else is at them, or they are too many to look at."""
+    favourite: str | None = None
+    """Who serves it from RabbitMQ 4.0 on, once all that another holds is settled."""
 
     @property
     def rate_allowed(self) -> float | None:
@@ -121,7 +124,8 @@ async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
 
 
 async def _row(session: Session, fleet: Fleet, account: str, letters: Counter[str] | None) -> Row:
-    said = fleet.of(account, asyncio.get_running_loop().time())
+    now = asyncio.get_running_loop().time()
+    said = fleet.of(account, now)
     ready = await _ready(session, session.names.lane(account))
     dead = None if letters is None else letters[account]
     if not said:  # every replica that knew of it has fallen silent
@@ -133,7 +137,8 @@ async def _row(session: Session, fleet: Fleet, account: str, letters: Counter[st
         return Row(account, None, last, ready, dead)
     name, lane = said[0]
     waiting = None if ready is None else ready + sum(one.held for _, one in said if one.serving)
-    return Row(account, name if lane.serving else None, lane, waiting, dead)
+    favourite = fleet.favourite(account, now) if session.version >= SPREADS else None
+    return Row(account, name if lane.serving else None, lane, waiting, dead, favourite)
 
 
 async def _dead(session: Session, ready: int | None) -> Counter[str] | None:
@@ -197,6 +202,7 @@ def in_json(row: Row) -> dict[str, Any]:
         "dead": row.dead,
         "last_success": stamp(lane.last_success),
         "replica": row.replica,
+        "favourite": row.favourite,
     }
 
 
@@ -230,8 +236,13 @@ def _cells(row: Row, wall: datetime) -> tuple[str, ...]:
         "-" if left is None else str(timedelta(seconds=round(left))),
         "?" if row.dead is None else str(row.dead),
         "-" if lane.last_success is None else f"{age(lane.last_success, wall)} ago",
-        row.replica or "nobody",
+        (row.replica or "nobody") + _moving(row),
     )
+
+
+def _moving(row: Row) -> str:
+    """Who is going to serve an account once all that is held is settled."""
+    return "" if row.favourite in {None, row.replica} else f", then {row.favourite}"
 
 
 def _why(row: Row) -> str:

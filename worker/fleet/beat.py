@@ -48,6 +48,7 @@ class HeartbeatSource:
         health, success, pause = lane.standing.health, lane.tally.last_success, lane.paused
         return LaneBeat(
             serving=self._worker.serves(name),
+            priority=self._worker.priority(name),
             state=lane.state,
             why=health.why if pause is None else pause.why,
             api_status=health.status,

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from schemas import read_control_entry
 from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, SessionError, connected
 from worker.amqp.topology import described, operators_objects
+from worker.core.headers import Headers
 from worker.core.message import Properties, Publication
 from worker.core.pause import Pauses
 from worker.fleet.watch import BEAT_EVERY
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+SPREADS = (4, 0)
+"""The first RabbitMQ in which a single active consumer gives way to one of higher priority."""
 LOOK_EVERY = 0.25
 """Seconds between looks whether something has changed that is worth a heartbeat of its own."""
 SHORTEST_WAIT = 0.2
@@ -40,6 +43,10 @@ LOOK_FOR_STREAM_EVERY = 10.0
 MARKER_WITHIN = 5.0
 """Seconds for one marker; then it is tried again."""
 HEARTBEAT_TYPE = "task-edit.heartbeat.v1"
+TAKEN_HEADER = "taskedit-taken"
+BY_HEADER = "taskedit-by"
+"""Of a marker in the control stream: a queue that a worker takes over, and which worker's process
+that is."""
 
 
 class FleetMember:
@@ -63,6 +70,11 @@ class FleetMember:
         self._beat = beat
         self._changed = changed
         self._pauses = Pauses()
+        self._instance = str(uuid4())
+        self._takers: dict[str, str] = {}
+        """Which process took each queue over last, as far as the control stream tells."""
+        self._spreads = False
+        """Whether RabbitMQ hands queues to consumers of higher priority, which ends no channel."""
         self._session: Session | None = None
         self._markers: dict[str, asyncio.Event] = {}
         self._is_connected = asyncio.Event()
@@ -82,11 +94,22 @@ class FleetMember:
         last = self._pauses.last(account)
         return None if last is None else last.id
 
-    async def caught_up(self) -> None:
+    def is_anothers(self, queue: str) -> bool:
+        """Whether another worker has taken a queue over since this one did."""
+        return self._takers.get(queue, self._instance) != self._instance
+
+    def may_be_anothers(self, queue: str) -> bool:
+        """The same, or it cannot be told at the moment."""
+        deaf = self._spreads and (self.is_missing or self.trouble is not None)
+        return deaf or self.is_anothers(queue)
+
+    async def caught_up(self, taking: str = "") -> None:
         """Wait until everything written to the control stream before now is known.
 
+        `taking`: the queue that is taken over, which whoever had it before is told in the stream.
         Returns at once where there is no such stream. Waits as long as it cannot be read.
         """
+        told = Headers.of({TAKEN_HEADER: taking, BY_HEADER: self._instance} if taking else {})
         while not self.is_missing:
             await self._is_connected.wait()
             session = self._session
@@ -95,7 +118,7 @@ class FleetMember:
             marker = str(uuid4())
             seen = self._markers[marker] = asyncio.Event()
             try:
-                await session.mark(self._broker.names.control, marker)
+                await session.mark(self._broker.names.control, marker, told)
                 await asyncio.wait_for(seen.wait(), MARKER_WITHIN)
             except (SessionError, TimeoutError):
                 await asyncio.sleep(SHORTEST_WAIT)
@@ -130,6 +153,7 @@ class FleetMember:
     async def _serve(self, session: Session) -> None:
         if self._declare:
             await self._declared(session)
+        self._spreads = session.version >= SPREADS
         self._session = session
         self._is_connected.set()
         tasks = {
@@ -182,6 +206,10 @@ class FleetMember:
             seen = self._markers.pop(properties.message_id or "", None)
             if seen is not None:
                 seen.set()
+            taken = properties.headers.text(TAKEN_HEADER)
+            if taken is not None:
+                self._takers[taken] = properties.headers.text(BY_HEADER) or ""
+                return
         elif (wish := read_control_entry(entry.body)) is not None:
             self._pauses.hear(wish)
             self._changed()

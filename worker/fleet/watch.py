@@ -62,6 +62,11 @@ class Fleet:
         ]
         return sorted(said, key=lambda each: (not each[1].serving, each[0]))
 
+    def favourite(self, account: str, now: float) -> str | None:
+        """The replica that draws the highest priority for an account; None if none tells one."""
+        said = [(lane.priority, name) for name, lane in self.of(account, now) if lane.priority]
+        return max(said, default=(0, None))[1]
+
     @property
     def accounts(self) -> list[str]:
         """Every account that any replica speaks of."""

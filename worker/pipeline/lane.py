@@ -538,6 +538,11 @@ class Lane:
         """Nothing is in flight and nothing unconfirmed."""
         return self.in_flight == 0 and self.unconfirmed == 0 and self.refusing == 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing that was delivered is held: all is settled."""
+        return self.is_quiet and not self.window and not self._refusals
+
     def used_up(self, now: float) -> tuple[Rate, float] | None:
         """The limit that allows no call now, and until when; None if there is none such.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from asyncio import TaskGroup, sleep
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import structlog
+
 from worker.amqp.consumer import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
 
     from schemas import ControlEntry
     from worker.amqp.journal import Journal
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from worker.amqp.topology import Object
     from worker.core.message import Delivery, Source
     from worker.loop import Loop
+
+
+log = structlog.get_logger()
 
 
 class DeliveryHandler(Protocol):
@@ -26,6 +31,10 @@ class DeliveryHandler(Protocol):
     @property
     def is_quiet(self) -> bool:
         """Nothing is in flight and nothing unconfirmed."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing that was delivered is held: all is settled."""
 
     def deliver(self, delivery: Delivery, source: Source) -> None:
         """Take a delivery."""
@@ -54,11 +63,28 @@ class Pausable(Protocol):
         """Begin nothing more and give back, or go on; whether there is anything to give back."""
 
 
+class Takings(Protocol):
+    """What the replicas tell each other of the queues that they take over."""
+
+    def is_anothers(self, queue: str) -> bool:
+        """Whether another has taken a queue over since this one did."""
+
+    def may_be_anothers(self, queue: str) -> bool:
+        """The same, or it cannot be told at the moment."""
+
+    async def caught_up(self, taking: str = "") -> None:
+        """Tell the others, and return once what operators want is known."""
+
+
 class QueueService:
     """Joins a desk to its queue. A first delivery means that the queue is ours to work on.
 
     If it was delivered before, to somebody else, who may not know yet that it is no longer theirs:
     their lease has to end first. Only then is the journal read, which tells what they did.
+
+    From RabbitMQ 4.0 on a queue goes to a replica of higher priority as soon as everything
+    delivered is settled, and may come back, without a word on our channel. So once nothing is held,
+    a delivery is a first one again if another has taken the queue over meanwhile.
     """
 
     def __init__(  # noqa: PLR0913 (the two ends, and what lies between them)
@@ -72,28 +98,37 @@ class QueueService:
         passive: bool,
         when_sent: Callable[[Callable[[], None]], None],
         lease_term: float,
-        caught_up: Callable[[], Coroutine[None, None, None]],
+        takings: Takings,
         taken: Callable[[], list[float] | None] = lambda: None,
+        priority: int = 0,
     ) -> None:
-        """`caught_up` returns once what operators want is known.
+        """`priority` of this replica for the queue.
 
         `taken` tells when calls were made before, once the journal has been read. `lease_term`:
         for how many seconds a former holder may believe in its lease.
         """
         self.desk = desk
         self.consumer = Consumer(
-            loop, queue, objects, passive=passive, work=self._work, when_sent=when_sent
+            loop,
+            queue,
+            objects,
+            passive=passive,
+            work=self._work,
+            when_sent=when_sent,
+            priority=priority,
         )
+        self.priority = priority
         self._journal = journal
         self._lease_term = lease_term
-        self._caught_up = caught_up
+        self._takings = takings
         self._taken = taken
         self._is_taking_over = False
 
     @property
     def is_active(self) -> bool:
         """Whether deliveries come to us, and not to another replica."""
-        return self.desk.is_open or self._is_taking_over
+        left = self.desk.is_empty and self._takings.is_anothers(self.consumer.queue)
+        return self._is_taking_over or (self.desk.is_open and not left)
 
     @property
     def has_unread(self) -> bool:
@@ -110,11 +145,20 @@ class QueueService:
         else:
             self.consumer.release()
 
+    def tick(self) -> None:
+        """Look at the clock, about once a second."""
+        if self.desk.is_open and not self.is_active:
+            log.info("lane_given_way", queue=self.consumer.queue)
+            self.desk.is_open = False
+        self.desk.tick()
+
     async def _work(self, deliveries: Subscription) -> None:
         """Take the queue over with its first delivery, then hand on each; until cancelled."""
         try:
             async for delivery in deliveries:
-                if not self.desk.is_open:
+                if not self.desk.is_open or (
+                    self.desk.is_empty and self._takings.may_be_anothers(self.consumer.queue)
+                ):
                     await self._take_over(was_anothers=delivery.redelivered)
                 self.desk.deliver(delivery, deliveries)
         finally:
@@ -125,7 +169,7 @@ class QueueService:
         self._is_taking_over = True
         try:
             async with TaskGroup() as tasks:
-                tasks.create_task(self._caught_up())
+                tasks.create_task(self._takings.caught_up(self.consumer.queue))
                 if was_anothers:
                     await sleep(self._lease_term)
                 await self._journal.read()

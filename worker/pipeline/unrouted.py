@@ -44,6 +44,11 @@ class Strays:
         """Nothing is unconfirmed."""
         return self.unconfirmed == 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing that was delivered is held: all is settled."""
+        return self.is_quiet and not self._refusals
+
     def deliver(self, delivery: Delivery, source: Source) -> None:
         """Take a delivery."""
         self.tally.deliveries += 1

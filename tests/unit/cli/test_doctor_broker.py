@@ -32,3 +32,15 @@ def test_priorities_are_told_of_where_they_overtake(version: str, *, told: bool)
 
     assert ("priority" in checks) is told
     assert checks.get("priority") is None or "above 4" in checks["priority"].says
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [("3.10.8", "the others stand by"), ("4.0.5", "over all replicas")]
+)
+def test_it_tells_whether_lanes_spread_over_the_replicas(version: str, says: str) -> None:
+    settings = load(CREDENTIALS)
+    assert isinstance(settings, Settings)
+
+    checks = {check.name: check for check in able(cast("Session", Reached(version)), settings)}
+
+    assert says in checks["replicas"].says

@@ -24,6 +24,7 @@ from worker.cli.exits import ABSENT
 from worker.cli.sessions import broker_of
 from worker.cli.topology import DEFAULT_EXCHANGE, needed
 from worker.cli.topology_diff import compared, management
+from worker.fleet.member import SPREADS
 from worker.management import ManagementError
 from worker.settings import texts
 
@@ -95,6 +96,7 @@ def able(session: Session, settings: Settings) -> Iterator[Check]:
         yield Check(NAME, Health.GOOD, says)
         yield Check("broker features", Health.GOOD, "quorum queues, streams, at-least-once")
         yield _timeout(number, settings)
+        yield _replicas(number)
         if number >= PRIORITIES_OVERTAKE:
             says = (
                 "from RabbitMQ 4.0 on an edit published with a priority above 4 overtakes others"
@@ -196,6 +198,17 @@ async def _dead_letters(
     if others := sorted(bound_to - {dead}):
         says += f", and to {', '.join(others)}"
     return Check(name, Health.GOOD, says)
+
+
+def _replicas(number: tuple[int, ...]) -> Check:
+    """What several replicas do for each other."""
+    if number >= SPREADS:
+        return Check("replicas", Health.GOOD, "lanes spread over all replicas by themselves")
+    says = (
+        "before RabbitMQ 4.0 one replica serves all lanes and the others stand by; from 4.0 on"
+        " lanes spread over all of them by themselves"
+    )
+    return Check("replicas", Health.NOTE, says)
 
 
 def _timeout(number: tuple[int, ...], settings: Settings) -> Check:
