@@ -103,6 +103,23 @@ def test_history_has_the_events_as_they_were_published(
     assert console.run("history", "--app", "other").stderr == "0 events.\n"
 
 
+def test_of_a_job_that_waits_it_is_told_since_when_nothing_and_what_waits(
+    amqp_url: str, namespace: str, new_worker: NewWorker, events: Subscriber, console: Console
+) -> None:
+    new_worker()
+    publish(amqp_url, namespace, [edit(1)], ids="before")
+    until(lambda: _all(events, 1))
+    console.run("pause", "default", "--why", "INC-1")
+    publish(amqp_url, namespace, [edit(2), edit(2), edit(3)], ids="later")
+    said = console.run("history", "--job", "2")
+    assert said.stdout == ""
+    assert "0 events." in said.stderr
+    assert "No event of job 2: since " in said.stderr
+    assert "default has 3 waiting" in said.stderr
+    assert "it is paused" in said.stderr
+    assert "No event" not in console.run("history", "--job", "1").stderr
+
+
 def test_watching_tells_events_as_they_happen(
     amqp_url: str, namespace: str, new_worker: NewWorker, events: Subscriber, console: Console
 ) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pika
 import pytest
 
 from tests.acceptance.console import Console
 from tests.acceptance.kit import connected, edit, publish, until
+from tests.chaos.proxy import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,4 +254,63 @@ def test_what_cannot_be_recorded_moves_no_letter(
     console.run("dead", "discard", "--reason", "invalid", "--yes", code=69)
     assert ids_in(console) == Counter(all_ids())
     assert simulator.calls() == []
+    del dead
+
+
+def test_who_sent_a_letter_again_is_told_with_the_letter_and_with_its_job(
+    dead: WorkerProcess, console: Console, events: Subscriber
+) -> None:
+    told = len(events.take())
+    console.run("dead", "redrive", "seven-3", "--why", "INC-9")
+    until(lambda: len(events.take()) == told + 1)
+    [letter] = map(json.loads, console.run("dead", "show", "seven-3", "--json").stdout.splitlines())
+    [again] = letter["sentAgain"]
+    assert (again["action"], again["why"], bool(again["actor"])) == ("redrive", "INC-9", True)
+    for command in (("dead", "show", "seven-3"), ("history", "--job", "4")):
+        assert f"redrive by {again['actor']}" in console.run(*command).stdout
+        assert "INC-9" in console.run(*command).stdout
+    [other] = map(json.loads, console.run("dead", "show", "seven-4", "--json").stdout.splitlines())
+    assert other["sentAgain"] == []
+    del dead
+
+
+def test_a_command_that_is_killed_in_the_middle_is_recorded_as_begun_without_an_end(
+    dead: WorkerProcess, console: Console, simulator: Simulator, events: Subscriber
+) -> None:
+    simulator.clear()
+    told = len(events.take())
+    by = ("--reason", "api_rejected", "--rate", "20/s", "--why", "INC-7")
+    process = console.begun("dead", "redrive", *by)
+    until(partial(more, events, told + 3))
+    assert process.poll() is None, "it was over before it was killed"
+    process.kill()
+    process.communicate()
+    [cut] = map(json.loads, console.run("audit", "--json").stdout.splitlines())
+    assert (cut["action"], cut["count"], cut["why"]) == ("redrive", EACH, "INC-7")
+    assert (cut["ended"], cut["result"]) == (None, None)
+    assert "never ended" in console.run("audit").stdout
+    del dead
+
+
+def test_a_command_that_loses_its_connection_is_recorded_as_ended_with_why(
+    dead: WorkerProcess, console: Console, simulator: Simulator, events: Subscriber, amqp_url: str
+) -> None:
+    simulator.clear()
+    told = len(events.take())
+    with Network() as network:
+        port = urlsplit(amqp_url).port or 0
+        proxy = network.proxy(port)
+        there = {"TASKEDIT_AMQP_URL": amqp_url.replace(f":{port}/", f":{proxy.port}/")}
+        by = ("--reason", "api_rejected", "--rate", "20/s")
+        process = replace(console, environment={**console.environment, **there}).begun(
+            "dead", "redrive", *by
+        )
+        until(partial(more, events, told + 3))
+        proxy.reset()
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 69, err
+    [cut] = map(json.loads, console.run("audit", "--json").stdout.splitlines())
+    assert cut["ended"] is not None
+    assert "lost the connection" in cut["result"]["failed"]
+    assert 0 < cut["result"]["sent"] < EACH
     del dead

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic_core import to_json
 
-from schemas import read_operation
+from worker.amqp.session import FailureKind, SessionError
 from worker.cli.options import parsed
-from worker.cli.sessions import at_broker, read_settings
-from worker.deadletters.history import MARGIN
+from worker.cli.sessions import at_broker, read_settings, said
+from worker.cli.terminal import width
 from worker.deadletters.render import columns, moment, plain, stamp
+from worker.fleet.operations import operations
 from worker.settings import texts
 
 if TYPE_CHECKING:
-    from schemas import OperationRecord
     from worker.amqp.session import Session
+    from worker.fleet.operations import Entry
 
 _PERIOD = texts.duration(timedelta(seconds=1), timedelta(days=3660))
-
-
-@dataclass(slots=True)
-class Entry:
-    """An operation, as far as its records were found."""
-
-    begun: OperationRecord
-    ended: OperationRecord | None = None
-    vouched: bool = False
-    """RabbitMQ itself vouches for the user."""
 
 
 @click.command(name="audit")
@@ -50,29 +40,29 @@ def command(since: timedelta | None, *, as_json: bool) -> None:
             click.echo(to_json(_in_json(entry)))
     elif found:
         head = ("at", "who", "did", "to", "count", "result", "why")
-        for line in columns([head, *map(_row, found)], frozenset((4,))):
+        for line in columns([head, *map(_row, found)], frozenset((4,)), width()):
             click.echo(line)
     else:
         click.echo("No operations.")
 
 
-async def operations(session: Session, since: datetime | None) -> list[Entry]:
-    """Every operation that began at or after `since`, in the order of the stream."""
-    found: dict[str, Entry] = {}
-    offset = "first" if since is None else since - MARGIN
-    async for delivery in session.stream(session.names.operations, offset):
-        record = read_operation(delivery.body)
-        if record is None:
-            continue
-        if record.phase == "ended":
-            entry = found.get(record.id)
-            if entry is not None:
-                entry.ended = record
-        else:
-            user = delivery.properties.user_id
-            found[record.id] = Entry(record, vouched=user is not None and user == record.user)
-    entries = found.values()
-    return [entry for entry in entries if since is None or entry.begun.at >= since]
+async def operations_if_any(session: Session) -> list[Entry]:
+    """What operators did, for whom it is enough to be told why not."""
+    try:
+        return await operations(session)
+    except SessionError as error:
+        if error.failure.kind not in {FailureKind.NO_STREAM, FailureKind.REFUSED}:
+            raise
+        click.echo(f"{said(error.failure.why)} Who sent what again is not known.", err=True)
+        return []
+
+
+def done_by(entry: Entry) -> str:
+    """Who did it, when and why, as the rest of a sentence."""
+    begun = entry.begun
+    why = f": {begun.why}" if begun.why else ""
+    user = f" ({begun.user})" if entry.vouched and begun.user else ""
+    return plain(f"{moment(begun.at)}, {begun.action} by {begun.actor}{user}{why}")
 
 
 def _in_json(entry: Entry) -> dict[str, Any]:

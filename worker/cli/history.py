@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from tempfile import SpooledTemporaryFile
@@ -14,15 +14,19 @@ from pydantic import ValidationError
 
 from schemas import OUTCOMES, Reason, read_event
 from schemas.document import printable
-from worker.amqp.session import run
+from worker.amqp.session import SessionError, run
+from worker.cli.audit import done_by, operations_if_any
+from worker.cli.lanes import heard, row_of
 from worker.cli.options import parsed
-from worker.cli.sessions import broker_of, ended, read_settings
+from worker.cli.sessions import broker_of, ended, read_settings, said
+from worker.cli.terminal import width
 from worker.deadletters.history import MARGIN
-from worker.deadletters.render import counted, moment
+from worker.deadletters.render import counted, fitted, moment
+from worker.fleet.operations import by_event
 from worker.settings import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from schemas import Event
     from worker.amqp.session import Offset, Session
@@ -164,19 +168,30 @@ _DETAIL_AT_MOST = 200
 _NAME_AT_MOST = 60
 
 
-def row(event: Event) -> str:
-    """An event in a line; colours are for terminals, and `click.echo` takes them out elsewhere."""
+def row(event: Event, room: int | None) -> str:
+    """An event in a line, or in several of at most `room` columns.
+
+    Colours are for terminals; `click.echo` takes them out elsewhere.
+    """
     data = event.data
     why = " ".join(part for part in (data.reason, data.apiStatus) if part and part != "0")
-    outcome = click.style(f"{data.outcome:<10}", fg=_COLORS[data.outcome])
     job = "" if data.jobId is None else str(data.jobId)
-    return (
-        f"{moment(event.time):<23}  {outcome}  {printable(why):<19}  {data.account or '-':<12}"
-        f"  {printable(data.appId or '-'):<14}  {job:>10}"
+    line = (
+        f"{moment(event.time):<23}  {data.outcome:<10}  {printable(why):<19}"
+        f"  {data.account or '-':<12}  {printable(data.appId or '-'):<14}  {job:>10}"
         f"  {printable(data.messageId or '-', _NAME_AT_MOST)}"
         + (f"  {printable(data.detail, _DETAIL_AT_MOST)}" if data.detail else "")
         + (f"  by {printable(data.supersededBy, _NAME_AT_MOST)}" if data.supersededBy else "")
     )
+    if room is not None and len(line) > room:  # then there is no room for columns either
+        line = re.sub(" {2,}", "  ", line)
+    colored = click.style(data.outcome, fg=_COLORS[data.outcome])
+    return "\n".join(fitted(line, room)).replace(data.outcome, colored, 1)
+
+
+def heading(room: int | None) -> str | None:
+    """The names of the columns, where there is room for them."""
+    return HEADING if room is None or len(HEADING) <= room else None
 
 
 MEMORY_AT_MOST: Final = 32 * 1024 * 1024
@@ -193,19 +208,23 @@ def command(sought: EventFilter, until: datetime | None, *, as_json: bool) -> No
 
     Ends with 69 when there is no journal: it is a stream, which RabbitMQ has from 3.9 on.
     """
-    sought = replace(sought, until=until)
+    sought, room = replace(sought, until=until), width()
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
-        found = _Found(spool, as_json=as_json)
-        failure = run(broker_of(read_settings()), lambda session: _search(session, sought, found))
+        found = _Found(spool, room, as_json=as_json)
+        failure = run(broker_of(read_settings()), lambda session: _told(session, sought, found))
         spool.seek(0)
-        if found.count and not as_json:
-            click.echo(HEADING)
+        if found.count and not as_json and (names := heading(room)):
+            click.echo(names)
         for line in spool:
             click.echo(line if as_json else line.decode(), nl=False)
+    for more in found.more:
+        click.echo("\n".join(fitted(more, room)))
     if failure is not None:
         raise ended(failure)
     since_when = "" if sought.since is None else f" since {moment(sought.since)}"
     click.echo(f"{counted(found.count, 'event')}{since_when}.", err=True)
+    for waiting in found.waiting:
+        click.echo(waiting, err=True)
 
 
 @dataclass(slots=True)
@@ -213,21 +232,75 @@ class _Found:
     """Events that were sought, a line each."""
 
     lines: SpooledTemporaryFile[bytes]
+    room: int | None
     as_json: bool
     count: int = 0
+    begins: datetime | None = None
+    """When the first event happened that the journal still has, of those that were read."""
+    ids: set[str] = field(default_factory=set)
+    """Of the events, where only those of some jobs or messages were sought."""
+    accounts: set[str] = field(default_factory=set)
+    """Whose events they are."""
+    more: list[str] = field(default_factory=list)
+    """What operators did to their letters."""
+    waiting: list[str] = field(default_factory=list)
+    """What is still to come."""
 
-    def add(self, event: Event, body: bytes) -> None:
+    def add(self, event: Event, body: bytes, *, note: bool) -> None:
         self.count += 1
-        self.lines.write((body if self.as_json else row(event).encode()) + b"\n")
+        line = body if self.as_json else row(event, self.room).encode()
+        self.lines.write(line + b"\n")
+        if note:
+            self.ids.add(event.id)
+            self.accounts.add(event.data.account or "")
+
+
+async def _told(session: Session, sought: EventFilter, found: _Found) -> None:
+    """Find the events; for people also what operators did to them, and what is still to come."""
+    await _search(session, sought, found)
+    if found.as_json:
+        return
+    if found.ids:
+        by_id = by_event(await operations_if_any(session))
+        entries = {one.begun.id: one for each in found.ids for one in by_id.get(each, ())}
+        found.more = [done_by(one) for one in sorted(entries.values(), key=lambda e: e.begun.at)]
+    if sought.jobs and sought.until is None:
+        found.waiting = [line async for line in _waiting(session, sought, found)]
 
 
 async def _search(session: Session, sought: EventFilter, found: _Found) -> None:
-    passes = sought.sieve()
+    passes, note = sought.sieve(), bool(sought.jobs or sought.message_ids)
     async for entry in session.journal(sought.offset or "first"):
+        if found.begins is None and (first := event_in(entry.body)) is not None:
+            found.begins = first.time
         event = event_in(entry.body) if passes(entry.body) else None
         if event is None:
             continue
         if sought.wants(event):
-            found.add(event, entry.body)
+            found.add(event, entry.body, note=note)
         if sought.is_over(event):
             return
+
+
+async def _waiting(session: Session, sought: EventFilter, found: _Found) -> AsyncIterator[str]:
+    """What there is to say of jobs beside their events: since when none, and what waits."""
+    if not found.count:
+        jobs = ", ".join(map(str, sorted(sought.jobs)))
+        since = sought.since or found.begins
+        when = "the journal has none at all" if since is None else f"since {moment(since)}"
+        yield f"No event of job {jobs}: {when}. An edit that still waits has none yet."
+    try:
+        _, fleet = await heard(session)
+    except SessionError as error:
+        yield f"What waits is not known: {said(error.failure.why)}"
+        return
+    accounts = set(fleet.accounts) & (set(sought.accounts) or found.accounts or {*fleet.accounts})
+    for account in sorted(accounts):
+        each = await row_of(session, fleet, account, None)
+        state = "" if each.lane.state == "running" else f"; it is {each.lane.state}"
+        left = each.seconds_left
+        rate = f", {timedelta(seconds=round(left))} at its rate" if left else ""
+        waiting = "?" if each.waiting is None else str(each.waiting)
+        yield f"{account} has {waiting} waiting{rate}{state}."
+    if not accounts:
+        yield "What waits is not known: no worker answers that serves the account."

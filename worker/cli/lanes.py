@@ -22,15 +22,16 @@ from worker.amqp.session import (
 )
 from worker.cli.exits import AGAIN, DONE
 from worker.cli.sessions import broker_of, ended, read_settings
+from worker.cli.terminal import width
 from worker.core.rate_limit import rates
 from worker.deadletters.queue import locked
-from worker.deadletters.render import age, columns, plain, stamp
+from worker.deadletters.render import age, columns, fitted, plain, stamp
 from worker.fleet.member import SPREADS
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
-    from worker.amqp.session import Session
+    from worker.amqp.session import Session, Subscription
 
 ANSWERS_WITHIN: Final = 1.5
 """Seconds in which workers that were asked for a heartbeat have sent one."""
@@ -96,9 +97,28 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
 
 
 async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
-    fleet, loop = Fleet(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     counts: Counter[str] | None = Counter()
     looked_at: int | None = 0
+    beats, fleet = await heard(session)
+    if not fleet.replicas:
+        await gather(beats, fleet, loop.time() + BEAT_EVERY)
+    while True:
+        dead = await _ready(session, session.names.dead)
+        if dead != looked_at:
+            counts, looked_at = await _dead(session, dead), dead
+        rows = [await row_of(session, fleet, account, counts) for account in fleet.accounts]
+        _print(fleet, rows, dead, watch=watch, as_json=as_json)
+        if not watch:
+            return DONE if fleet.replicas else AGAIN
+        await gather(beats, fleet, loop.time() + REDRAW_EVERY)
+
+
+async def heard(session: Session) -> tuple[Subscription, Fleet]:
+    """The workers that answer at once, and what they send from then on.
+
+    Raises `SessionError` where there is nothing to hear them by.
+    """
     try:
         beats = await session.events(session.names.fleet)
     except ChannelClosedError as error:
@@ -108,22 +128,14 @@ async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
             FailureKind.ABSENT,
             f"there is no exchange {session.names.fleet}: a worker of this version declares it",
         ) from None
+    fleet = Fleet()
     await ask_for_beats(session)
-    await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
-    if not fleet.replicas:
-        await gather(beats, fleet, loop.time() + BEAT_EVERY)
-    while True:
-        dead = await _ready(session, session.names.dead)
-        if dead != looked_at:
-            counts, looked_at = await _dead(session, dead), dead
-        rows = [await _row(session, fleet, account, counts) for account in fleet.accounts]
-        _print(fleet, rows, dead, watch=watch, as_json=as_json)
-        if not watch:
-            return DONE if fleet.replicas else AGAIN
-        await gather(beats, fleet, loop.time() + REDRAW_EVERY)
+    await gather(beats, fleet, asyncio.get_running_loop().time() + ANSWERS_WITHIN)
+    return beats, fleet
 
 
-async def _row(session: Session, fleet: Fleet, account: str, letters: Counter[str] | None) -> Row:
+async def row_of(session: Session, fleet: Fleet, account: str, letters: Counter[str] | None) -> Row:
+    """An account that the fleet speaks of, with what waits in RabbitMQ."""
     now = asyncio.get_running_loop().time()
     said = fleet.of(account, now)
     ready = await _ready(session, session.names.lane(account))
@@ -177,7 +189,8 @@ def _print(fleet: Fleet, rows: list[Row], dead: int | None, *, watch: bool, as_j
         return
     if watch and sys.stdout.isatty():
         click.echo(_HOME_AND_CLEAR, nl=False)
-    for line in in_words(fleet, rows, dead, datetime.now(UTC), asyncio.get_running_loop().time()):
+    now, room = asyncio.get_running_loop().time(), width()
+    for line in in_words(fleet, rows, dead, datetime.now(UTC), now, room):
         click.echo(line)
 
 
@@ -207,14 +220,19 @@ def in_json(row: Row) -> dict[str, Any]:
 
 
 def in_words(
-    fleet: Fleet, rows: list[Row], dead: int | None, wall: datetime, now: float
+    fleet: Fleet,
+    rows: list[Row],
+    dead: int | None,
+    wall: datetime,
+    now: float,
+    room: int | None = None,
 ) -> list[str]:
-    """Accounts, replicas and dead letters as lines for people."""
+    """Accounts, replicas and dead letters as lines for people, no wider than `room`."""
     if not fleet.replicas:
         return ["No worker answers. Is one running, on this RabbitMQ and in this namespace?"]
     head = ("account", "state", "rate", "waiting", "left", "dead", "last success", "replica")
     table = [head, *(_cells(row, wall) for row in rows)]
-    lines = list(columns(table, frozenset((3, 4, 5))))
+    lines = list(columns(table, frozenset((3, 4, 5)), room))
     lines += [f"{row.account}: {_why(row)}" for row in rows if _why(row)]
     for name, one in sorted(fleet.replicas.items()):
         served = sum(lane.serving for lane in one.beat.accounts.values())
@@ -222,7 +240,7 @@ def in_words(
     for name, seconds in fleet.silent(now):
         lines.append(f"replica {name} is silent for {seconds:.0f} s")
     lines.append("dead letters: " + ("not to be seen" if dead is None else str(dead)))
-    return [plain(line) for line in lines]
+    return [part for line in lines for part in fitted(plain(line), room)]
 
 
 def _cells(row: Row, wall: datetime) -> tuple[str, ...]:

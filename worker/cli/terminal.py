@@ -1,8 +1,9 @@
-"""A progress bar on a terminal, and nothing anywhere else."""
+"""What is shown on a terminal and not elsewhere: a progress bar, and lines that fit its width."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
@@ -24,12 +25,18 @@ class Progress(Protocol):
         """How many of its things are done."""
 
 
+def width() -> int | None:
+    """The columns of the terminal that standard output is; None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 @contextmanager
 def bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
     """Show on standard error how far something is; gives the function that is told how far."""
     with click.progressbar(
         length=length,
         label=label,
+        width=0,
         show_pos=True,
         hidden=not sys.stderr.isatty(),
         file=sys.stderr,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.amqp.session import OFFSET, FailureKind, run
-from worker.cli.history import HEADING, event_in, row, sought_options
+from worker.cli.history import event_in, heading, row, sought_options
 from worker.cli.sessions import broker_of, ended, read_settings, said
 from worker.cli.streams import ending_with_reader
+from worker.cli.terminal import width
 
 if TYPE_CHECKING:
     from worker.amqp.session import Offset, Session
@@ -57,6 +58,7 @@ class _Watcher:
         self._offset: Offset = sought.offset or "next"
         self._as_json = as_json
         self._is_headed = as_json
+        self._room = width()
 
     async def follow(self, session: Session) -> None:
         """Print all from where it was left until the connection is lost."""
@@ -67,6 +69,7 @@ class _Watcher:
             if event is None or not self._sought.wants(event):
                 continue
             if not self._is_headed:
-                click.echo(HEADING)
+                if names := heading(self._room):
+                    click.echo(names)
                 self._is_headed = True
-            click.echo(entry.body if self._as_json else row(event))
+            click.echo(entry.body if self._as_json else row(event, self._room))

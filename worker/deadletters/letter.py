@@ -75,6 +75,16 @@ class Letter:
         return self.dead_at or _LONG_AGO, self.place
 
 
+def earlier_events(letter: Letter) -> frozenset[str]:
+    """The ids of the events that the same message had when it died before."""
+    if letter.identity is None:
+        return frozenset()
+    message = letter.identity
+    before = (replace(message, redrives=count) for count in range(letter.redrives))
+    # one without an id of its own goes by that of its first event since it was sent again
+    return frozenset((message.message_id, *(one.event_id("rejected") for one in before)))
+
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 

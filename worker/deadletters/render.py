@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+NARROWEST: Final = 20
+"""Columns of text below which it is not worth to go on below itself."""
+CONTINUED: Final = 4
+"""Columns that the rest of a line is indented by."""
 _SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86400
 _UNITS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m"), (_SECOND, "s"))
 
@@ -40,15 +45,43 @@ def counted(number: int, what: str = "dead letter") -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> Iterator[str]:
-    """Rows as lines, each column as wide as its widest text; the `right` ones end flush."""
+def columns(
+    rows: Sequence[Sequence[str]],
+    right: frozenset[int] = frozenset(),
+    width: int | None = None,
+) -> Iterator[str]:
+    """Rows as lines, each column as wide as its widest text; the `right` ones end flush.
+
+    Where a line would be wider than `width`, its last cell goes on below itself; where there is
+    no room for that either, the whole row goes on in the next line.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
     for row in rows:
-        cells = (
-            text.rjust(width) if number in right else text.ljust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
+        cells = [
+            text.rjust(width_) if number in right else text.ljust(width_)
+            for number, (text, width_) in enumerate(zip(row, widths, strict=True))
+        ]
+        line = "  ".join(cells).rstrip()
+        if width is not None and len(line) > width < before + NARROWEST:
+            yield from fitted("  ".join(cell for cell in row if cell), width)
+        else:
+            yield from fitted(line, width, before)
+
+
+def fitted(line: str, width: int | None, indent: int | None = None) -> list[str]:
+    """A line broken so that each part fits; all but the first are indented, None: a bit more."""
+    if width is None or len(line) <= width:
+        return [line]
+    if indent is None:
+        indent = len(line) - len(line.lstrip()) + CONTINUED
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=" " * min(indent, width // 2),
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
 
 
 def plain(text: str, at_most: int = 2000) -> str:

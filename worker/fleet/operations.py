@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
+from collections import defaultdict
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from pydantic_core import to_json
 
-from schemas import OperationRecord
+from schemas import OperationRecord, read_operation
 from worker.amqp.session import FailureKind, SessionError
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 RECORD_TYPE = "task-edit.operation.v1"
 CONTROL_TYPE = "task-edit.control.v1"
 IDS_AT_MOST = 1000
+MARGIN = timedelta(minutes=5)
+"""Streams are found by the broker's clock, records carry that of whoever wrote them."""
 
 
 def local_actor() -> str:
@@ -118,6 +121,47 @@ async def _end(session: Session, record: OperationRecord) -> None:
 async def _write(session: Session, record: OperationRecord) -> None:
     signed = record.model_copy(update={"user": session.user})
     await write(session, session.names.operations, RECORD_TYPE, signed)
+
+
+@dataclass(slots=True)
+class Entry:
+    """An operation, as far as its records were found."""
+
+    begun: OperationRecord
+    ended: OperationRecord | None = None
+    vouched: bool = False
+    """RabbitMQ itself vouches for the user."""
+
+
+async def operations(session: Session, since: datetime | None = None) -> list[Entry]:
+    """Every operation that began at or after `since`, in the order of the stream."""
+    found: dict[str, Entry] = {}
+    offset = "first" if since is None else since - MARGIN
+    async for delivery in session.stream(session.names.operations, offset):
+        record = read_operation(delivery.body)
+        if record is None:
+            continue
+        if record.phase == "ended":
+            entry = found.get(record.id)
+            if entry is not None:
+                entry.ended = record
+        else:
+            user = delivery.properties.user_id
+            found[record.id] = Entry(record, vouched=user is not None and user == record.user)
+    entries = found.values()
+    return [entry for entry in entries if since is None or entry.begun.at >= since]
+
+
+def by_event(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """The operations on each letter, by the id of the letter's event.
+
+    A record names a thousand letters at most: of the others of a larger operation nothing is known.
+    """
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        for event_id in entry.begun.ids:
+            found[event_id].append(entry)
+    return found
 
 
 async def write(session: Session, stream: str, kind: str, entry: BaseModel) -> None:

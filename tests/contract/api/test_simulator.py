@@ -108,12 +108,17 @@ def test_a_status_that_is_a_number_is_read_as_text(simulator: Simulator, client:
     assert reply.status == "0"
 
 
-def test_the_probe_reaches_it_without_a_call(simulator: Simulator) -> None:
+def test_the_probe_reaches_it_without_an_edit(simulator: Simulator) -> None:
     found = probe(endpoint(simulator.url))
     assert found.reached
+    assert isinstance(found.reply, Answered)
+    assert found.reply.status in {"-57", "-58", "-59"}
     assert found.skew is not None
     assert abs(found.skew) < timedelta(minutes=1)
-    assert simulator.calls() == []
+    assert [(call.job, call.applied) for call in simulator.calls()] == [(None, False)]
+    elsewhere = probe(endpoint(simulator.url.replace("aivoice", "elsewhere"))).reply
+    assert isinstance(elsewhere, Answered)
+    assert elsewhere.status == "http:404"
 
 
 def test_the_probe_tells_how_far_off_our_clock_is(simulator: Simulator) -> None:

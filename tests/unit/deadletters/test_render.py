@@ -8,7 +8,7 @@ from tests.unit.builders import NOW, delivery, properties
 from tests.unit.deadletters.dead import ended
 from worker.deadletters.filter import Groups
 from worker.deadletters.letter import read
-from worker.deadletters.render import age, columns, counted, moment, plain, stamp
+from worker.deadletters.render import age, columns, counted, fitted, moment, plain, stamp
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,25 @@ def test_what_is_not_known_is_a_question_mark() -> None:
 def test_columns_are_as_wide_as_their_widest_text() -> None:
     rows = [("N", "WHY"), ("10", "a"), ("7", "longer")]
     assert list(columns(rows, frozenset({0}))) == [" N  WHY", "10  a", " 7  longer"]
+
+
+@pytest.mark.parametrize("width", [20, 30, 60, 80])
+def test_no_line_is_wider_than_the_terminal_and_no_word_is_lost(width: int) -> None:
+    rows = [("COUNT", "WHY", "CAUSE"), ("1", "invalid", "must be a number " * 8), ("22", "x", "y")]
+    lines = list(columns(rows, frozenset({0}), width))
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines).split() == " ".join(" ".join(row) for row in rows).split()
+
+
+def test_the_last_column_goes_on_below_itself_and_other_lines_further_in() -> None:
+    rows = [("A", "WHY"), ("1", "one two three four five six")]
+    assert list(columns(rows, width=25)) == [
+        "A  WHY",
+        "1  one two three four",
+        "   five six",
+    ]
+    assert fitted("  a longer line", 10) == ["  a longer", "     line"]
+    assert fitted("  a longer line", None) == ["  a longer line"]
 
 
 def test_no_text_can_steer_a_terminal() -> None:

@@ -10,6 +10,7 @@ import click
 
 from worker.cli.dead.selection import selected, wanted_options
 from worker.cli.sessions import at_broker, read_settings
+from worker.cli.terminal import width
 from worker.deadletters.filter import Groups
 from worker.deadletters.render import age, columns, counted, plain, stamp
 
@@ -58,7 +59,7 @@ def _table(groups: list[Group], at: datetime) -> Iterator[str]:
         )
         for group in groups
     ]
-    return columns(rows, _NUMBERS) if groups else iter(())
+    return columns(rows, _NUMBERS, width()) if groups else iter(())
 
 
 def _json(group: Group, at: datetime) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas import Malformed, Reason, document
+from worker.cli.audit import done_by
 from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
-from worker.deadletters.render import age, counted, moment, plain, stamp
+from worker.deadletters.render import age, counted, fitted, moment, plain, stamp
 from worker.deadletters.serialization import fields_of
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from worker.deadletters.letter import Letter
     from worker.deadletters.plan import Plan
     from worker.deadletters.redrive import RedriveProgress
+    from worker.fleet.operations import Entry
 
 
 def advised_commands(letter: Letter) -> dict[str, str]:
@@ -36,12 +40,32 @@ def advised_commands(letter: Letter) -> dict[str, str]:
 
 
 def suggested_commands(
-    letter: Letter, standing: Eligibility | None, *, good: bool
+    letter: Letter, standing: Eligibility | None, width: int | None, *, good: bool
 ) -> Iterator[str]:
-    """What is to be known before it is sent again, then the commands; a line each.
+    """What is to be known before it is sent again, then the commands; lines of at most `width`.
 
     `standing`: as the journal tells, None without one. `good`: the worker would take it now.
     """
+    for line in _warnings(standing, good=good):
+        yield from fitted(f"  {line}", width, 2)
+    does = advised_commands(letter)
+    said = {"redrive": "once the cause is gone", "mend": "mended in $EDITOR, checked, and sent"}
+    order = ("redrive", "mend") if good else ("mend", "redrive")
+    rows = [(does[what], said[what]) for what in order]
+    rows += [(does["export"], "to keep a copy"), (does["discard"], "to throw it away")]
+    longest = max(len(command) for command, _ in rows)
+    for command, why in rows:
+        line = f"  {command.ljust(longest)}  # {why}"
+        if width is None or len(line) <= width:
+            yield line
+            continue
+        yield f"  # {why}"
+        parts = textwrap.wrap(command, width - 6, break_on_hyphens=False, break_long_words=False)
+        yield from (f"  {part} \\" for part in parts[:-1])
+        yield f"  {parts[-1]}"
+
+
+def _warnings(standing: Eligibility | None, *, good: bool) -> Iterator[str]:
     match standing:
         case Superseded(message_id, at):
             name = "one without a message id" if message_id is None else plain(message_id)
@@ -54,17 +78,12 @@ def suggested_commands(
             pass
     if not good:
         yield "As it is, the worker would reject it again: mend it first."
-    does = advised_commands(letter)
-    said = {"redrive": "once the cause is gone", "mend": "mended in $EDITOR, checked, and sent"}
-    order = ("redrive", "mend") if good else ("mend", "redrive")
-    rows = [(does[what], said[what]) for what in order]
-    rows += [(does["export"], "to keep a copy"), (does["discard"], "to throw it away")]
-    width = max(len(command) for command, _ in rows)
-    for command, why in rows:
-        yield f"{command.ljust(width)}  # {why}"
 
 
 EVENTS_SHOWN = 10
+INDENT = 16
+"""Where what is said of a letter begins."""
+FACT = re.compile(r"  [a-z][a-zA-Z ]{1,12} {2,}\S")
 _BODY_SHOWN = 20_000
 _OURS = "taskedit-"
 
@@ -80,15 +99,28 @@ class LetterReport:
     """None when there is no journal."""
     events: list[Event] | None
     """Of its job, first to last."""
+    sent_again: list[Entry]
+    """The operations by which it was sent again, first to last."""
 
 
-def report_in_words(portrait: LetterReport, at: datetime) -> Iterator[str]:
-    """The portrait for a person; `at`: now."""
+def report_in_words(portrait: LetterReport, at: datetime, width: int | None) -> Iterator[str]:
+    """The portrait for a person; `at`: now. No line is wider than `width`."""
+    for line in _report(portrait, at):
+        yield from fitted(line, width, INDENT if FACT.match(line) else None)
+    yield "What to do"
+    good = portrait.problems is None
+    yield from suggested_commands(portrait.letter, portrait.standing, width, good=good)
+    yield ""
+
+
+def _report(portrait: LetterReport, at: datetime) -> Iterator[str]:
     letter = portrait.letter
     yield f"Dead letter #{letter.place}"
     for name, text in _facts(letter, portrait.delivery, at):
         if text:
             yield f"  {name:<14}{plain(text)}"
+    for entry in portrait.sent_again:
+        yield f"  {'sent again':<14}{done_by(entry)}"
     yield f"Body ({letter.size} bytes)"
     yield from (f"  {line}" for line in _body(portrait.delivery.body).splitlines())
     if portrait.problems is not None:
@@ -99,10 +131,6 @@ def report_in_words(portrait: LetterReport, at: datetime) -> Iterator[str]:
     if portrait.events is not None:
         yield f"Job {letter.head.job_id} in the journal, since this edit was received"
         yield from (f"  {line}" for line in _told(portrait.events, letter))
-    yield "What to do"
-    good = portrait.problems is None
-    yield from (f"  {line}" for line in suggested_commands(letter, portrait.standing, good=good))
-    yield ""
 
 
 def report_in_json(portrait: LetterReport) -> str:
@@ -126,6 +154,17 @@ def report_in_json(portrait: LetterReport) -> str:
         "deadAt": stamp(letter.dead_at),
         "eventId": letter.event_id or None,
         "redrives": letter.redrives,
+        "sentAgain": [
+            {
+                "at": stamp(entry.begun.at),
+                "actor": entry.begun.actor,
+                "user": entry.begun.user if entry.vouched else None,
+                "action": entry.begun.action,
+                "why": entry.begun.why,
+                "operation": entry.begun.id,
+            }
+            for entry in portrait.sent_again
+        ],
         "version": letter.version,
         "edit": _edit(portrait.delivery.body),
         "problem": detail,

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli.audit import operations_if_any
 from worker.cli.dead.render import LetterReport, report_in_json, report_in_words
 from worker.cli.dead.selection import history_or_none, selected, wanted_options
 from worker.cli.exits import FAILED
 from worker.cli.sessions import at_broker, read_settings
+from worker.cli.terminal import width
+from worker.deadletters.letter import earlier_events
 from worker.deadletters.mend import bounds_for, problems
+from worker.fleet.operations import by_event
 
 if TYPE_CHECKING:
     from schemas import Event
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from worker.deadletters.filter import DeadLetterFilter
     from worker.deadletters.history import JobHistory
     from worker.deadletters.letter import Letter
+    from worker.fleet.operations import Entry
 
 
 @click.command(name="show")
@@ -61,8 +66,10 @@ def command(
             problems(letter, delivery, bounds_for(letter, settings)),
             None if history is None else history.standing(letter),
             events,
+            _sent_again(letter, found),
         )
-        for line in (report_in_json(report),) if as_json else report_in_words(report, at):
+        columns = width()
+        for line in (report_in_json(report),) if as_json else report_in_words(report, at, columns):
             click.echo(line)
     if found.beyond:
         click.echo(f"{found.beyond} more match: --max shows more of them.", err=True)
@@ -76,6 +83,21 @@ class _Found:
     history: JobHistory | None = None
     events: list[Event] = field(default_factory=list)
     """Of the letters' jobs."""
+    operations: dict[str, list[Entry]] = field(default_factory=dict)
+    """What operators did to letters, by the ids of their events."""
+
+
+def _sent_again(letter: Letter, found: _Found) -> list[Entry]:
+    """The operations by which the letter's message was sent again, first to last."""
+    events = earlier_events(letter) | {
+        event.id
+        for event in found.events
+        if event.data.messageId == letter.head.message_id is not None
+    }
+    entries = {
+        entry.begun.id: entry for event_id in events for entry in found.operations.get(event_id, ())
+    }
+    return sorted(entries.values(), key=lambda entry: entry.begun.at)
 
 
 async def _found(session: Session, wanted: DeadLetterFilter, most: int, *, journal: bool) -> _Found:
@@ -89,4 +111,6 @@ async def _found(session: Session, wanted: DeadLetterFilter, most: int, *, journ
         letters = [letter for letter, _ in found.letters]
         without = "Nothing is known of the jobs."
         found.history = await history_or_none(session, letters, without, found.events)
+    if any(letter.redrives for letter, _ in found.letters):
+        found.operations = by_event(await operations_if_any(session))
     return found
