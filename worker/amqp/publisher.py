@@ -83,6 +83,7 @@ class ConfirmedPublisher:
         self._outstanding: dict[int, _Pending] = {}
         self._backlog: deque[_Pending] = deque()
         self._careful = False
+        self._is_flushing = False
 
     @property
     def is_open(self) -> bool:
@@ -104,7 +105,9 @@ class ConfirmedPublisher:
         """
         told: Future[ConfirmResult] = self._loop.future()
         self._backlog.append(_Pending(publication, wanted, told))
-        self._flush()
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.soon(self._flush)
         return told
 
     def lease_regained(self) -> None:
@@ -137,6 +140,8 @@ class ConfirmedPublisher:
                 self._tell(pending, ConfirmResult.UNWANTED)
 
     def _flush(self) -> None:
+        """Publish what waits, at the end of the turn: what is asked once serves for all of it."""
+        self._is_flushing = False
         channel, backlog = self._channel, self._backlog
         if channel is None or not channel.is_open or not self._lease_holds():
             return

@@ -43,6 +43,8 @@ class Headers:
 
     def text(self, name: str) -> str | None:
         """The header as text: a string as it is, an integer in digits; None if neither."""
+        if not self.table:
+            return None
         for known, value in self:
             if known == name:
                 return _text(value)
@@ -58,6 +60,8 @@ class Headers:
 
     def merged(self, texts: Mapping[str, str]) -> Headers:
         """These headers and `texts` as strings, the latter winning over the same name."""
+        if not self.table:
+            return Headers.of(texts)
         kept = [_field(name, value) for name, value in self if name not in texts]
         return Headers(b"".join(kept) + Headers.of(texts).table)
 

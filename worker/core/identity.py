@@ -13,7 +13,7 @@ marker with a higher offset. Within one holding, the lane's own count tells the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -45,6 +45,8 @@ class Identity:
     digest: bytes
     """SHA-256 of the body as published."""
     redrives: int
+    _event_ids: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Those asked for already: an edit's is looked for twice and published once."""
 
     def event_id(self, outcome: str) -> str:
         """The id of the event that tells this outcome, the same for every repeat.
@@ -52,11 +54,16 @@ class Identity:
         A UUID of version 5 (RFC 9562), put together here because `uuid.uuid5` takes three times
         as long, twice an edit.
         """
+        known = self._event_ids.get(outcome)
+        if known is not None:
+            return known
         parts = (self.account, self.message_id, self.digest.hex(), str(self.redrives), outcome)
         name = "\x1f".join(parts).encode()
         h = sha1(NAMESPACE.bytes + name, usedforsecurity=False).hexdigest()
         variant = "89ab"[int(h[16], 16) & 3]
-        return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{variant}{h[17:20]}-{h[20:32]}"
+        made = f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{variant}{h[17:20]}-{h[20:32]}"
+        self._event_ids[outcome] = made
+        return made
 
 
 def identity(delivery: Delivery, account: str | None, message_id: str | None) -> Identity | None:

@@ -77,9 +77,10 @@ class Completion:
             return None
         find, at = self._shared.memory.find, self._shared.loop.now()
         found = find(head.identity, at)
-        if found is None:  # a copy of it may have been settled before the appId moved here
-            passed = (replace(head.identity, account=name) for name in lanes_passed(delivery))
-            found = next((known for own in passed if (known := find(own, at))), None)
+        if found is None and (passed := lanes_passed(delivery)):
+            # A copy of it may have been settled before the appId moved here.
+            own = (replace(head.identity, account=name) for name in passed)
+            found = next((known for one in own if (known := find(one, at))), None)
         if found is None:
             return None
         if isinstance(found, Known):

@@ -258,6 +258,8 @@ class Lane:
         if self._leaving:
             self._hand_on()
         state = self.standing.look(now)
+        if not self._shared.may_start():
+            return  # who calls the pump again is told when RabbitMQ allows it
         while self._may_start(state):
             wait = max(self._pacer.wait(now), self.standing.closed_for(now))
             if wait <= 0 and not self._has_slot(state, now):
@@ -335,7 +337,6 @@ class Lane:
             and self._source is not None
             and self._source.alive
             and len(self.window) > 0
-            and self._shared.may_start()
         )
 
     def _has_slot(self, state: State, now: float) -> bool:
@@ -602,6 +603,7 @@ class Lane:
         state = self.standing.look(now)
         return (
             self._may_start(state)
+            and self._shared.may_start()
             and self.window.can_take(now, to_probe=state is State.SUSPENDED)
             and max(self._pacer.wait(now), self.standing.closed_for(now)) <= 0
             and self._reserving is None

@@ -92,6 +92,7 @@ class Record:
         return replace(self, deaths_alone=0, outlived=False)
 
 
+NOTHING_KNOWN = Record()
 _NOTES = TypeAdapter(dict[str, Record])
 
 
@@ -134,7 +135,7 @@ class CrashLedger:
     def known(self, delivery: Delivery) -> Record:
         """What is known against a delivery; nothing against one that was never redelivered."""
         if not delivery.redelivered or not self._records:
-            return Record()
+            return NOTHING_KNOWN
         return self._records.get(_key(delivery), Record())
 
     def begin(self, delivery: Delivery, *, alone: bool) -> None:
@@ -147,6 +148,8 @@ class CrashLedger:
 
     def end(self, delivery: Delivery) -> None:
         """Its call has returned, so it did not end the process: nothing is held against it."""
+        if not self._records:
+            return
         own = self._records.pop(_key(delivery), None) if delivery.redelivered else None
         was_called = own.calling if own is not None else not delivery.redelivered
         outlived = was_called and self._survived()
