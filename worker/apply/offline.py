@@ -49,6 +49,8 @@ class Ended:
     """What has become of all edits."""
 
     applied: int
+    superseded: int
+    """Not sent, for a newer edit of the job that states the same fields was applied."""
     rejected: int
     unsent: int
     """Not settled; `unsure` of them were sent all the same."""
@@ -121,7 +123,7 @@ class OfflineRun:
 
     def _tick(self) -> None:
         self._ticks += 1
-        self._watcher.look(self._results.applied + self._results.rejected)
+        self._watcher.look(self._results.settled)
         for name, feed in self._feeds.items():
             if self._ticks % round(TICK / LOOK_EVERY) == 0:
                 feed.lane.tick()
@@ -154,8 +156,9 @@ class OfflineRun:
                 unsent += 1
                 unsure += was_sent
             feed.lane.stop()
-        self._watcher.look(self._results.applied + self._results.rejected)
-        return Ended(self._results.applied, self._results.rejected, unsent, unsure)
+        results = self._results
+        self._watcher.look(results.settled)
+        return Ended(results.applied, results.superseded, results.rejected, unsent, unsure)
 
 
 def _always() -> bool:

@@ -94,6 +94,7 @@ class Results:
     ) -> None:
         """`sheets`: the edits, by correlation id. Both files are flushed after each line."""
         self.applied = 0
+        self.superseded = 0
         self.rejected = 0
         self._names = to
         self._sheets = sheets
@@ -107,9 +108,15 @@ class Results:
             self._fail(publication)
         else:
             self.applied += publication.properties.type == names.APPLIED_EVENT_TYPE
+            self.superseded += publication.properties.type == names.SUPERSEDED_EVENT_TYPE
             self._events.write(publication.body + b"\n")
             self._events.flush()
         return ConfirmResult.CONFIRMED
+
+    @property
+    def settled(self) -> int:
+        """How many edits have come to their end."""
+        return self.applied + self.superseded + self.rejected
 
     def fail(self, sheet: FileEdit, why: Why) -> None:
         """Write a failure."""

@@ -60,7 +60,7 @@ def command(
     the worker's own, settings by appId. Each event is a line on standard output.
 
     Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
-    `unsent`. Ends with 0 when every edit was applied.
+    `unsent`. Ends with 0 when every edit was applied or superseded.
     """
     settings = read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure("error", settings.log_format, no_color=settings.no_color)
@@ -70,7 +70,7 @@ def command(
     with _fresh(failures) as file:
         ended = _applied(settings.accounts, sheets, _Failures(file, failures), patience)
     _tell(ended, failures)
-    ctx.exit(DONE if ended.applied == len(sheets) else FAILED)
+    ctx.exit(DONE if ended.applied + ended.superseded == len(sheets) else FAILED)
 
 
 def _sheets(files: Sequence[str]) -> list[FileEdit]:
@@ -172,6 +172,8 @@ def _fresh(path: Path) -> Iterator[BinaryIO]:
 
 def _tell(ended: Ended, failures: Path) -> None:
     parts = [f"{ended.applied} applied"]
+    if ended.superseded:
+        parts.append(f"{ended.superseded} superseded")
     if ended.rejected:
         parts.append(f"{ended.rejected} rejected")
     if ended.unsent:

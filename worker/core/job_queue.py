@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from worker.core.decode import Edit
     from worker.core.identity import Place
@@ -95,7 +95,7 @@ class JobQueue:
             waiting.is_repeat = waiting.is_repeat or _is_in(line, waiting)
             line.append(waiting)
 
-    def line(self, job: int) -> Iterable[HeldEdit]:
+    def line(self, job: int) -> Collection[HeldEdit]:
         """The edits held of a job, oldest first, those being called or settled included."""
         return self._jobs.get(job, ())
 

@@ -53,6 +53,8 @@ class ApiCall:
     clock_offset: float
     returned: Future[None] | None = None
     """What the lane awaits; it is for the lane to set."""
+    oldest: HeldEdit | None = None
+    """The oldest edit of the job, where the call is for a newer one that covers it; else None."""
     reply: Reply | None = None
     """None after the call: it was not begun, for the lease had run out."""
     bug: Exception | None = None

@@ -14,8 +14,8 @@ import structlog
 from schemas import Reason
 from worker.core.dedup import Known
 from worker.core.message import Properties
-from worker.core.settlement import lanes_passed, settle, settle_again, settle_known
-from worker.core.verdict import Applied, Rejected
+from worker.core.settlement import lanes_passed, outcome_of, settle, settle_again, settle_known
+from worker.core.verdict import Applied, Rejected, Superseded
 
 if TYPE_CHECKING:
     from worker.core.decode import MessageInfo
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker.core.message import Delivery, Publication, Source
     from worker.core.settlement import Settlement
     from worker.core.tracing import Trace
+    from worker.core.verdict import Ending
     from worker.pipeline.context import LaneContext
     from worker.pipeline.counters import LaneCounters
 
@@ -43,7 +44,7 @@ class Completion:
         delivery: Delivery,
         source: Source,
         head: MessageInfo,
-        verdict: Applied | Rejected,
+        verdict: Ending,
         *,
         attempts: int,
         trace: Trace | None = None,
@@ -106,7 +107,7 @@ class Completion:
         delivery: Delivery,
         source: Source,
         head: MessageInfo,
-        verdict: Applied | Rejected,
+        verdict: Ending,
         attempts: int,
         trace: Trace | None,
         place: Place | None,
@@ -131,7 +132,7 @@ class Completion:
         self,
         delivery: Delivery,
         head: MessageInfo,
-        verdict: Applied | Rejected,
+        verdict: Ending,
         attempts: int,
         trace: Trace | None = None,
         place: Place | None = None,
@@ -149,8 +150,8 @@ class Completion:
         )
 
     def _bare(
-        self, delivery: Delivery, head: MessageInfo, verdict: Applied | Rejected, attempts: int
-    ) -> tuple[Applied | Rejected, Settlement]:
+        self, delivery: Delivery, head: MessageInfo, verdict: Ending, attempts: int
+    ) -> tuple[Ending, Settlement]:
         """The end of an edit that cannot be settled as it is, without all that may be the cause.
 
         What came of its call stays true; of any other the reason is a bug of ours.
@@ -166,7 +167,7 @@ class Completion:
         delivery: Delivery,
         event: Publication,
         head: MessageInfo,
-        verdict: Applied | Rejected,
+        verdict: Ending,
         attempts: int,
         trace: Trace | None,
     ) -> None:
@@ -174,7 +175,7 @@ class Completion:
         self._remember(head, event)
         now = time()
         reason = verdict.reason.value if isinstance(verdict, Rejected) else ""
-        outcome = "applied" if isinstance(verdict, Applied) else "rejected"
+        outcome = outcome_of(verdict)
         self._tally.outcomes[outcome, reason] += 1
         if outcome == "applied":
             self._tally.last_success = now
@@ -183,11 +184,14 @@ class Completion:
         seconds = now - (published or delivery.received_at.timestamp())
         self._tally.outcome_seconds.add(seconds)
         extra: dict[str, object] = {"attempts": attempts, "seconds": round(seconds, 3)}
-        if isinstance(verdict, Rejected):
-            extra |= {"reason": reason, "detail": verdict.detail}
-        self._line(
-            delivery, event, head, trace, outcome=outcome, api_status=verdict.status, **extra
-        )
+        match verdict:
+            case Applied():
+                extra |= {"api_status": verdict.status}
+            case Rejected():
+                extra |= {"api_status": verdict.status, "reason": reason, "detail": verdict.detail}
+            case Superseded():
+                extra |= {"superseded_by": verdict.by}
+        self._line(delivery, event, head, trace, outcome=outcome, **extra)
 
     def _remember(self, head: MessageInfo, event: Publication) -> None:
         if head.identity is None:

@@ -8,19 +8,21 @@ from __future__ import annotations
 from asyncio import sleep
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import structlog
 
 from schemas import Reason
 from worker.core.circuit import State
+from worker.core.coalescing import newest_covering, stated_fields
 from worker.core.decode import Edit, Undecodable, decode, unread
 from worker.core.identity import Place, place_of, redrives, superseded
 from worker.core.job_queue import HeldEdit, JobQueue
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import VALID_FOR, Pacer, Slots, block, send_limiter
 from worker.core.settlement import handed_on, lanes_passed
-from worker.core.verdict import Applied, Rejected, Retry, Suspend
+from worker.core.verdict import Applied, Rejected, Retry, Superseded, Suspend
 from worker.loop import Mailbox
 from worker.pipeline.account_state import AccountState
 from worker.pipeline.callers import ApiCall, CallerPool
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from worker.account import Account
     from worker.core.message import Delivery, Source
     from worker.core.rate_limit import Rate
-    from worker.core.verdict import Verdict
+    from worker.core.verdict import Ending, Verdict
     from worker.pipeline.callers import Caller
     from worker.pipeline.context import LaneContext, Reserve
 
@@ -210,6 +212,9 @@ class Lane:
             waiting.failed_at, waiting.failed_with = past.failed_at, past.failed_with
         waiting.alone = self._shared.suspects.known(delivery).runs_alone
         waiting.to = owner
+        if self.account.coalesce and owner is None:
+            waiting.fields = stated_fields(read, delivery)
+            waiting.is_repeat = self._outcomes.repeat(delivery, read.head) is not None
         self.window.add(waiting)
         if owner is not None:
             self._leaving.append(waiting)
@@ -389,6 +394,9 @@ class Lane:
     def _settled_without_call(self, waiting: HeldEdit) -> bool:
         """Settle a repeat, what was sent again too late, and what is known to end the process."""
         head, delivery, source = waiting.edit.head, waiting.delivery, waiting.source
+        if waiting.rejected is not None:
+            self._end_soon(waiting, self._settle(waiting, waiting.rejected, waiting.attempts))
+            return True
         repeat = self._outcomes.repeat(delivery, head)
         if repeat is not None:
             again = self._outcomes.settle_again(repeat, delivery, source, head, waiting.trace)
@@ -408,8 +416,11 @@ class Lane:
         newer = memory.newer(waiting.edit.head.account, job, waiting.place)
         return superseded(waiting.delivery, newer[1]) if newer else None
 
-    def _begin(self, waiting: HeldEdit, now: float) -> bool:
-        """Have a call made; False if it must wait for others, or others for it."""
+    def _begin(self, oldest: HeldEdit, now: float) -> bool:
+        """Have a call made for a job; False if it must wait for others, or others for it."""
+        waiting = oldest
+        if self.account.coalesce:
+            waiting = newest_covering(self.window.line(oldest.edit.job))
         solo = self._shared.solo
         if waiting.alone and not waiting.let_others_first:
             waiting.let_others_first = True
@@ -429,6 +440,7 @@ class Lane:
         self._probing = self._probing or knew.probe
         loop = self._shared.loop
         task = ApiCall(waiting, knew, self.standing.clock_offset, loop.future())
+        task.oldest = None if waiting is oldest else oldest
         self._callers.begin(task, self.in_flight)
         loop.spawn(self._turn(task))
         return True
@@ -454,23 +466,46 @@ class Lane:
         if task.returned is not None:
             await task.returned
         waiting, now = task.waiting, self._shared.loop.now()
+        first = task.oldest or waiting
         attempts = waiting.attempts + 1
         self.in_flight -= 1
         self._probing = self._probing and not task.knew.probe
         self._shared.solo.end(alone=waiting.alone)
         self._shared.suspects.end(waiting.delivery)
         match self._verdict(task, now):
+            case Rejected() as verdict if task.oldest is not None:
+                waiting.rejected, waiting.attempts = verdict, attempts
+                self.window.put_back(first, now)  # those that it was to cover are called after all
             case Applied() | Rejected() as verdict:
                 self.unconfirmed += 1
                 self._pump_soon()
-                await self._end(waiting, self._settle(waiting, verdict, attempts))
+                await self._end(waiting, self._settle_line(waiting, verdict, attempts))
                 return
             case Retry(after=after):
                 self.tally.retries += 1
-                self.window.put_back(waiting, now + after.total_seconds())
+                self.window.put_back(first, now + after.total_seconds())
             case Suspend() | None:
-                self.window.put_back(waiting, now)
+                self.window.put_back(first, now)
         self._moved()
+
+    async def _settle_line(
+        self, waiting: HeldEdit, verdict: Applied | Rejected, attempts: int
+    ) -> None:
+        """Settle an edit, and before it those of its job that it covers: oldest first, one by one.
+
+        So whatever comes back after a crash is still the job's latest edits.
+        """
+        by = Superseded(waiting.edit.head.message_id)
+        for older in list(takewhile(lambda held: held is not waiting, self._line(waiting))):
+            ending, calls = (older.rejected, older.attempts) if older.rejected else (by, 0)
+            await self._settle(older, ending, calls)
+            self.window.pass_over(older)
+        await self._settle(waiting, verdict, attempts)
+
+    def _line(self, waiting: HeldEdit) -> Iterable[HeldEdit]:
+        """The edits of its job, oldest first, while it is held still."""
+        line = self.window.line(waiting.edit.job)
+        return line if waiting in line else ()
 
     def _verdict(self, task: ApiCall, now: float) -> Verdict | None:
         """What the reply means; None if no call was made, for want of a lease.
@@ -492,7 +527,7 @@ class Lane:
             return _internal("judging")
 
     def _settle(
-        self, waiting: HeldEdit, verdict: Applied | Rejected, attempts: int
+        self, waiting: HeldEdit, verdict: Ending, attempts: int
     ) -> Coroutine[None, None, None]:
         return self._outcomes.settle(
             waiting.delivery,

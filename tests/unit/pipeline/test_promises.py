@@ -51,8 +51,10 @@ WAITS = (0.0, 0.01, 0.1, 1.0, 1.0, 5.0, 30.0, 100.0)
 class Story:
     """A world in which everything waits to be told, and what must hold whenever."""
 
-    def __init__(self) -> None:
-        serving = account(rate="1000/s", concurrency=CONCURRENCY, policy=Policy(attempts=2))
+    def __init__(self, *, coalesce: bool) -> None:
+        self.coalesce = coalesce
+        policy = Policy(attempts=2)
+        serving = account(rate="1000/s", concurrency=CONCURRENCY, policy=policy, coalesce=coalesce)
         self.world = World(serving, script=None, prefetch=5, hold=60.0)
         self.world.publisher.prompt = False
         self.world.api.watch = self.check_call
@@ -146,12 +148,25 @@ class Story:
         assert len(world.api.under_way) < CONCURRENCY
         settled = self.settled()
         assert call.message_id not in settled, "called again after its event was out"
+        if self.coalesce:
+            assert not self.newer_applied(call.job, call.message_id), "undoes a newer edit"
+            return  # all state the same fields, so earlier ones may wait for this one
         for message in world.queue.published:
             if message.properties.message_id == call.message_id:
                 break
             earlier = read(message.body)
             if earlier["jobId"] == call.job and earlier["mode"] != NO_MODE:
                 assert message.properties.message_id in settled, "overtakes an earlier edit"
+
+    def newer_applied(self, job: int, message_id: str | None) -> bool:
+        """Whether an edit of the job that was published after a message has been applied."""
+        own = [each.properties.message_id for each in self.world.queue.published]
+        applied = {
+            data["messageId"]
+            for data in (read(each.body)["data"] for each in self.world.events())
+            if data["outcome"] == "applied" and data["jobId"] == job
+        }
+        return not applied.isdisjoint(own[own.index(message_id) + 1 :])
 
     def settled(self) -> set[object]:
         """Message ids of which the broker has an event."""
@@ -188,6 +203,9 @@ class Story:
             assert len(outcomes) == 1, "an edit ends as exactly one outcome"
             if "rejected" in outcomes.values():
                 assert self.has_letter(message)
+            if "superseded" in outcomes.values():
+                job, name = read(message.body)["jobId"], message.properties.message_id
+                assert self.newer_applied(job, name), "nothing newer holds"
         first = Counter[object]()
         for publication in world.publisher.received:  # in the order of the confirms
             own = publication.properties
@@ -195,7 +213,7 @@ class Story:
                 first[own.message_id] += 1
             else:
                 data = read(publication.body)["data"]
-                assert data["outcome"] == "applied" or first[data["messageId"]]
+                assert data["outcome"] != "rejected" or first[data["messageId"]]
         lane = world.lane
         assert (lane.in_flight, lane.unconfirmed, lane.refusing, len(lane.window)) == (0, 0, 0, 0)
         assert world.shared.settler.unconfirmed == 0
@@ -225,8 +243,8 @@ WHAT_HAPPENS = st.sampled_from(
 )
 
 
-def tell(story: list[tuple[str, int]]) -> None:
-    told = Story()
+def tell(story: list[tuple[str, int]], *, coalesce: bool) -> None:
+    told = Story(coalesce=coalesce)
     for name, n in story:
         told.perform(name, n)
     told.calm_down()
@@ -236,17 +254,19 @@ def tell(story: list[tuple[str, int]]) -> None:
 STORIES = st.lists(st.tuples(WHAT_HAPPENS, st.integers(0, 11)), min_size=30, max_size=120)
 
 
+@pytest.mark.parametrize("coalesce", [False, True], ids=["each", "coalesced"])
 @given(story=STORIES)
 @settings(max_examples=25)
 def test_edits_of_a_job_neither_overlap_nor_overtake_and_each_ends_once(
-    story: list[tuple[str, int]],
+    story: list[tuple[str, int]], *, coalesce: bool
 ) -> None:
-    tell(story)
+    tell(story, coalesce=coalesce)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("coalesce", [False, True], ids=["each", "coalesced"])
 @given(story=STORIES)
 @settings(max_examples=2500)
-def test_nor_do_they_in_very_many_stories(story: list[tuple[str, int]]) -> None:
-    tell(story)
+def test_nor_do_they_in_very_many_stories(story: list[tuple[str, int]], *, coalesce: bool) -> None:
+    tell(story, coalesce=coalesce)

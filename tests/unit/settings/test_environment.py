@@ -71,6 +71,7 @@ def test_every_variable_arrives() -> None:
         api_timezone="Europe/Berlin",
         rate="600/m,20/s",
         concurrency="32",
+        coalesce="yes",
         attempts="3",
         connect_timeout="500ms",
         call_timeout="7.5",
@@ -98,6 +99,7 @@ def test_every_variable_arrives() -> None:
     assert settings.shutdown_grace == timedelta(minutes=1)
     assert (settings.log_level, settings.log_format) == ("debug", "console")
     (account,) = settings.accounts
+    assert account.coalesce is True
     assert account.endpoint == Endpoint(
         "https://stand.in/aivoice",
         connect_timeout=timedelta(milliseconds=500),
