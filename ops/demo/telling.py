@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +31,7 @@ class Telling:
     def say(self, sentence: str) -> None:
         """One thing that happens."""
         self._wipe()
-        self._echo(f"{time.monotonic() - self.began:5.1f} s  {sentence}")
+        self._echo(_fitted(f"{time.monotonic() - self.began:5.1f} s  {sentence}", 9))
 
     def changed(self, account: str, lane: Mapping[str, Any]) -> None:
         """A lane is in another state."""
@@ -49,7 +51,8 @@ class Telling:
         full = _WIDTH * done // count
         states = ", ".join(f"{account} {lane['state']}" for account, lane in lanes.items())
         bar = "█" * full + "░" * (_WIDTH - full)
-        self._echo(f"{_CLEAR}         {bar} {done} of {count}  {states}", nl=False)
+        line = f"         {bar} {done} of {count}  {states}"
+        self._echo(f"{_CLEAR}{line[: _columns() - 1]}", nl=False)
         self._bar = True
 
     def table(self, title: str, rows: Iterable[tuple[str | int, str]]) -> None:
@@ -57,7 +60,7 @@ class Telling:
         self._wipe()
         self._echo(f"\n{click.style(title, bold=True)}")
         for first, words in rows:
-            self._echo(f"{' ' * (8 - len(click.unstyle(str(first))))}{first}  {words}")
+            self._echo(_fitted(f"{' ' * (8 - len(click.unstyle(str(first))))}{first}  {words}", 10))
 
     def _wipe(self) -> None:
         if self._bar:
@@ -66,3 +69,14 @@ class Telling:
 
     def _echo(self, text: str, *, nl: bool = True) -> None:
         click.echo(text, nl=nl, color=self.color)
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _fitted(line: str, indent: int) -> str:
+    """A line as it is, or as several, without colours, where it is wider than the terminal."""
+    if not sys.stdout.isatty() or len(click.unstyle(line)) <= _columns():
+        return line
+    return textwrap.fill(click.unstyle(line), _columns(), subsequent_indent=" " * indent)

@@ -85,7 +85,9 @@ def _in_json(entry: Entry) -> dict[str, Any]:
 
 def _row(entry: Entry) -> tuple[str, ...]:
     begun, ended = entry.begun, entry.ended
-    what = ", ".join(f"{key} {value}" for key, value in begun.filter.items() if value is not None)
+    what = ", ".join(
+        f"{key} {_short(value)}" for key, value in begun.filter.items() if value is not None
+    )
     if ended is None:
         result = "never ended: under way, or cut short"
     else:

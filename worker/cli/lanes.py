@@ -230,7 +230,7 @@ def in_words(
     """Accounts, replicas and dead letters as lines for people, no wider than `room`."""
     if not fleet.replicas:
         return ["No worker answers. Is one running, on this RabbitMQ and in this namespace?"]
-    head = ("account", "state", "rate", "waiting", "left", "dead", "last success", "replica")
+    head = ("account", "state", "rate", "waiting", "left", "dead", "success", "replica")
     table = [head, *(_cells(row, wall) for row in rows)]
     lines = list(columns(table, frozenset((3, 4, 5)), room))
     lines += [f"{row.account}: {_why(row)}" for row in rows if _why(row)]

@@ -17,8 +17,10 @@ from worker.amqp.topology import Binding, Exchange, Queue
 from worker.cli import removal
 from worker.cli.exits import BAD_SETTINGS, DONE, FAILED
 from worker.cli.sessions import at_broker, read_settings
+from worker.cli.terminal import width
 from worker.cli.topology_diff import compared, left_over, management, objects, strangers
 from worker.core.unrouted import ownership
+from worker.deadletters.render import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -344,8 +346,9 @@ def _tell(findings: Sequence[ObjectCheck], *, as_json: bool) -> None:
             facts = {"object": each.name, "state": each.state, "detail": each.detail}
             click.echo(json.dumps(facts | {"mend": each.mend}))
             continue
-        state = click.style(f"{each.state:<10}", fg=COLORS[each.state])
-        click.echo(f"{state}  {each.name}{each.detail and f': {each.detail}'}")
+        line = f"{each.state:<10}  {each.name}{each.detail and f': {each.detail}'}"
+        text = "\n".join(fitted(line, width(), 12))
+        click.echo(text.replace(each.state, click.style(each.state, fg=COLORS[each.state]), 1))
         if each.mend not in {"", APPLY}:
             click.echo(f"{'':<10}  fix: {each.mend}")
     if not as_json and any(each.mend == APPLY for each in findings):

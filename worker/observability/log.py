@@ -164,6 +164,7 @@ _STEERING = re.compile(
     "[\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]"
 )
 """Controls, line and paragraph separators, and what is invisible or changes the direction."""
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _OURS = ("time", "level")
 """What every line has; a fact of that name gets another."""
 
@@ -197,7 +198,8 @@ def configure(
     stream = stream or sys.stderr
     on_terminal = stream is not None and stream.isatty()
     as_text = form == "console" or (form == "auto" and on_terminal)
-    render = _console(colors=on_terminal and not no_color) if as_text else _json
+    terminal = stream.fileno() if on_terminal else None
+    render = _console(terminal, colors=on_terminal and not no_color) if as_text else _json
     lines = Lines(_unbuffered(stream), lambda count: _dropped(render, count))
     structlog.configure(  # noqa: TID251 (the one place)
         processors=[_important, render],
@@ -266,7 +268,8 @@ def _plain(value: object) -> str:
     return str(value).encode(errors="backslashreplace").decode()
 
 
-def _console(*, colors: bool) -> Processor:
+def _console(terminal: int | None, *, colors: bool) -> Processor:
+    """Lines for people, that fit the terminal of this file descriptor if it is one."""
     renderer = structlog.dev.ConsoleRenderer(
         colors=colors,
         force_colors=colors,
@@ -276,10 +279,29 @@ def _console(*, colors: bool) -> Processor:
     )
 
     def render(logger: object, method: str, facts: EventDict) -> bytes:
-        line = renderer(logger, method, {"time": _clock.now(), "level": method, **facts})
+        line = str(renderer(logger, method, {"time": _clock.now(), "level": method, **facts}))
+        with suppress(OSError):  # the terminal is gone, or it was none
+            if terminal is not None and (columns := os.get_terminal_size(terminal).columns):
+                line = _fitted(line, columns)
         return f"{line}\n".encode(errors="backslashreplace")
 
     return render
+
+
+def _fitted(text: str, columns: int) -> str:
+    """The first line broken at spaces so that its parts fit; what it is coloured by has no width.
+
+    What follows it is a traceback, and stays as it is.
+    """
+    first, newline, rest = text.partition("\n")
+    parts, used = "", 0
+    for word in first.split(" "):
+        size = len(_COLOR.sub("", word))
+        if used and used + 1 + size > columns:
+            parts, used = f"{parts.rstrip(' ')}\n    {word}", 4 + size
+        else:
+            parts, used = f"{parts} {word}" if parts else word, used + size + bool(parts)
+    return parts + newline + rest
 
 
 def _dropped(render: Processor, count: int) -> bytes:

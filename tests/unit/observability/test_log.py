@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from typing import Any
 
 import pytest
@@ -199,6 +203,22 @@ def test_off_a_terminal_auto_means_json(arguments: str, is_json: bool) -> None:
 
     assert text.startswith("{") is is_json
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_on_a_terminal_no_line_is_wider_than_that_and_no_fact_is_lost(columns: int) -> None:
+    script = (
+        "from worker.observability import log; log.configure('info', 'auto');"
+        "log.log.info('edit_settled', **{f'fact{n}': 'x' * n for n in range(20)})"
+    )
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    subprocess.run([sys.executable, "-c", script], stderr=terminal, timeout=WITHIN, check=True)
+    os.close(terminal)
+    text = re.sub("\x1b\\[[0-9;]*m", "", os.read(controller, 65536).decode())
+    os.close(controller)
+    assert max(map(len, text.splitlines())) <= columns
+    assert all(f"fact{n}='{'x' * n}'" in text for n in range(20))
 
 
 @pytest.mark.parametrize(

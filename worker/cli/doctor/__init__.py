@@ -11,6 +11,8 @@ import click
 from worker.cli.doctor import accounts, api, broker, local
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT, BAD_SETTINGS, DONE
+from worker.cli.terminal import width
+from worker.deadletters.render import fitted
 from worker.observability import log
 from worker.settings import Settings, environment, load
 
@@ -80,11 +82,12 @@ def _tell(check: Check, *, as_json: bool) -> None:
         facts = {"check": check.name, "health": check.health, "says": check.says}
         click.echo(json.dumps(facts | {"mend": check.mend}, ensure_ascii=False))
         return
-    health = click.style(f"{check.health:<10}", fg=COLORS[check.health])
-    click.echo(f"{health}  {check.name}: {check.says}")
-    if check.mend:
-        word = "see" if check.health is Health.UNVERIFIED else "fix"
-        click.echo(f"{'':<10}  {word}: {check.mend}")
+    word = "see" if check.health is Health.UNVERIFIED else "fix"
+    rows = [(str(check.health), f"{check.name}: {check.says}")]
+    rows += [("", f"{word}: {check.mend}")] if check.mend else []
+    for state, text in rows:
+        lines = fitted(f"{state:<10}  {text}", width(), 12)
+        click.echo("\n".join(lines).replace(state, click.style(state, fg=COLORS[check.health]), 1))
 
 
 def _exit(bad: Iterable[int]) -> int:
