@@ -20,20 +20,23 @@ from worker.console.model import (
     EventFilter,
     JobTimeline,
     LetterDetail,
+    LetterFilter,
     RefusedError,
     SearchResult,
     UnavailableError,
 )
 from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
+from worker.console.plans import Plans
 from worker.console.store import opened
 from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
+from worker.deadletters.mend import packed
 from worker.deadletters.plan import message
 from worker.deadletters.serialization import fields_of
 from worker.fleet.control import ordered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import TracebackType
@@ -47,13 +50,15 @@ if TYPE_CHECKING:
         EventRow,
         Group,
         GroupedBy,
-        LetterFilter,
         LetterPage,
         MendCheck,
         OperationPage,
         OperationRow,
         Part,
         Picture,
+        Plan,
+        PlanAction,
+        RunOptions,
     )
     from worker.settings import Settings
 
@@ -80,6 +85,9 @@ class Console:
         self._letters = Letters(broker, self._index, self._live, self._log, self._changes)
         names, live = broker.names, self._live
         self._pictures = PictureSource(names, live, self._events, self._letters, self._log)
+        self._plans = Plans(
+            broker, settings, live, self._letters, self._events, self._log, self._changes
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -94,6 +102,7 @@ class Console:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._plans.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,7 +172,7 @@ class Console:
         kept = await self._kept(key)
         if kept is None:
             raise RefusedError("gone")
-        return checked(kept.letter, kept.delivery, self._settings, _body(text))
+        return checked(kept.letter, kept.delivery, self._settings, packed(text))
 
     async def _kept(self, key: str) -> Kept | None:
         await self._letters.known()
@@ -186,11 +195,54 @@ class Console:
             case Superseded(message_id, at):
                 return "superseded", message_id, at
 
-    # Operations
+    # Plans and operations
 
-    async def operation(self, operation_id: str) -> OperationRow | None:
+    async def plan(
+        self,
+        action: PlanAction,
+        *,
+        by: str,
+        filter_: LetterFilter | None = None,
+        keys: Sequence[str] = (),
+        mended: Mapping[str, str] | None = None,
+        even_if_superseded: bool = False,
+    ) -> Plan:
+        """What is going to become of these letters; it is being prepared when this returns."""
+        self._reachable()
+        bodies = {key: packed(text) for key, text in (mended or {}).items()}
+        wanted, even = filter_ or LetterFilter(), even_if_superseded
+        keys = keys or tuple(bodies)
+        return self._plans.make(
+            action, by=by, wanted=wanted, keys=keys, mended=bodies, even_if_superseded=even
+        )
+
+    async def plan_of(self, id_: str) -> Plan | None:
+        """A plan as it is now."""
+        return self._plans.of(id_)
+
+    async def prepared(self, plan_id: str) -> Plan | None:
+        """A plan once it is no longer being prepared."""
+        return await self._plans.prepared(plan_id)
+
+    async def run(self, plan_id: str, options: RunOptions, *, by: str) -> OperationRow:
+        """Carry a plan out, once; the same operation whoever asks again."""
+        self._reachable()
+        return self._operation(await self._plans.run(plan_id, options, by=by))
+
+    async def go_on(self, operation_id: str, *, by: str) -> Plan:
+        """A plan of what an operation that was cut short has left."""
+        self._reachable()
+        await self._letters.known()
+        return self._plans.go_on(operation_id, by=by)
+
+    async def stop(self, operation_id: str, *, by: str) -> OperationRow:  # noqa: ARG002 (for a log)
+        """Have an operation send no more."""
+        self._plans.stop(operation_id)
+        return self._operation(operation_id)
+
+    async def operation(self, id_: str) -> OperationRow | None:
         """One operation as it is now."""
-        return self._log.row(operation_id)
+        return self._log.row(id_)
 
     async def operations(self, cursor: str | None = None, limit: int = 50) -> OperationPage:
         """What operators did, the newest first."""
@@ -204,17 +256,17 @@ class Console:
         """Events, the newest first; of what is known by now."""
         return self._events.page(filter_, cursor, limit)
 
-    async def job(self, number: int) -> JobTimeline:
+    async def job(self, job_id: int) -> JobTimeline:
         """What is known of a job."""
         self._letters.need()
-        letters = tuple(self._index.of_job(number))
+        letters = tuple(self._index.of_job(job_id))
         touched = {row.id: row for each in letters for row in self._log.of_letter(each.event_id)}
-        events = self._of_job(number)
+        events = self._of_job(job_id)
         for event in events:
             touched |= {row.id: row for row in self._log.of_letter(event.id)}
         accounts = self.picture().accounts
         return JobTimeline(
-            job_id=number,
+            job_id=job_id,
             events=events,
             letters=letters,
             operations=tuple(sorted(touched.values(), key=lambda row: row.at)),
@@ -289,10 +341,11 @@ class Console:
         if not state.is_up:
             raise UnavailableError(state.why or "", state.since)
 
+    def _operation(self, operation_id: str) -> OperationRow:
+        row = self._log.row(operation_id)
+        if row is None:
+            raise RefusedError("no_operation")
+        return row
+
     def _of_job(self, job: int) -> tuple[EventRow, ...]:
         return tuple(reversed(self._events.page(EventFilter(job=job), limit=SHOWN).rows))
-
-
-def _body(text: str) -> bytes:
-    """What an editor's text is sent as: line ends as they are on our side, and UTF-8."""
-    return text.replace("\r\n", "\n").encode(errors="replace")

@@ -239,6 +239,11 @@ class LetterIndex:
             self._by_account = dict(self._database.execute(query))
         return self._by_account
 
+    def count(self, account: str, cause: str) -> int:
+        """How many letters of an account have a cause."""
+        query = "SELECT count(*) FROM letters WHERE cause = ? AND account = ?"
+        return int(self._database.execute(query, (cause, account)).fetchone()[0])
+
     def of_job(self, job: int) -> list[LetterRow]:
         """The letters of a job."""
         return self._found("job = ?", job)

@@ -132,7 +132,7 @@ class Letters:
             except SessionError as error:
                 self._why = error.failure.why
                 if error.failure.kind is FailureKind.BUSY:
-                    self._busy_by = error.failure.why.removeprefix("at the letters already: ")
+                    self._busy_by = holder(error)
                     raise RefusedError("busy", by=self._busy_by) from None
                 raise UnavailableError(error.failure.why) from None
             finally:
@@ -185,3 +185,9 @@ class Letters:
         if not at_it:
             return None
         return f"{at_it[-1].actor} ({at_it[-1].action}, since {at_it[-1].at:%H:%M:%S} UTC)"
+
+
+def holder(error: SessionError) -> str:
+    """Who is at the letters, of a failure that says so."""
+    who = error.failure.why.removeprefix("at the letters already: ")
+    return who.partition(". Try again")[0]

@@ -20,6 +20,7 @@ from worker.amqp.session import (
     FailureKind,
     SessionError,
     connected,
+    task_group,
 )
 from worker.console.model import BrokerState
 from worker.core.pause import Pauses
@@ -101,7 +102,7 @@ class Live:
                 async with connected(self._broker, asyncio.Event()) as session:
                     self._up()
                     failures = 0
-                    async with asyncio.TaskGroup() as group:
+                    async with task_group() as group:
                         for follow in (
                             self._heartbeats,
                             self._control,
@@ -111,8 +112,8 @@ class Live:
                             self._count,
                         ):
                             group.create_task(self._kept(follow, session))
-            except* SessionError as errors:
-                self._down(errors)
+            except SessionError as error:
+                self._down(error.failure.why)
             failures = min(failures + 1, 10)
             await asyncio.sleep(min(LONGEST_WAIT, SHORTEST_WAIT * 2**failures))
 
@@ -130,11 +131,8 @@ class Live:
         self.state = replace(self.state, is_up=True, since=datetime.now(UTC), why=None)
         self._changes.touch("fleet", "dead", "events", "operations")
 
-    def _down(self, errors: BaseExceptionGroup[SessionError]) -> None:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        why, now = str(first), datetime.now(UTC)
+    def _down(self, why: str) -> None:
+        now = datetime.now(UTC)
         if self.state.is_up:
             self.lost_at = asyncio.get_running_loop().time()
             self.state = replace(self.state, is_up=False, since=now, heard_at=now)

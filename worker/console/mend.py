@@ -6,7 +6,7 @@ from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from worker.console.model import MendCheck
-from worker.deadletters.mend import bounds_for, problems
+from worker.deadletters.mend import bounds_for, laid_out, problems
 
 if TYPE_CHECKING:
     from worker.core.message import Delivery
@@ -22,8 +22,6 @@ def checked(
     detail, named = found or (None, ())
     difference: tuple[str, ...] = ()
     if body is not None:
-        before, after = (
-            each.decode(errors="replace").splitlines() for each in (delivery.body, body)
-        )
+        before, after = (laid_out(each).splitlines() for each in (delivery.body, body))
         difference = tuple(unified_diff(before, after, lineterm="", n=2))[2:]
     return MendCheck(detail, tuple((each.field, each.problem) for each in named), difference)

@@ -14,6 +14,7 @@ from worker.fleet.watch import BEAT_EVERY, GONE_AFTER, SILENT_AFTER
 
 if TYPE_CHECKING:
     from schemas import Names
+    from worker.console.causes import Cause
     from worker.console.event_index import EventIndex
     from worker.console.letters import Letters
     from worker.console.live import Live
@@ -64,7 +65,7 @@ class PictureSource:
                 broker=state,
                 accounts=accounts,
                 replicas=replicas,
-                rejections=self._events.recent.rejections(shown_at),
+                rejections=self._rejections(shown_at),
                 interrupted=interrupted,
                 letters=letters,
                 is_heard=self._live.heard_since(0.0) >= HEARD_WITHIN,
@@ -72,6 +73,14 @@ class PictureSource:
             letters=letters,
             journal=self._events.state(),
         )
+
+    def _rejections(self, at: datetime) -> list[tuple[str, Cause, int]]:
+        """What died in the last hour, as far as it lies dead still if that is known."""
+        found = self._events.recent.rejections(at)
+        if self._letters.looked_at is None:
+            return found
+        left = self._letters.index.count
+        return [(name, cause, min(count, left(name, cause.id))) for name, cause, count in found]
 
     def _replicas(self, at: datetime) -> list[Replica]:
         found = []

@@ -99,15 +99,23 @@ async def until(condition: Callable[[], object], within: float = 20.0) -> None:
             await asyncio.sleep(0.02)
 
 
+def settings() -> Settings:
+    found = load({}, accounts_wanted=False, secrets_wanted=False)
+    assert isinstance(found, Settings)
+    return found
+
+
+async def declared(session: Session) -> None:
+    names = session.names
+    objects = (*shared_objects(names), *journal(names), *operators_objects(names))
+    await session.declared(objects)
+
+
 @asynccontextmanager
 async def stage(rabbitmq: Broker) -> AsyncIterator[Stage]:
-    settings = load({}, accounts_wanted=False, secrets_wanted=False)
-    assert isinstance(settings, Settings)
     async with connected(rabbitmq, asyncio.Event()) as session:
-        names = session.names
-        objects = (*shared_objects(names), *journal(names), *operators_objects(names))
-        await session.declared(objects)
-        async with Console(rabbitmq, settings) as console:
+        await declared(session)
+        async with Console(rabbitmq, settings()) as console:
             await until(lambda: console.picture().broker.is_up)
             on = Stage(session, console)
             beating = asyncio.create_task(on.beat())
