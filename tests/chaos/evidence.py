@@ -128,4 +128,4 @@ class Evidence:
     returns: tuple[Return, ...] = ()
     pauses: tuple[Pause, ...] = ()
     forgotten: tuple[float, ...] = ()
-    """When the journal was deleted: what had ended before may be called again."""
+    """When a deleted journal was there again: what had ended before may be called again."""

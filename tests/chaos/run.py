@@ -110,8 +110,8 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
         else:
             contacts.append(Contact(call, callers.get(call.connection, "unknown")))
     found = tuple(witness.journal(stage.broker))
-    known = {event.id for event in found}
-    earlier = (event for event in stage.witness.events.values() if event.id not in known)
+    known = set(found)  # a journal that was deleted may have the same event again, of a later call
+    earlier = (event for event in stage.witness.events.values() if event not in known)
     events = (*earlier, *found)
     if stage.scene.ahead:  # the workers' clocks are wrong: what was seen is later, but true
         seen = stage.witness.seen

@@ -136,8 +136,12 @@ class DeleteJournal(_Delete):
         with suppress(*TROUBLE):
             stage.witness.catch_up()
             with connection(stage.broker) as joined:
-                stage.forgotten.append(time.time())
                 joined.channel().queue_delete(self.name)
+
+    def mend(self, stage: Stage) -> None:
+        """Wait for the next; until then nothing that ended was kept."""
+        super(DeleteJournal, self).mend(stage)
+        stage.forgotten.append(time.time())
 
 
 @dataclass(frozen=True, slots=True)
