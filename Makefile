@@ -154,6 +154,10 @@ dist: sbom  ## What a release consists of, in dist/: sdist, wheel made of it, pa
 	cp build/sbom.json dist/task_edit_worker-$$($(BIN)/taskedit --version | grep -o '[0-9][^ ]*').cdx.json
 	cd dist && rm -f .gitignore && sha256sum -- * >SHA256SUMS
 
+.PHONY: translations
+translations: install  ## The console's catalogues as they are shipped, made anew from the .po files
+	$(BIN)/pybabel compile --domain console --directory worker/console/locale
+
 .PHONY: manifests
 manifests: install  ## The alerts as the Prometheus operator takes them, made anew
 	$(BIN)/python -m ops.prometheus_rule

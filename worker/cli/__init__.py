@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "pause": "Stop calls for an account by hand.",
     "resume": "Let a paused account go on.",
     "audit": "Who did what to letters and accounts.",
+    "console": "The operators' page: all of this in a browser.",
     "dead": "What failed, why, and how to put it right.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",

@@ -151,6 +151,7 @@ class Renderer:
             "number": _number,
             "short": _short,
             "time": _time,
+            "urlencode": _encoded,
         }
         return made
 
@@ -226,6 +227,13 @@ def _duration(context: Context, length: timedelta | float | None) -> str:
     seconds = max(0, round(whole))
     size, unit = next((s, u) for s, u in _UNITS if seconds >= 2 * s or s == 1)
     return f"{seconds // size:,} {context['translated'](unit)}"
+
+
+def _encoded(value: str | dict[str, object]) -> str:
+    """A text as a part of a path, or names and values as a query; whatever anybody wrote."""
+    if isinstance(value, dict):
+        return urlencode(value, errors="replace")
+    return quote(value, safe="", errors="replace")
 
 
 def _number(value: float | None) -> str:

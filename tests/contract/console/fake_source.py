@@ -144,11 +144,11 @@ class FakeSource:
                 replica="w-2",
             ),
         }
-        self.replicas = (
+        self.replicas: tuple[Replica, ...] = (
             Replica("w-1", "0.1.0", ("acme",), ("globex", "zeta"), now, False, True),
             Replica("w-2", "0.1.0", ("globex", "zeta"), ("acme",), now, True, True),
         )
-        self.troubles = (
+        self.troubles: tuple[Trouble, ...] = (
             Trouble(
                 "suspended",
                 0,

@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.console.fake_source import FakeSource, event, letter
+from worker.console.model import RunOptions
+
+if TYPE_CHECKING:
+    import requests
+
+    from tests.contract.console.conftest import Running
+
+KEY = "0" * 32
+PAGES = [
+    "/",
+    "/accounts/acme",
+    "/accounts/globex",
+    "/accounts/zeta",
+    "/dead",
+    "/dead?by=account",
+    "/dead?by=app",
+    "/dead?by=hour",
+    "/dead/letters",
+    f"/dead/letters/{KEY}",
+    f"/dead/letters/{KEY}/mend",
+    "/operations",
+    "/operations/op-0",
+    "/jobs/123",
+    "/jobs/9",
+    "/search?q=order-1",
+    "/search?q=nothing",
+    "/events",
+    "/check",
+    "/sign-in",
+    "/nowhere",
+]
+GOOD_BODY = (
+    '{"jobId": 123, "appId": "globex-app", "name": "n", "dialogFlowId": 1, "mode": "MANUAL",'
+    ' "dailyStartDateTime": "09:00", "dailyEndDateTime": "18:00", "robotCount": 1,'
+    ' "jobPhoneNumberId": 1, "redial": false}'
+)
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+def seen(browser: requests.Session, address: str) -> Seen:
+    return Seen(browser.get(address, timeout=10).text)
+
+
+def test_a_suspended_account_is_a_sentence_with_its_remedy(console: Running) -> None:
+    words = seen(console.browser(), console.url).words
+
+    assert "acme is suspended: balance exhausted (-3)" in words
+    assert "1,204 edits wait; none is lost." in words
+    assert "Do: Top up. It resumes by itself within a minute." in words
+
+
+def test_the_same_in_chinese(console: Running) -> None:
+    browser = console.browser()
+    browser.post(f"{console.url}/preferences", {"language": "zh"}, timeout=10)
+
+    words = seen(browser, console.url).words
+
+    assert "acme 已挂起: 余额不足 (-3)" in words
+    assert "请充值" in words
+
+
+def test_the_browsers_language_is_spoken_until_one_is_chosen(console: Running) -> None:
+    browser = console.browser()
+    browser.headers["Accept-Language"] = "de, zh-CN;q=0.9, en;q=0.8"
+
+    chinese = browser.get(console.url, timeout=10)
+    browser.post(f"{console.url}/preferences", {"language": "en"}, timeout=10)
+    english = browser.get(console.url, timeout=10)
+
+    assert chinese.headers["content-language"] == "zh"
+    assert english.headers["content-language"] == "en"
+
+
+def test_when_all_is_well_one_line_says_so(console: Running) -> None:
+    source = console.source
+    source.troubles = ()
+    source.accounts = {"globex": source.accounts["globex"]}
+
+    words = seen(console.browser(), console.url).words
+
+    assert "Nothing to do. 1 account runs; last success" in words
+
+
+def test_times_are_in_the_viewers_zone(console: Running) -> None:
+    browser = console.browser()
+    at = datetime.now(UTC) + timedelta(days=2)
+    console.source.known_events = [event(1, at=at.replace(hour=20, minute=30, second=0))]
+    browser.cookies.set("zone", "Asia%2FShanghai")
+
+    words = seen(browser, f"{console.url}/events").words
+
+    assert f"{(at + timedelta(days=1)).date()} 04:30:00" in words
+    assert "Times in Asia/Shanghai." in words
+
+
+def test_without_rabbitmq_the_page_says_since_when_and_does_nothing(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    source.is_up = False
+
+    page = seen(browser, console.url)
+    mend = browser.get(f"{console.url}/dead/letters/{KEY}/mend", timeout=10).text
+    answer = browser.post(f"{console.url}/accounts/acme/pause", {"why": "INC"}, timeout=10)
+
+    assert "RabbitMQ has not answered since" in page.words
+    assert "(rabbit-1: refused)" in page.words
+    assert "This is how it was at" in page.words
+    assert ("disabled", "") in page.attributes
+    assert "readonly" in mend
+    assert answer.status_code == 503
+    assert source.asked == []
+
+
+def test_letters_are_sent_again_by_the_filter_that_is_shown(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    source.rows["other"] = letter(999, key="other", cause="beef", reason="api_rejected")
+    source.bodies["other"] = b"{}"
+
+    plan = browser.post(
+        f"{console.url}/plans?cause=c0ffee&account=globex", {"action": "redrive"}, timeout=10
+    )
+
+    assert Seen(plan.text).words.count("Send again 300 letters") == 1
+    assert "300 would be rejected again as they are" in Seen(plan.text).words
+    assert len(source.asked[0][2]) == 300  # type: ignore[arg-type]
+    assert "other" not in source.asked[0][2]  # type: ignore[operator]
+
+
+def test_a_plan_runs_once_however_often_it_is_sent(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    plan = browser.post(f"{console.url}/plans?cause=c0ffee", {"action": "redrive"}, timeout=10).url
+    form = {"how": "canary", "canary": "5", "stop_at": "20", "rate": "5/s", "why": "INC-4711"}
+
+    first, second = (browser.post(f"{plan}/run", form, timeout=10).url for _ in range(2))
+
+    assert first == second
+    assert [each[0] for each in source.asked] == ["redrive", "run"]
+    assert source.asked[1][3] == RunOptions(canary=5, stop_at=0.2, rate="5/s", why="INC-4711")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("rate", "fast"), ("rate", "5 / 0"), ("canary", "0"), ("canary", "x"), ("stop_at", "101")],
+)
+def test_what_cannot_be_run_so_is_said_and_not_begun(
+    field: str, value: str, console: Running
+) -> None:
+    browser = console.browser()
+    plan = browser.post(f"{console.url}/plans", {"action": "redrive"}, timeout=10).url
+
+    answer = browser.post(f"{plan}/run", {"how": "canary", field: value}, timeout=10)
+
+    assert answer.status_code == 409
+    assert "Write the" in Seen(answer.text).words
+    assert [each[0] for each in console.source.asked] == ["redrive"]
+
+
+def test_a_discard_says_how_many_are_gone_for_good(console: Running) -> None:
+    browser = console.browser()
+
+    plan = browser.post(f"{console.url}/plans?cause=c0ffee", {"action": "discard"}, timeout=10)
+
+    assert "300 are taken out for good. Nothing is sent." in Seen(plan.text).words
+    assert console.source.asked[0][0] == "discard"
+
+
+def test_mending_names_a_bad_field_before_anything_is_sent(console: Running) -> None:
+    browser = console.browser()
+    address = f"{console.url}/dead/letters/{KEY}/mend"
+
+    bad = browser.post(
+        address, {"body": GOOD_BODY.replace("18:00", "25:00"), "do": "plan"}, timeout=10
+    )
+    assert bad.url == address
+    assert "dailyEndDateTime" in Seen(bad.text).words
+    assert console.source.asked == []
+
+    good = browser.post(address, {"body": GOOD_BODY, "do": "plan"}, timeout=10)
+    assert "/plans/" in good.url
+    assert console.source.asked[0][:3] == ("mend", console.source.asked[0][1], (KEY,))
+    assert console.source.asked[0][3] == {KEY: GOOD_BODY}
+
+
+def test_the_editor_shows_what_cannot_be_seen_as_escapes(console: Running) -> None:
+    source = console.source
+    source.bodies[KEY] = '{"name": "a\u202eb\\u0007"}'.encode()
+
+    text = console.browser().get(f"{console.url}/dead/letters/{KEY}/mend", timeout=10).text
+
+    assert "\u202e" not in text
+    assert "a\\u202eb\\u0007" in text
+
+
+def test_an_interrupted_operation_offers_to_go_on(console: Running) -> None:
+    browser = console.browser()
+
+    page = seen(browser, f"{console.url}/operations/op-0")
+    answer = browser.post(f"{console.url}/operations/op-0/go-on", timeout=10)
+
+    assert "Interrupted after 120 of 300; 180 are still dead letters." in page.words
+    assert "/plans/" in answer.url
+
+
+def test_a_running_operation_is_stopped(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    source.operate("op-1", "redrive", by="Li Wei", count=300)
+
+    answer = browser.post(f"{console.url}/operations/op-1/stop", timeout=10)
+
+    assert "stopped" in Seen(answer.text).words
+    assert source.asked[0][::2] == ("stop", "op-1")
+
+
+def test_an_account_is_paused_for_a_while_and_resumed(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    address = f"{console.url}/accounts/globex"
+
+    paused = browser.post(f"{address}/pause", {"why": "INC-4711", "for": "2h"}, timeout=10)
+    resumed = browser.post(f"{address}/resume", {"why": "done"}, timeout=10)
+
+    until = source.asked[0][4]
+    assert isinstance(until, datetime)
+    assert timedelta(hours=1, minutes=59) < until - datetime.now(UTC) <= timedelta(hours=2)
+    assert "Ends by itself at" in Seen(paused.text).words
+    assert "No call starts once it is paused" in Seen(resumed.text).words
+
+
+@pytest.mark.parametrize("form", [{}, {"why": "  "}, {"why": "x", "for": "soon"}])
+def test_a_pause_needs_a_why_and_a_time_that_can_be_read(
+    form: dict[str, str], console: Running
+) -> None:
+    answer = console.browser().post(f"{console.url}/accounts/acme/pause", form, timeout=10)
+
+    assert answer.status_code == 409
+    assert console.source.asked == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("123", "/jobs/123"),
+        (" zeta ", "/accounts/zeta"),
+        ("order-250", "/dead/letters/" + f"{250:032x}"),
+    ],
+)
+def test_a_search_goes_to_what_is_meant_at_once(text: str, path: str, console: Running) -> None:
+    answer = console.browser().get(f"{console.url}/search", params={"q": text}, timeout=10)
+
+    assert answer.url == console.url + path
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(console: Running) -> None:
+    browser = console.browser()
+    first = browser.get(f"{console.url}/search", timeout=10)
+
+    again = browser.get(
+        f"{console.url}/static/console.css", headers={"If-None-Match": "x"}, timeout=10
+    )
+    same = browser.get(
+        f"{console.url}/sign-in", headers={"If-None-Match": first.headers["etag"]}, timeout=10
+    )
+
+    assert first.headers["etag"]
+    assert again.status_code == 200
+    assert same.status_code == 200
+    assert same.headers["etag"] != first.headers["etag"]
+
+
+def test_the_stream_tells_which_parts_have_changed(console: Running) -> None:
+    with console.browser().get(f"{console.url}/live", stream=True, timeout=10) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        assert next(lines) == "retry: 2000"
+        console.source.touch()
+        assert "data: dead fleet" in lines
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_hostile_publisher_changes_no_page(path: str, language: str, console: Running) -> None:
+    browser = console.browser()
+    browser.cookies.set("language", language)
+    plain = seen(browser, console.url + path)
+    make_hostile(console.source)
+
+    answer = browser.get(console.url + path, timeout=10)
+    page = Seen(answer.text)
+
+    assert answer.status_code == (404 if path == "/nowhere" else 200)
+    assert page.tags.count("script") == plain.tags.count("script") == 2
+    assert not {"img", "iframe", "base", "object", "embed", "style"} & set(page.tags)
+    assert [name for name, _ in page.attributes if name.startswith("on")] == []
+    assert [value for _, value in page.attributes if "javascript:" in value.lower()] == []
+    assert not {"\u202e", "\u2066", "\x00", "\x1b", "\ufeff"} & set(answer.text)
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</textarea></title></style><script src=//evil.example></script>",
+    "\u202e\u2066gnp.exe\x00\x1b[31m\ufeff",
+    "\ud800 lone \udfff",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% raw %}%(why)s",
+    "x" * 65_536,
+]
+
+
+def make_hostile(source: FakeSource) -> None:
+    """Put hostile texts wherever a publisher, the provider or a worker can put one."""
+    text = " ".join(HOSTILE)
+    for number, (key, row) in enumerate(list(source.rows.items())[:20]):
+        one = HOSTILE[number % len(HOSTILE)]
+        source.rows[key] = replace(
+            row, detail=text, message_id=one, app_id=one, account=one, reason=one, status=one,
+            fields=(one,), attempts=one,
+        )  # fmt: skip
+        source.bodies[key] = ('{"name": "' + text).encode(errors="surrogatepass")
+    source.headers = tuple((one, one) for one in HOSTILE)
+    source.known_events = [
+        event(n, detail=one, message_id=one, account=one, app_id=one, reason=one, status=one)
+        for n, one in enumerate(HOSTILE)
+    ]
+    source.operate("op-9", "redrive", by=text, filter={text: text}, why=text, result={text: text})
+    for name, account in source.accounts.items():
+        source.accounts[name] = replace(
+            account, why=text, api_status=HOSTILE[1], replica=text, limits=text,
+            statuses=((HOSTILE[0], 1),),
+        )  # fmt: skip
+    source.replicas = tuple(
+        replace(one, name=text, version=text, why=text, serves=(text,)) for one in source.replicas
+    )
+    source.troubles = tuple(
+        replace(
+            one,
+            facts={**one.facts, "why": text, "by": text, "reason": text, "status": text,
+                   "fields": (text,), "api_status": text},
+        )
+        for one in source.troubles
+    )  # fmt: skip
+
+
+def test_no_form_of_ours_is_a_get_that_changes_anything(console: Running) -> None:
+    browser = console.browser()
+
+    for path in ("/accounts/acme/pause", "/plans", "/plans/p/run", "/operations/op-0/stop"):
+        assert browser.get(console.url + path, timeout=10).status_code == 405, path
