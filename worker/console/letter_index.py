@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from worker.console.causes import cause_of
 from worker.console.model import Group, GroupedBy, LetterPage, LetterRow
 from worker.console.store import LETTER_INDEXES, instant, known_instant, micros
@@ -262,8 +264,15 @@ class LetterIndex:
             return
         self._bytes += size
         values = [delivery.routing_key, *(getattr(had, name) for name in _PROPERTIES)]
-        row = id_, json.dumps(values), had.headers.table, delivery.body
+        row = id_, _json(values), had.headers.table, delivery.body
         self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", row)
+
+
+def _json(values: list[object]) -> str:
+    try:
+        return to_json(values).decode()
+    except PydanticSerializationError:  # bytes that are no UTF-8, as surrogates
+        return json.dumps(values)
 
 
 def _where(wanted: LetterFilter) -> tuple[str, tuple[object, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas import Invalid, Malformed, Reason, api_body, cloudevent, document, names, validate
 from worker.core.identity import Identity, identity, stated_message_id
@@ -47,18 +47,44 @@ class Undecodable:
 
 def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Undecodable:
     """Read a delivery by the account's bounds. Pure; raises nothing that a publisher can cause."""
+    message_id, found = _opened(delivery)
+    if isinstance(found, Malformed):
+        return Undecodable(unread(delivery, account), Rejected(Reason.MALFORMED, found.detail))
+    task = validate(found, bounds)
+    head = _info(delivery, account, bounds, message_id, found)
+    if isinstance(task, Invalid):
+        return Undecodable(head, Rejected(Reason.INVALID, task.detail, task.problems))
+    return Edit(head, task.jobId, api_body(task, bounds))
+
+
+def message_info(delivery: Delivery, account: str | None, bounds: Bounds) -> MessageInfo:
+    """What is known of a message besides its edit, whether that keeps to the rules or not."""
+    message_id, found = _opened(delivery)
+    if isinstance(found, Malformed):
+        return unread(delivery, account)
+    return _info(delivery, account, bounds, message_id, found)
+
+
+def _opened(delivery: Delivery) -> tuple[str | None, dict[str, Any] | Malformed]:
+    """The message's id and its edit as JSON, out of the CloudEvent if it came in one."""
     message_id = stated_message_id(delivery)
     found = document.read(delivery.body)
     if not isinstance(found, Malformed) and _is_cloudevent(delivery.properties.content_type):
         opened = cloudevent.unwrap(found)
         if isinstance(opened, Malformed):
-            found = opened
-        else:
-            message_id, found = opened
-    if isinstance(found, Malformed):
-        return Undecodable(unread(delivery, account), Rejected(Reason.MALFORMED, found.detail))
-    task = validate(found, bounds)
-    head = MessageInfo(
+            return message_id, opened
+        return opened
+    return message_id, found
+
+
+def _info(
+    delivery: Delivery,
+    account: str | None,
+    bounds: Bounds,
+    message_id: str | None,
+    found: dict[str, Any],
+) -> MessageInfo:
+    return MessageInfo(
         account,
         message_id,
         legible(delivery.properties.correlation_id),
@@ -66,9 +92,6 @@ def decode(delivery: Delivery, account: str | None, bounds: Bounds) -> Edit | Un
         _whole(found.get("jobId")),
         identity(delivery, account, message_id),
     )
-    if isinstance(task, Invalid):
-        return Undecodable(head, Rejected(Reason.INVALID, task.detail, task.problems))
-    return Edit(head, task.jobId, api_body(task, bounds))
 
 
 def unread(delivery: Delivery, account: str | None) -> MessageInfo:

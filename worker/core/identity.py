@@ -103,7 +103,11 @@ def redrives(delivery: Delivery) -> int:
 def stated_redrives(delivery: Delivery) -> int:
     """The redrive count that the message's header states; 0 without one."""
     headers = delivery.properties.headers
-    text = headers.text(REDRIVES_HEADER) if headers.table else None
+    return redrive_count(headers.text(REDRIVES_HEADER) if headers.table else None)
+
+
+def redrive_count(text: str | None) -> int:
+    """The count that a header's text states; 0 if it states none."""
     return int(text) if text and _COUNT.fullmatch(text) else 0
 
 

@@ -12,20 +12,18 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from schemas import Bounds, names
-from worker.core.decode import decode, unread
+from worker.core.decode import message_info, unread
 from worker.core.headers import NO_HEADERS
-from worker.core.identity import LETTER_PREFIX, identity, stated_redrives
+from worker.core.identity import LETTER_PREFIX, identity, redrive_count, stated_redrives
 from worker.core.identity import place as place_in
-from worker.core.message import PERSISTENT, Delivery, Publication, legible
+from worker.core.message import PERSISTENT, Delivery, Publication
 
 if TYPE_CHECKING:
     from schemas import Names
     from worker.core.decode import MessageInfo
-    from worker.core.headers import Headers
     from worker.core.identity import Identity, Place
 
 
-_STRING = b"S"
 _ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
 _ANY = Bounds()
 
@@ -90,12 +88,13 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 def read(delivery: Delivery, place: int) -> Letter:
     """The letter that a delivery of the dead letters' queue is. Raises nothing."""
-    said = _texts(delivery.properties.headers)
+    said = delivery.properties.headers.texts()
     account = said.get(names.ACCOUNT_HEADER, "")
     event_id = said.get(names.EVENT_ID_HEADER, "")
     before = _before_death(delivery)
     head = _head(before, account if _ACCOUNT.match(account) else None)
-    count = stated_redrives(delivery)
+    stated = said.get(names.REDRIVES_HEADER)
+    count = redrive_count(stated) if stated else stated_redrives(delivery)
     copy = f"{event_id}\x1f{delivery.properties.message_id or ''}\x1f{count}\x1f"
     return Letter(
         place=place,
@@ -127,24 +126,14 @@ def _before_death(delivery: Delivery) -> Delivery:
 def _head(delivery: Delivery, account: str | None) -> MessageInfo:
     """As the lane would read it; a letter may well be dead because reading it fails."""
     try:
-        found = decode(delivery, account, _ANY)
+        return message_info(delivery, account, _ANY)
     except Exception:  # noqa: BLE001 (it died as `internal`, and has to be looked at all the more)
         return unread(delivery, account)
-    return found.head
 
 
 def _by_event(delivery: Delivery, account: str | None, event_id: str) -> Identity | None:
     """Of a message without an id: it is sent again under the id of its event."""
     return identity(delivery, account, event_id) if event_id else None
-
-
-def _texts(headers: Headers) -> dict[str, str]:
-    """The headers that are strings."""
-    return {
-        name: legible(value[5:].decode("utf-8", "surrogateescape")) or ""
-        for name, value in headers
-        if value[:1] == _STRING
-    }
 
 
 def _instant(text: str) -> datetime | None:
@@ -223,6 +212,6 @@ def _identity(publication: Publication, account: str | None) -> Identity | None:
         received_at=_NEVER,
     )
     try:
-        return decode(delivery, account, _ANY).head.identity
+        return message_info(delivery, account, _ANY).identity
     except Exception:  # noqa: BLE001 (a bug may be what it died of)
         return unread(delivery, account).identity
