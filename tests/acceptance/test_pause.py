@@ -16,6 +16,7 @@ from tests.acceptance.test_failover import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
@@ -207,3 +208,16 @@ def test_an_account_that_does_not_exist_is_not_paused(
     assert refused.returncode == 1
     assert "defualt" in refused.stderr
     assert lines(taskedit("audit", "--json").stdout) == []
+
+
+def test_who_waits_for_outcomes_of_a_paused_account_is_told_that_it_is_paused(
+    replicas: list[WorkerProcess], taskedit: Taskedit, tmp_path: Path
+) -> None:
+    taskedit("pause", "default", "--why", "INC-1")
+    (tmp_path / "edit.json").write_text(json.dumps(edit(1)))
+    file = str(tmp_path / "edit.json")
+    said = taskedit("publish", file, "--wait", "--timeout", "500ms", "--message-id-prefix", "mine")
+    assert said.returncode == 75, said.stderr
+    assert "account default is paused" in said.stderr
+    assert "INC-1" in said.stderr
+    assert "mine1" in said.stderr.splitlines(), "the message id, to send it again"

@@ -203,6 +203,24 @@ def test_a_letter_is_mended_in_the_editor_checked_and_sent(
     del dead
 
 
+def test_a_hundred_letters_are_mended_at_once_when_a_script_is_the_editor(
+    dead: WorkerProcess, console: Console, simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.clear()
+    editor = tmp_path / "mend.sh"
+    editor.write_text('#!/bin/sh\nsed -i \'s/Times": 7/Times": 2/\' "$1"\n')
+    editor.chmod(0o755)
+    assert "EDITOR=./mend.sh" in console.run("dead", "show", "--reason", "invalid").stderr
+    by = ("--reason", "invalid", "--edit", "--canary", "20")
+    console.run("dead", "redrive", *by, EDITOR="./mend.sh")
+    assert sorted(int(str(call.job)) for call in simulator.calls()) == list(range(1, EACH + 1))
+    assert all(call.applied for call in simulator.calls())
+    assert not any(name.startswith("seven") for name in ids_in(console))
+    [mended] = map(json.loads, console.run("audit", "--json").stdout.splitlines())
+    assert (mended["action"], mended["result"]["applied"]) == ("mend", EACH)
+    del dead
+
+
 def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
     amqp_url: str,
     namespace: str,

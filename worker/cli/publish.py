@@ -12,7 +12,7 @@ import click
 
 from schemas import Names, TaskEdit, read_event
 from schemas.document import printable
-from worker.amqp.session import FailureKind, SessionError, run, task_group
+from worker.amqp.session import Failure, FailureKind, SessionError, run, task_group
 from worker.cli import running
 from worker.cli.addressed import Address
 from worker.cli.drafts import checked, drafts
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from schemas import Bounds, Event
-    from worker.amqp.session import Channel, Failure, Session, Subscription
+    from worker.amqp.session import Channel, Session, Subscription
     from worker.cli.addressed import Addressed
     from worker.cli.drafts import Draft
     from worker.core.rate_limit import Rate
+    from worker.settings import Settings
 
 
 SHOWN_AT_MOST: Final = 10
@@ -302,7 +303,7 @@ def command(  # noqa: PLR0913 - an argument an option
         for became, count in outcomes.counted():
             click.echo(f"{count:>8}  {became}")
     if posted.is_late or failure is not None:
-        why = _why(failure, posted, edits, patience, settings.ops_address)
+        why = _why(failure, posted, edits, patience, settings)
         click.echo(" ".join(why), err=True)
         for line in _open(posted, outcomes):
             click.echo(line, err=True)
@@ -342,20 +343,23 @@ def _open(posted: Posted, outcomes: Outcomes) -> Iterator[str]:
         yield from waiting
 
 
-def _stopped(address: tuple[str, int]) -> Iterator[str]:
-    """What a worker at the ops address says of accounts that send nothing; a sentence each."""
-    lanes = running.lanes(address)
-    if lanes is None:
-        yield "does a worker run? None answers at {}:{}, TASKEDIT_OPS_ADDRESS.".format(*address)
+def _stopped(settings: Settings) -> Iterator[str]:
+    """What workers say of accounts that send nothing; a sentence each.
+
+    By their heartbeats, or at the ops address for a user who may not hear those.
+    """
+    heard = run(broker_of(settings), running.fleet_lanes)
+    lanes = None if isinstance(heard, Failure) else heard
+    lanes = lanes or running.lanes(settings.ops_address)
+    if not lanes:
+        address = "{}:{}".format(*settings.ops_address)
+        yield f"does a worker run? None answers by RabbitMQ, or at {address}, TASKEDIT_OPS_ADDRESS."
         return
     found = [(name, why) for name, lane in lanes.items() if (why := running.stopped(lane))]
-    yield (
-        "; ".join(f"account {name} {why}" for name, why in found) + "."
-        if found
-        else (
-            "the worker that was asked calls every account running: `taskedit doctor` tells more."
-        )
-    )
+    if found:
+        yield "; ".join(f"account {name} {why}" for name, why in found) + "."
+    else:
+        yield "the workers call every account running: `taskedit doctor` tells more."
 
 
 def _why(
@@ -363,12 +367,12 @@ def _why(
     posted: Posted,
     edits: Sequence[Addressed],
     patience: timedelta,
-    address: tuple[str, int],
+    settings: Settings,
 ) -> Iterator[str]:
     """What ended it early, and what was sent until then; a sentence each."""
     if failure is None:
         yield f"Nothing has moved for {texts.shown(patience)}:"
-        yield from _stopped(address)
+        yield from _stopped(settings)
     else:
         yield said(failure.why)
         if "NOT_FOUND" in failure.why:

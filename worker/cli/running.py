@@ -1,13 +1,22 @@
-"""The worker that runs with the same settings, asked what its lanes do."""
+"""The workers that run with the same settings, asked what their lanes do."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from worker.amqp.session import SessionError
+from worker.fleet.watch import Fleet, ask_for_beats, gather
+
+if TYPE_CHECKING:
+    from worker.amqp.session import Session
+
+ANSWERS_WITHIN: Final = 1.5
+"""Seconds in which workers that were asked for a heartbeat have sent one."""
 PATIENCE: Final = 2.0
 """Seconds; it answers at once or not at all."""
 _LARGEST: Final = 16 * 1024 * 1024
@@ -32,6 +41,20 @@ def lanes(address: tuple[str, int]) -> dict[str, Lane] | None:
         isinstance(lane, dict) and "state" in lane for lane in found.values()
     )
     return found if is_lanes else None
+
+
+async def fleet_lanes(session: Session) -> dict[str, Lane]:
+    """What the workers' heartbeats tell of each account; of none where nobody can hear them."""
+    fleet, loop = Fleet(), asyncio.get_running_loop()
+    try:
+        beats = await session.events(session.names.fleet)
+        await ask_for_beats(session)
+        await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
+    except SessionError:
+        return {}
+    now = loop.time()
+    said = {account: fleet.of(account, now) for account in fleet.accounts}
+    return {account: lanes[0][1].model_dump(mode="json") for account, lanes in said.items()}
 
 
 def stopped(lane: Lane) -> str | None:

@@ -30,7 +30,11 @@ async def ids(session: Session, **sizes: float) -> list[str]:
 
 @pytest.mark.parametrize(
     ("count", "batch"),
-    [(100, 1000), (100, 30), pytest.param(100_000, 50_000, marks=pytest.mark.slow)],
+    [
+        (100, 1000),
+        (100, 30),
+        pytest.param(100_000, 50_000, marks=(pytest.mark.slow, pytest.mark.timeout(300))),
+    ],
 )
 def test_any_number_of_letters_is_seen_and_left_in_order(
     dead: DeadQueue, rabbitmq: Broker, count: int, batch: int

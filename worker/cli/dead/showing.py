@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from worker.deadletters.history import JobHistory
     from worker.deadletters.letter import Letter
     from worker.fleet.operations import Entry
+
+MEND_MANY: Final = (
+    "To mend many at once, let a script be the editor; it is given one file after the other:\n"
+    "  EDITOR=./mend.sh taskedit dead redrive --reason invalid --edit --canary 5"
+)
 
 
 @click.command(name="show")
@@ -73,6 +78,8 @@ def command(
             click.echo(line)
     if found.beyond:
         click.echo(f"{found.beyond} more match: --max shows more of them.", err=True)
+    if len(found.letters) > 1 and not as_json:
+        click.echo(MEND_MANY, err=True)
 
 
 @dataclass(slots=True)

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from worker.amqp.session import SessionError
 from worker.api.client import Client
 from worker.api.probe import NOTHING
 from worker.cli import running
 from worker.cli.doctor.check import Check, Health
 from worker.core.judge import CLOCK, FAULTS, MEANINGS, SUCCESS, Fault
 from worker.core.reply import Answered
-from worker.fleet.watch import Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
     from worker.account import Account
-    from worker.amqp.session import Session
-
-ANSWERS_WITHIN: Final = 1.5
-"""Seconds in which workers that were asked for a heartbeat have sent one."""
-
-
-async def lanes(session: Session) -> dict[str, running.Lane]:
-    """What the workers' heartbeats tell of each account; of none where nobody can hear them."""
-    fleet, loop = Fleet(), asyncio.get_running_loop()
-    try:
-        beats = await session.events(session.names.fleet)
-        await ask_for_beats(session)
-        await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
-    except SessionError:
-        return {}
-    now = loop.time()
-    said = {account: fleet.of(account, now) for account in fleet.accounts}
-    return {account: lanes[0][1].model_dump(mode="json") for account, lanes in said.items()}
 
 
 def account(each: Account, lane: running.Lane | None) -> Check:
