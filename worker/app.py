@@ -142,7 +142,7 @@ class Worker:
         self.member = FleetMember(
             Broker.of(settings, version),
             declare=settings.declare,
-            beat=HeartbeatSource(self).beat,
+            source=HeartbeatSource(self),
             changed=self._heed,
         )
         self.strays = Strays(self.shared)

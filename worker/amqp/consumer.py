@@ -114,9 +114,10 @@ class Consumer:
             self._subscription.give_back()
 
     def release(self) -> None:
-        """Subscribe again."""
-        self._held = False
-        self._stirred.set()
+        """Subscribe again, if it was held."""
+        if self._held:
+            self._held = False
+            self._stirred.set()
 
     async def end(self) -> None:
         """Give everything unacked back, in order, and consume no more."""

@@ -41,6 +41,21 @@ class HeartbeatSource:
             accounts={name: self._lane(name, lane, now) for name, lane in worker.lanes.items()},
         )
 
+    def news(self) -> object:
+        """What of a heartbeat is worth one of its own when it changes. Asked often, so cheap."""
+        lanes = [
+            (
+                lane.account.name,
+                self._worker.serves(name),
+                lane.state,
+                lane.standing.health.why,
+                self._worker.heeded(name),
+                lane.paused,
+            )
+            for name, lane in self._worker.lanes.items()
+        ]
+        return report.ready(self._worker), lanes
+
     def _lane(self, name: str, lane: Lane, now: float) -> LaneBeat:
         def moment(at: float | None) -> datetime | None:
             return None if at is None else datetime.now(UTC) + timedelta(seconds=at - now)

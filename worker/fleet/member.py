@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from schemas import read_control_entry
 from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, SessionError, connected
 from worker.amqp.topology import described, operators_objects
-from worker.core.headers import Headers
+from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import Properties, Publication
 from worker.core.pause import Pauses
 from worker.fleet.watch import BEAT_EVERY
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from schemas import ControlEntry, Heartbeat
     from worker.amqp.session import Broker, Session
     from worker.core.message import Delivery
+    from worker.fleet.beat import HeartbeatSource
 
 log = structlog.get_logger()
 
 SPREADS = (4, 0)
 """The first RabbitMQ in which a single active consumer gives way to one of higher priority."""
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.5
 """Seconds between looks whether something has changed that is worth a heartbeat of its own."""
 SHORTEST_WAIT = 0.2
 LONGEST_WAIT = 5.0
@@ -45,8 +46,10 @@ MARKER_WITHIN = 5.0
 HEARTBEAT_TYPE = "task-edit.heartbeat.v1"
 TAKEN_HEADER = "taskedit-taken"
 BY_HEADER = "taskedit-by"
-"""Of a marker in the control stream: a queue that a worker takes over, and which worker's process
-that is."""
+"""Of a marker in the control stream: the queues that a worker takes over, by commas, and which
+worker's process that is."""
+MARKED_AT_ONCE = 200
+"""Queues that one marker names at most, for its header has to fit a frame."""
 
 
 class FleetMember:
@@ -57,17 +60,17 @@ class FleetMember:
         broker: Broker,
         *,
         declare: bool,
-        beat: Callable[[], Heartbeat],
+        source: HeartbeatSource,
         changed: Callable[[], None],
     ) -> None:
-        """`beat` is how the worker is now; `changed` is called when what operators want has."""
+        """`source` tells how the worker is; `changed` is called when what operators want has."""
         self.trouble: str | None = "not connected yet"
         """Why pauses cannot be heard; None when they can, or nobody can have paused."""
         self.is_missing = False
         """There is no control stream, so nobody can have paused."""
         self._broker = broker
         self._declare = declare
-        self._beat = beat
+        self._source = source
         self._changed = changed
         self._pauses = Pauses()
         self._instance = str(uuid4())
@@ -77,6 +80,9 @@ class FleetMember:
         """Whether RabbitMQ hands queues to consumers of higher priority, which ends no channel."""
         self._session: Session | None = None
         self._markers: dict[str, asyncio.Event] = {}
+        self._asking: list[tuple[str, asyncio.Future[None]]] = []
+        """Who waits for the next marker: the queue that they take over, or ""."""
+        self._marking: asyncio.Task[None] | None = None
         self._is_connected = asyncio.Event()
         self._wants_beat = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -109,7 +115,24 @@ class FleetMember:
         `taking`: the queue that is taken over, which whoever had it before is told in the stream.
         Returns at once where there is no such stream. Waits as long as it cannot be read.
         """
-        told = Headers.of({TAKEN_HEADER: taking, BY_HEADER: self._instance} if taking else {})
+        told = asyncio.get_running_loop().create_future()
+        self._asking.append((taking, told))
+        if self._marking is None or self._marking.done():
+            self._marking = asyncio.create_task(self._mark())
+        await told
+
+    async def _mark(self) -> None:
+        """Wait for a marker for all who ask meanwhile: a thousand lanes may be taken at once."""
+        while self._asking:
+            asking, self._asking = self._asking[:MARKED_AT_ONCE], self._asking[MARKED_AT_ONCE:]
+            await self._marked([taking for taking, _ in asking if taking])
+            for _, told in asking:
+                if not told.done():
+                    told.set_result(None)
+
+    async def _marked(self, taking: list[str]) -> None:
+        """Return once a marker that names these queues has come, or there is no stream."""
+        headers = Headers.of({TAKEN_HEADER: ",".join(taking), BY_HEADER: self._instance})
         while not self.is_missing:
             await self._is_connected.wait()
             session = self._session
@@ -118,7 +141,9 @@ class FleetMember:
             marker = str(uuid4())
             seen = self._markers[marker] = asyncio.Event()
             try:
-                await session.mark(self._broker.names.control, marker, told)
+                await session.mark(
+                    self._broker.names.control, marker, headers if taking else NO_HEADERS
+                )
                 await asyncio.wait_for(seen.wait(), MARKER_WITHIN)
             except (SessionError, TimeoutError):
                 await asyncio.sleep(SHORTEST_WAIT)
@@ -208,7 +233,8 @@ class FleetMember:
                 seen.set()
             taken = properties.headers.text(TAKEN_HEADER)
             if taken is not None:
-                self._takers[taken] = properties.headers.text(BY_HEADER) or ""
+                by = properties.headers.text(BY_HEADER) or ""
+                self._takers |= dict.fromkeys(taken.split(","), by)
                 return
         elif (wish := read_control_entry(entry.body)) is not None:
             self._pauses.hear(wish)
@@ -225,32 +251,23 @@ class FleetMember:
         channel = await session.channel()
         try:
             while True:
-                beat = self._beat()
+                news = self._source.news()
                 due = loop.time() - said_at >= BEAT_EVERY
-                if due or self._wants_beat.is_set() or _news(beat) != said:
-                    said, said_at = _news(beat), loop.time()
+                if due or self._wants_beat.is_set() or news != said:
+                    said, said_at = news, loop.time()
                     self._wants_beat.clear()
                     if not channel.is_open:  # there is no such exchange, or was none a while ago
                         if self._declare:
                             await self._declared(session)
                         channel = await session.channel()
-                    channel.write(self._publication(beat))
+                    channel.write(self._publication(self._source.beat()))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wants_beat.wait(), LOOK_EVERY)
         finally:
             if self._stopping.is_set():
-                goodbye = self._beat().model_copy(update={"ending": True})
+                goodbye = self._source.beat().model_copy(update={"ending": True})
                 channel.write(self._publication(goodbye))
 
     def _publication(self, beat: Heartbeat) -> Publication:
         properties = Properties(content_type="application/json", type=HEARTBEAT_TYPE)
         return Publication(self._broker.names.fleet, "", to_json(beat), properties)
-
-
-def _news(beat: Heartbeat) -> object:
-    """What of a heartbeat is worth one of its own when it changes."""
-    lanes = {
-        name: (lane.serving, lane.state, lane.why, lane.control, lane.paused)
-        for name, lane in beat.accounts.items()
-    }
-    return beat.ready, beat.why, lanes

@@ -108,6 +108,7 @@ class QueueService:
         for how many seconds a former holder may believe in its lease.
         """
         self.desk = desk
+        self._pausable = desk if isinstance(desk, Pausable) else None
         self.consumer = Consumer(
             loop,
             queue,
@@ -127,8 +128,9 @@ class QueueService:
     @property
     def is_active(self) -> bool:
         """Whether deliveries come to us, and not to another replica."""
-        left = self.desk.is_empty and self._takings.is_anothers(self.consumer.queue)
-        return self._is_taking_over or (self.desk.is_open and not left)
+        if self._is_taking_over or not self.desk.is_open:
+            return self._is_taking_over
+        return not (self._takings.is_anothers(self.consumer.queue) and self.desk.is_empty)
 
     @property
     def has_unread(self) -> bool:
@@ -137,9 +139,9 @@ class QueueService:
 
     def pause(self, entry: ControlEntry | None) -> None:
         """Consume no more, once what is in flight is settled; or, with None, consume again."""
-        if not isinstance(self.desk, Pausable):
+        if self._pausable is None:
             return
-        holds = self.desk.pause(entry)
+        holds = self._pausable.pause(entry)
         if entry is not None:
             self.consumer.hold(give_back=not holds)
         else:

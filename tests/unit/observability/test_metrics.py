@@ -5,14 +5,19 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.unit.observability.builders import lane, reading
 from worker.core.circuit import State
-from worker.observability.metrics import Metrics
+from worker.observability.metrics import Metrics, exposition
 from worker.pipeline.counters import LaneCounters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
+
     from worker.observability.status import Reading
     from worker.pipeline.lane import Lane
 
@@ -247,3 +252,28 @@ def test_two_workers_in_one_process_do_not_meet() -> None:
 
     assert one.render().count(b"# TYPE python_info") == 1
     assert other.render().count(b"# TYPE taskedit_ready") == 1
+
+
+def test_the_page_says_what_the_clients_own_exposition_says() -> None:
+    acme = lane(held=2)
+    acme.tally.count_call('-1"\\')
+    acme.tally.call_seconds.add(0.3)
+    acme.tally.throttled_seconds = 1e17
+    metrics = Metrics(lambda: [acme, lane("zeta")], reading)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(metrics)
+
+    ours = list(families("".join(exposition(metrics.collect()))))
+
+    assert {family.name for family in ours} >= {"taskedit_calls", "taskedit_lane_open"}
+    assert samples(ours) == samples(families(generate_latest(registry).decode()))
+
+
+def samples(found: Iterable[Metric]) -> list[tuple[str, str, str, dict[str, str], float]]:
+    """Each sample with its family's type and words, but for the moments, which go on."""
+    return [
+        (family.type, family.documentation, each.name, dict(each.labels), each.value)
+        for family in found
+        for each in family.samples
+        if "timestamp" not in each.name
+    ]
