@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Event, TaskGroup, shield, timeout
 from contextlib import suppress
+from random import random
 from typing import TYPE_CHECKING
 
 import structlog
@@ -89,6 +90,10 @@ class Consumer:
                 try:
                     await self._consume(connection)
                     failures = 0
+                except NoChannelLeftError:
+                    # Those that are declared leave the spare channels to those that are not.
+                    some_time = SHORTEST_WAIT * (0.5 + random())  # noqa: S311 (jitter)
+                    wait = LONGEST_WAIT if self.declared else some_time
                 except ChannelClosedError:
                     wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2**failures)
                     failures = min(failures + 1, 10)
@@ -147,9 +152,8 @@ class Consumer:
         await self._declare(channel)
         allowed = connection.params.channel_max
         if allowed and channel.pika.channel_number > allowed - SPARE_CHANNELS:
-            self._surplus(connection)  # declared all the same: what is for it waits there
-            channel.close()
-            raise await shield(channel.closed)
+            channel.close()  # declared all the same: what is for it waits there
+            raise NoChannelLeftError(None, self._surplus(connection))
         subscription = Subscription(
             self._loop, channel, self.queue, self._when_sent, self._priority
         )
@@ -170,7 +174,7 @@ class Consumer:
         finally:
             self._subscription = None
 
-    def _surplus(self, connection: Connection) -> None:
+    def _surplus(self, connection: Connection) -> str:
         """The connection has no channel for this queue: told, while the others are served."""
         why = (
             f"RabbitMQ allows a connection {connection.params.channel_max} channels, which is too"
@@ -179,6 +183,7 @@ class Consumer:
         if self.trouble != why:
             log.error("no_channel_left", queue=self.queue, why=why)
         self.trouble = why
+        return why
 
     async def _declare(self, channel: Channel) -> None:
         """Declare what the queue needs. Raises `ChannelClosedError` when RabbitMQ will not."""
