@@ -67,7 +67,7 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 
 .PHONY: verify
 verify: test  ## All that is slow too, on RabbitMQ 3.10, 4.0 and 4.3 (as root; many minutes)
-	$(BIN)/python -m ops.programs prometheus-alertmanager
+	$(BIN)/python -m ops.programs prometheus-alertmanager chromium
 	CI=true $(BIN)/pytest -m slow tests/contract tests/acceptance
 	for version in 4.0 4.3; do CI=true TASKEDIT_TEST_RABBITMQ=$$version \
 		$(BIN)/pytest -m "broker or slow" tests/contract tests/acceptance || exit; done

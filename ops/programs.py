@@ -12,6 +12,7 @@ import sys
 from ops.rabbitmq.install import AbsentError, package
 
 PACKAGES = {
+    "chromium": "chromium",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from worker.amqp.session import SessionError, connected
+from worker.cli.doctor import broker as doctor
+from worker.cli.doctor.check import Health
 from worker.console.changes import Changes
 from worker.console.event_index import EventIndex
 from worker.console.letter_index import LetterIndex
@@ -29,7 +28,7 @@ from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
 from worker.console.plans import Plans
 from worker.console.store import opened
-from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
+from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
 from worker.deadletters.mend import packed
 from worker.deadletters.plan import message
 from worker.deadletters.serialization import fields_of
@@ -63,7 +62,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 SHOWN: Final = 100
-_RESULTS: Final[dict[str, Literal["good", "bad"]]] = {"good": "good", "bad": "bad"}
+_RESULTS: Final[dict[Health, Literal["good", "bad"]]] = {Health.GOOD: "good", Health.BAD: "bad"}
 
 
 class Console:
@@ -192,7 +191,7 @@ class Console:
                 return "redrivable", None, None
             case AlreadySettled():
                 return "settled", None, None
-            case Overtaken(message_id, at):
+            case Superseded(message_id, at):
                 return "superseded", message_id, at
 
     # Plans and operations
@@ -301,19 +300,15 @@ class Console:
         return await self._ordered("resume", account, by, why, None)
 
     async def check(self) -> tuple[CheckRow, ...]:
-        """What `taskedit doctor` says, in a process of its own, for it may block."""
-        program = (sys.executable, "-m", "worker", "doctor", "--json")
-        pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        doctor = await asyncio.create_subprocess_exec(*program, stdout=pipe, stderr=nowhere)
-        said, _ = await doctor.communicate()
-        found = []
-        for line in said.splitlines():
-            with suppress(ValueError, KeyError):
-                row = json.loads(line)
-                result = _RESULTS.get(row["health"])
-                told = row["says"], row["mend"] or ""
-                found.append(CheckRow(row["check"], result or "unverified", *told))
-        return tuple(found)
+        """What `taskedit doctor` says of RabbitMQ; the API is for a worker's machine to reach."""
+        async with doctor.reached(self._settings) as (session, away):
+            found = [*away]
+            if session is not None:
+                found += [each async for each in doctor.examined(session, self._settings)]
+        return tuple(
+            CheckRow(each.name, _RESULTS.get(each.health, "unverified"), each.says, each.mend)
+            for each in found
+        )
 
     async def _ordered(
         self,

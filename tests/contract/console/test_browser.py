@@ -1,0 +1,263 @@
+"""The pages in a real browser: Debian's Chromium, driven through its own executable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from ops.programs import ensure
+from ops.rabbitmq.install import AbsentError
+from tests import npm
+from tests.conftest import CI
+from tests.contract.console.test_pages import GOOD_BODY, KEY, PAGES, make_hostile
+from worker.console.model import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+    from tests.contract.console.conftest import Running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NPM = Path(__file__).parent / "npm"
+RULES = "{resultTypes: ['violations']}"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    try:
+        path = ensure("chromium")
+    except AbsentError as absent:
+        (pytest.fail if CI else pytest.skip)(str(absent))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    npm.install(NPM)
+    return (NPM / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+class Tab:
+    """A tab of somebody who has signed in, and what went wrong in it."""
+
+    def __init__(self, browser: Browser, console: Running, **more: Any) -> None:  # noqa: ANN401
+        settings = {"locale": "en-GB", "timezone_id": "Asia/Shanghai", "viewport": size()} | more
+        self.context = browser.new_context(**settings)
+        self.page: Page = self.context.new_page()
+        self.url = console.url
+        self.wrong: list[str] = []
+        self.clicks = 0
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
+        self.page.on("console", self._heard)
+        self.page.goto(f"{console.url}/sign-in?code={console.access.code}")
+        self.page.click("main button.main")
+        self.page.wait_for_url(f"{console.url}/")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def _heard(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self.wrong.append(said.text)
+
+    def click(self, selector: str) -> None:
+        """One click, counted."""
+        self.clicks += 1
+        self.page.locator(selector).first.click()
+        self.page.wait_for_load_state()
+
+    def says(self, text: str) -> bool:
+        """Whether the page shows that text."""
+        return text in " ".join(self.page.locator("body").inner_text().split())
+
+
+def size(width: int = 1200) -> dict[str, int]:
+    return {"width": width, "height": 900}
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_every_page_is_for_everybody(
+    locale: str, theme: str, width: int, chromium: Browser, axe: str, console: Running
+) -> None:
+    with Tab(chromium, console, locale=locale, color_scheme=theme, viewport=size(width)) as tab:
+        plan = tab.page.evaluate(
+            "fetch('/plans?cause=c0ffee', {method: 'POST', body: new URLSearchParams()})"
+            ".then(answer => new URL(answer.url).pathname)"
+        )
+        console.source.operate("op-1", "redrive", by="Li Wei", count=300, done=5)
+        for path in (*PAGES, plan, "/operations/op-1"):
+            tab.page.goto(console.url + path)
+            tab.page.evaluate(axe)
+            found = tab.page.evaluate(f"axe.run(document, {RULES})")
+            assert [
+                (one["id"], [node["html"] for node in one["nodes"]][:3])
+                for one in found["violations"]
+            ] == [], path
+            is_wide = tab.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not is_wide, path
+        assert [one for one in tab.wrong if "404" not in one] == []
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_nothing_that_a_publisher_wrote_runs(
+    locale: str, chromium: Browser, console: Running
+) -> None:
+    make_hostile(console.source)
+    with Tab(chromium, console, locale=locale, viewport=size(360)) as tab:
+        for path in PAGES:
+            tab.page.goto(console.url + path)
+            assert not tab.page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+        assert [one for one in tab.wrong if "404" not in one] == []
+
+
+def test_a_live_page_shows_what_has_changed_and_says_when_it_is_not_live(
+    chromium: Browser, console: Running
+) -> None:
+    with Tab(chromium, console) as tab:
+        tab.page.wait_for_function(
+            "document.querySelector('#status').textContent.startsWith('live')"
+        )
+        console.source.troubles = console.source.troubles[1:]
+        console.source.touch()
+        expect(tab.page.locator("#live")).not_to_contain_text("acme is suspended")
+        tab.page.evaluate("source.close()")
+        expect(tab.page.locator("#status.stale")).to_contain_text("not live since", timeout=20_000)
+
+
+def test_an_editor_checks_as_one_types(chromium: Browser, console: Running) -> None:
+    with Tab(chromium, console) as tab:
+        tab.page.goto(f"{console.url}/dead/letters/{KEY}/mend")
+        tab.page.fill("#body", GOOD_BODY)
+        tab.page.wait_for_selector("#check .banner.good")
+        tab.page.fill("#body", GOOD_BODY.replace("18:00", "25:00"))
+        tab.page.wait_for_selector("#check .banner.bad")
+        assert "dailyEndDateTime" in tab.page.locator("#check").inner_text()
+        assert console.source.asked == []
+
+
+def ten_jobs(tab: Tab, console: Running) -> None:
+    """What operators come for, each in so many clicks from the first page."""
+
+    def begin() -> None:
+        tab.page.goto(console.url)
+        tab.clicks = 0
+
+    begin()  # why an account stopped, what to do; letters by cause; rate used of allowed
+    assert tab.says("acme is suspended: balance exhausted (-3)")
+    assert tab.says("Do: Top up.")
+    assert tab.says("globex: 300 edits rejected in the last hour")
+    assert tab.says("9.8 of 10.0 a second")
+
+    tab.page.fill(".search input", "123")  # job 123
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**/jobs/123")
+
+    begin()  # look at one
+    tab.click(".trouble[data-kind=rejections] a.button")
+    tab.click("tbody tr a.text")
+    assert tab.says("As it is, the worker would reject it again:")
+    assert tab.clicks == 2
+
+    begin()  # mend and send
+    tab.click(".trouble[data-kind=rejections] a.button")
+    tab.click("tbody tr .act a.button")
+    tab.page.fill("#body", GOOD_BODY)
+    tab.click("button[value=plan]")
+    tab.click("button[value=all]")
+    assert tab.clicks == 4
+    assert [each[0] for each in console.source.asked] == ["mend", "run"]
+
+    begin()  # a group by canary
+    tab.click(".trouble[data-kind=rejections] form button")
+    tab.click("button[value=canary]")
+    assert tab.clicks == 2
+    assert console.source.asked[3][3] == RunOptions(canary=5)
+    assert tab.says("5 of 300")
+
+    begin()  # discard a group
+    tab.click("nav a[href='/dead']")
+    tab.click("button[value=discard]")
+    tab.click("button.danger")
+    assert tab.clicks == 3
+
+    begin()  # who did what
+    tab.click("nav a[href='/operations']")
+    assert tab.says("Li Wei")
+    assert tab.clicks == 1
+
+    begin()  # pause and resume
+    tab.click("#account-globex a.button")
+    tab.page.fill("#hand input[name=why]", "INC-4711")
+    tab.click("#hand button")
+    assert tab.clicks == 2
+    begin()
+    tab.click("#account-globex a.button")
+    tab.click("#hand button")
+    assert tab.clicks == 2
+    assert [each[0] for each in console.source.asked][-2:] == ["pause", "resume"]
+
+
+@pytest.mark.parametrize("with_scripts", [True, False])
+def test_the_ten_jobs_take_few_clicks_and_no_script(
+    with_scripts: bool,
+    chromium: Browser,
+    console: Running,
+) -> None:
+    with Tab(chromium, console, java_script_enabled=with_scripts) as tab:
+        ten_jobs(tab, console)
+        assert tab.wrong == []
+
+
+def test_keys_lead_there_and_do_nothing(chromium: Browser, console: Running) -> None:
+    with Tab(chromium, console) as tab:
+        keys = tab.page.keyboard
+        for key, path in (("d", "/dead"), ("e", "/events"), ("l", "/operations"), ("n", "/")):
+            keys.press("g")
+            keys.press(key)
+            tab.page.wait_for_url(console.url + path)
+        keys.press("?")
+        assert tab.page.locator("#keys").get_attribute("open") is not None
+        keys.press("j")
+        keys.press("j")
+        keys.press("k")
+        keys.press("Enter")
+        tab.page.wait_for_url("**/accounts/acme")
+        keys.press("/")
+        keys.type("123")
+        keys.press("Enter")
+        tab.page.wait_for_url("**/jobs/123")
+        assert console.source.asked == []
+
+
+def test_a_group_is_sent_again_by_keyboard_alone(chromium: Browser, console: Running) -> None:
+    with Tab(chromium, console) as tab:
+
+        def tab_to(selector: str) -> None:
+            for _ in range(60):
+                tab.page.keyboard.press("Tab")
+                if tab.page.evaluate("s => document.activeElement.matches(s)", selector):
+                    return
+            pytest.fail(f"no Tab leads to {selector}")
+
+        tab_to(".trouble[data-kind=rejections] form button")
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_url("**/plans/*")
+        tab_to("button[value=canary]")
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_url("**/operations/*")
+        assert [each[0] for each in console.source.asked] == ["redrive", "run"]
