@@ -130,7 +130,7 @@ def _accounts(
 
 
 def _hold(source: SettingsSource) -> timedelta:
-    hold = source.read("hold", texts.duration(10 * _SECOND, 59 * _MINUTE), 20 * _MINUTE)
+    hold = source.read("hold", texts.duration(5 * _SECOND, 59 * _MINUTE), 20 * _MINUTE)
     if hold > LONGEST_HOLD_BY_DEFAULT:
         source.warn(
             "hold",
