@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-Action = Literal["redrive", "discard", "import", "mend", "pause", "resume"]
+Action = Literal["redrive", "discard", "import", "mend", "pause", "resume", "prune"]
 
 
 class OperationRecord(BaseModel):
@@ -31,7 +31,7 @@ class OperationRecord(BaseModel):
         default_factory=dict, description="What was asked for: account, reason, ids, …"
     )
     count: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="How many letters it is about; null of an account's operation."
+        default=None, description="How many letters it is about; null of any other operation."
     )
     ids: tuple[str, ...] = Field(
         default=(), description="Event ids of the letters, the first 1,000 of them."

@@ -21,10 +21,12 @@ from worker.cli.terminal import width
 from worker.cli.topology_diff import compared, left_over, management, objects, strangers
 from worker.core.unrouted import ownership
 from worker.deadletters.render import fitted
+from worker.fleet.operations import begun, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from schemas import OperationRecord
     from worker.amqp.session import Session
     from worker.amqp.topology import Object
     from worker.management import Bound
@@ -184,9 +186,10 @@ def apply(ctx: click.Context, *, as_json: bool, yes: bool) -> None:
 
 
 @command.command()
+@click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
 @_YES
 @click.pass_context
-def prune(ctx: click.Context, *, yes: bool) -> None:
+def prune(ctx: click.Context, why: str | None, *, yes: bool) -> None:
     """Remove the lanes that no account of the settings owns any more.
 
     Each is unbound, and deleted once it is empty: its edits are moved in order to the lane of the
@@ -216,12 +219,25 @@ def prune(ctx: click.Context, *, yes: bool) -> None:
     _tell(lanes, as_json=False)
     if not yes:
         click.confirm("Unbind, empty and delete them?", abort=True, err=True)
+    begin = begun("prune", what={"accounts": sorted(bindings)}, why=why)
+    at_broker(settings, lambda session: _pruned(session, bindings, settings, begin))
 
-    def done(queue: str, edits: int) -> None:
-        click.echo(f"{queue} is deleted; edits moved: {edits}")
 
-    owned = ownership(settings.accounts)
-    at_broker(settings, lambda session: removal.pruned(session, bindings, owned, done))
+async def _pruned(
+    session: Session,
+    bindings: dict[str, list[Bound]],
+    settings: Settings,
+    begin: OperationRecord,
+) -> None:
+    async with recorded(session, begin) as operation:
+        moved: dict[str, int] = {}
+        operation.result["moved"] = moved
+
+        def done(queue: str, edits: int) -> None:
+            click.echo(f"{queue} is deleted; edits moved: {edits}")
+            moved[queue] = edits
+
+        await removal.pruned(session, bindings, ownership(settings.accounts), done)
 
 
 @command.command()

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
@@ -60,6 +60,12 @@ def old(managed: Environ, names: Names, channel: BlockingChannel) -> str:
 
 def prune(environ: Environ, *options: str) -> Result:
     return taskedit("topology", "prune", *options, environ=environ)
+
+
+def audit(environ: Environ) -> list[dict[str, Any]]:
+    """Every operation that is recorded, in order."""
+    lines = taskedit("audit", "--json", environ=environ).stdout.splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def put(channel: BlockingChannel, queue: str, *bodies: str | bytes) -> None:
@@ -166,6 +172,30 @@ def test_a_moved_edit_is_as_it_was_and_tells_whose_lane_it_was_in(
     assert moved.headers == {"own": 7, "taskedit-handed-on": "default"}
 
 
+def test_who_pruned_why_and_what_came_of_it_is_recorded(
+    managed: Environ, old: str, channel: BlockingChannel
+) -> None:
+    put(channel, old, *numbered(3))
+    assert prune(managed, "--yes", "--why", "the account is renamed").exit_code == 0
+    [one] = audit(managed)
+    assert (one["action"], one["why"], one["user"]) == ("prune", "the account is renamed", "guest")
+    assert one["actor"]
+    assert one["filter"] == {"accounts": ["default"]}
+    assert one["ended"]
+    assert one["result"] == {"moved": {old: 3}}
+
+
+def test_what_cannot_be_recorded_is_not_pruned(
+    managed: Environ, old: str, names: Names, channel: BlockingChannel
+) -> None:
+    put(channel, old, *numbered(3))
+    channel.queue_delete(names.operations)
+    result = prune(managed, "--yes")
+    assert result.exit_code == 1
+    assert "taskedit topology apply" in result.stderr
+    assert ready(channel, old) == 3
+
+
 @pytest.mark.slow
 def test_killed_in_the_middle_it_loses_nothing_and_keeps_the_order(
     managed: Environ, old: str, names: Names, channel: BlockingChannel
@@ -186,6 +216,7 @@ def test_killed_in_the_middle_it_loses_nothing_and_keeps_the_order(
     assert 0 < between < count
     assert prune(managed, "--yes").exit_code == 0
     assert ready(channel, old) is None
+    assert [one["ended"] is not None for one in audit(managed)] == [False, False, True]
     found = [int(name) for name in names_of(channel, lane)]
     assert sorted(set(found)) == list(range(count))
     assert found == sorted(found)
