@@ -148,7 +148,7 @@ async def row_of(session: Session, fleet: Fleet, account: str, letters: Counter[
         )
         return Row(account, None, last, ready, dead)
     name, lane = said[0]
-    waiting = None if ready is None else ready + sum(one.held for _, one in said if one.serving)
+    waiting = None if ready is None else ready + (lane.held if lane.serving else 0)
     favourite = fleet.favourite(account, now) if session.version >= SPREADS else None
     return Row(account, name if lane.serving else None, lane, waiting, dead, favourite)
 

@@ -152,7 +152,7 @@ class PictureSource:
             state, why, since, until = lane.state, lane.why, lane.since, lane.until
         allowed = _allowed(lane.rate_allowed)
         ready = self._live.depths.get(self._names.lane(name))
-        waiting = None if ready is None else ready + sum(one.held for _, one in serving)
+        waiting = None if ready is None else ready + sum(one.held for _, one in serving[:1])
         return Account(
             name=name,
             state=state,

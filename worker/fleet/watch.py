@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BEAT_EVERY = 5.0
 """Seconds between two heartbeats of a worker to which nothing happens."""
+LATE_AFTER = BEAT_EVERY + 1.0
+"""Seconds without a heartbeat after which what others say is believed rather."""
 SILENT_AFTER = 15.0
 """Seconds without a heartbeat after which a replica is called silent."""
 GONE_AFTER = 900.0
@@ -54,13 +56,22 @@ class Fleet:
         return sorted((n, age) for n, age in quiet if SILENT_AFTER <= age < GONE_AFTER)
 
     def of(self, account: str, now: float) -> list[tuple[str, LaneBeat]]:
-        """What the replicas that are not silent say of an account, who serves it first."""
+        """What the replicas that are not silent say of an account, who serves it first.
+
+        Who was killed goes on serving as far as its last heartbeat tells: of two that serve, the
+        one heard last does, and one whose heartbeat is overdue comes after all others.
+        """
         said = [
-            (name, one.beat.accounts[account])
+            (now - one.heard_at, name, one.beat.accounts[account])
             for name, one in self.replicas.items()
             if account in one.beat.accounts and now - one.heard_at < SILENT_AFTER
         ]
-        return sorted(said, key=lambda each: (not each[1].serving, each[0]))
+
+        def rank(each: tuple[float, str, LaneBeat]) -> tuple[bool, bool, float, str]:
+            age, name, lane = each
+            return age > LATE_AFTER, not lane.serving, age if lane.serving else 0.0, name
+
+        return [(name, lane) for _, name, lane in sorted(said, key=rank)]
 
     def favourite(self, account: str, now: float) -> str | None:
         """The replica that draws the highest priority for an account; None if none tells one."""

@@ -1,0 +1,43 @@
+"""What the heartbeats of several replicas say together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from schemas import Heartbeat, LaneBeat
+from worker.fleet.watch import LATE_AFTER, SILENT_AFTER, Fleet
+
+
+def heard(fleet: Fleet, replica: str, now: float, *, serving: bool, state: str = "running") -> None:
+    lane = LaneBeat(serving=serving, state=state, rate_allowed="10/s")
+    beat = Heartbeat(
+        replica=replica, version="1", at=datetime.now(UTC), ready=True, accounts={"acme": lane}
+    )
+    fleet.hear(beat.model_dump_json().encode(), now)
+
+
+def order(fleet: Fleet, now: float) -> list[str]:
+    return [name for name, _ in fleet.of("acme", now)]
+
+
+def test_who_serves_comes_first() -> None:
+    fleet = Fleet()
+    heard(fleet, "a", 0.0, serving=False)
+    heard(fleet, "b", 0.0, serving=True)
+    assert order(fleet, 1.0) == ["b", "a"]
+
+
+def test_of_two_that_serve_the_one_heard_last_does_for_the_other_may_be_dead() -> None:
+    fleet = Fleet()
+    heard(fleet, "a", 0.0, serving=True)
+    heard(fleet, "b", 0.5, serving=True)
+    assert order(fleet, 1.0) == ["b", "a"]
+
+
+def test_one_that_is_overdue_is_believed_less_than_a_standby_and_not_at_all_once_silent() -> None:
+    fleet = Fleet()
+    heard(fleet, "a", 0.0, serving=True, state="suspended")
+    heard(fleet, "b", 5.0, serving=False)
+    assert order(fleet, LATE_AFTER - 0.5) == ["a", "b"]
+    assert order(fleet, LATE_AFTER + 0.5) == ["b", "a"]
+    assert order(fleet, SILENT_AFTER) == ["b"]
