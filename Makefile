@@ -54,10 +54,13 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 	promtool check config ops/prometheus/prometheus.yml
 	promtool test rules ops/prometheus/alerts_test.yml
 	mkdir -p build
-	sed 's:/opt/taskedit/:$(CURDIR)/$(VENV)/:' ops/systemd/task-edit-worker.service >build/task-edit-worker.service
-	systemd-analyze verify --man=no build/task-edit-worker.service
-	systemd-analyze security --offline=true --no-pager --threshold=20 build/task-edit-worker.service
-	$(BIN)/kubernetes-validate --strict $(filter-out %/kustomization.yaml,$(wildcard ops/kubernetes/*.yaml))
+	for unit in task-edit-worker task-edit-console; do \
+		sed 's:/opt/taskedit/:$(CURDIR)/$(VENV)/:' ops/systemd/$$unit.service >build/$$unit.service; \
+		systemd-analyze verify --man=no build/$$unit.service || exit; \
+		systemd-analyze security --offline=true --no-pager --threshold=20 build/$$unit.service || exit; \
+	done
+	$(BIN)/kubernetes-validate --strict $(filter-out %/kustomization.yaml, \
+		$(wildcard ops/kubernetes/*.yaml ops/kubernetes/console/*.yaml))
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json

@@ -21,7 +21,7 @@ CORE_PANELS = {
     *("row", "stat", "state-timeline", "status-history", "table", "text", "timeseries"),
 }
 """Of Grafana itself, so that no plugin has to be installed."""
-COMPOSES_OWN = {"TASKEDIT_CONFIG", "TASKEDIT_OPS_PORT"}
+COMPOSES_OWN = {"TASKEDIT_CONFIG", "TASKEDIT_OPS_PORT", "TASKEDIT_CONSOLE_PORT"}
 SPEAK_OF_SETTINGS = [
     Path("docker-compose.yml"),
     Path("ops/docker/Dockerfile"),
@@ -44,9 +44,10 @@ def test_every_setting_that_is_named_exists(path: Path) -> None:
     assert {name.removeprefix("TASKEDIT_").lower() for name in named} <= NAMES
 
 
-def test_kustomize_knows_every_manifest() -> None:
-    files = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(manifest("kustomization.yaml")["resources"]) == files
+@pytest.mark.parametrize("folder", [".", "console"])
+def test_kustomize_knows_every_manifest(folder: str) -> None:
+    files = {path.name for path in (KUBERNETES / folder).glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(manifest(f"{folder}/kustomization.yaml")["resources"]) == files
 
 
 def test_the_component_for_the_operator_has_the_alerts_and_finds_the_workers_pods() -> None:
