@@ -334,7 +334,8 @@ def exposition(families: Iterable[Metric]) -> Iterator[str]:
         yield f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n"
         for sample in family.samples:
             labels = ",".join([f'{key}="{_escaped(of)}"' for key, of in sample.labels.items()])
-            yield f"{sample.name}{{{labels}}} {float(sample.value)!r}\n"
+            braced = f"{{{labels}}}" if labels else ""
+            yield f"{sample.name}{braced} {float(sample.value)!r}\n"
 
 
 def _escaped(value: str) -> str:

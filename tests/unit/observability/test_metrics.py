@@ -267,6 +267,7 @@ def test_the_page_says_what_the_clients_own_exposition_says() -> None:
 
     assert {family.name for family in ours} >= {"taskedit_calls", "taskedit_lane_open"}
     assert samples(ours) == samples(families(generate_latest(registry).decode()))
+    assert "\ntaskedit_ready 1.0\n" in metrics.render().decode(), "no braces around no labels"
 
 
 def samples(found: Iterable[Metric]) -> list[tuple[str, str, str, dict[str, str], float]]:
