@@ -157,6 +157,11 @@ dist: sbom  ## What a release consists of, in dist/: sdist, wheel made of it, pa
 	cp build/sbom.json dist/task_edit_worker-$$($(BIN)/taskedit --version | grep -o '[0-9][^ ]*').cdx.json
 	cd dist && rm -f .gitignore && sha256sum -- * >SHA256SUMS
 
+.PHONY: picture
+picture: install  ## The console's first page as README shows it (ops/docs/console.png)
+	$(BIN)/python -m ops.programs chromium
+	$(BIN)/python -m tests.contract.console.picture
+
 .PHONY: translations
 translations: install  ## The console's catalogues as they are shipped, made anew from the .po files
 	$(BIN)/pybabel compile --domain console --directory worker/console/locale

@@ -39,7 +39,7 @@ from worker.console.model import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from worker.console.model import EventFilter, GroupedBy, Part, PlanAction, RunOptions
+    from worker.console.model import EventFilter, GroupedBy, Part, PlanAction, PlanState, RunOptions
 
 BAD_BODY = b'{"jobId": 123, "appId": "globex-app", "redialTimes": 9}'
 _VALUES = {"cause": "cause", "account": "account", "app": "app_id"}
@@ -181,6 +181,7 @@ class FakeSource:
         self.headers: tuple[tuple[str, str], ...] = (("taskedit-reason", "invalid"),)
         self.known_events = [event(number) for number in range(60)]
         self.plans: dict[str, Plan] = {}
+        self.plans_state: PlanState = "ready"
         self.known_operations: dict[str, OperationRow] = {}
         self.operate("op-0", "redrive", by="Li Wei", count=300, state="interrupted", done=120)
         self._changed = asyncio.Event()
@@ -367,7 +368,7 @@ class FakeSource:
             id=f"plan-{len(self.plans)}",
             action=action,
             filter=filter_ or LetterFilter(),
-            state="ready",
+            state=self.plans_state,
             at=now,
             expires_at=now + timedelta(minutes=10),
             by=by,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -148,6 +149,18 @@ def test_an_editor_checks_as_one_types(chromium: Browser, console: Running) -> N
         tab.page.wait_for_selector("#check .banner.bad")
         assert "dailyEndDateTime" in tab.page.locator("#check").inner_text()
         assert console.source.asked == []
+
+
+def test_a_plan_that_is_being_made_shows_itself_when_it_is_ready(
+    chromium: Browser, console: Running
+) -> None:
+    with Tab(chromium, console) as tab:
+        console.source.plans_state = "preparing"
+        tab.click(".trouble[data-kind=rejections] form button")
+        expect(tab.page.locator("#plan")).to_contain_text("The plan is being made")
+        [plan] = console.source.plans.values()
+        console.source.plans[plan.id] = replace(plan, state="ready")
+        expect(tab.page.locator("#plan")).to_contain_text("300 will be sent")
 
 
 def ten_jobs(tab: Tab, console: Running) -> None:

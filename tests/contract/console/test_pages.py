@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import worker.console
 from tests.contract.console.fake_source import FakeSource, event, letter
 from worker.console.model import RunOptions
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.contract.console.conftest import Running
 
+HTMX_4_0_1 = "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
 KEY = "0" * 32
 PAGES = [
     "/",
@@ -368,6 +372,12 @@ def make_hostile(source: FakeSource) -> None:
         )
         for one in source.troubles
     )  # fmt: skip
+
+
+def test_htmx_is_the_one_that_was_looked_at() -> None:
+    content = (Path(worker.console.__file__).parent / "static" / "htmx.min.js").read_bytes()
+
+    assert hashlib.sha256(content).hexdigest() == HTMX_4_0_1
 
 
 def test_no_form_of_ours_is_a_get_that_changes_anything(console: Running) -> None:

@@ -49,7 +49,8 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_an_alert_has_a_cause_a_consequence_and_a_section(alert: dict[str, Any]) -> None:
     said = alert["annotations"]
-    assert set(said) == {"summary", "cause", "consequence", "runbook"}
+    assert set(said) - {"console"} == {"summary", "cause", "consequence", "runbook"}
+    assert ("console" in said) == ("$labels.account" in said["summary"])
     assert said["runbook"] == f"{RUNBOOK}#{alert['alert'].lower()}"
     assert alert["alert"].lower() in anchors()
     assert alert["labels"]["severity"] in {"page", "ticket"}
