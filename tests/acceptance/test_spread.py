@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from contextlib import closing
 from itertools import cycle, pairwise
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol
 
 import pika
 import pytest
+from pika.exceptions import NackError
 
+from ops.rabbitmq.cluster import Cluster
 from tests.acceptance.kit import Subscriber, connected, edit, until
 from tests.conftest import since, sweep
 
@@ -36,7 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 class NewReplica(Protocol):
     """Makes a replica of that name."""
 
-    def __call__(self, name: str) -> WorkerProcess: ...
+    def __call__(self, name: str, **settings: str) -> WorkerProcess: ...
 
 
 @pytest.fixture
@@ -65,9 +68,15 @@ def new_replica(simulator: Simulator, new_worker: NewWorker, tmp_path: Path) -> 
         )
     )
 
-    def started(name: str) -> WorkerProcess:
+    def started(name: str, **settings: str) -> WorkerProcess:
         return new_worker(
-            API_KEY="", API_SECRET="", ACCOUNTS_FILE=str(path), HEARTBEAT="1s", REPLICA=name
+            ready=True,
+            API_KEY="",
+            API_SECRET="",
+            ACCOUNTS_FILE=str(path),
+            HEARTBEAT="1s",
+            REPLICA=name,
+            **settings,
         )
 
     return started
@@ -90,13 +99,14 @@ class Publishers(Thread):
                     return
                 app, name = f"account-{account:02}", f"{number:06}"
                 body = json.dumps(edit(1 + number // ACCOUNTS % JOBS, appId=app, name=name))
-                channel.basic_publish(
-                    self._exchange,
-                    app,
-                    body.encode(),
-                    pika.BasicProperties(message_id=name, delivery_mode=2),
-                )
-                self.ids.append(name)
+                properties = pika.BasicProperties(message_id=name, delivery_mode=2)
+                while not self._ending.is_set():
+                    try:
+                        channel.basic_publish(self._exchange, app, body.encode(), properties)
+                    except NackError:
+                        continue  # the queue has no leader for a moment
+                    self.ids.append(name)
+                    break
 
     def end(self) -> None:
         self._ending.set()
@@ -147,6 +157,39 @@ def test_lanes_spread_and_move_and_nothing_is_lost_doubled_or_called_too_fast(
     assert not any(call.throttled for call in calls)
     in_order(calls)
     one_replica_at_a_time(calls, (first, second, third, fourth))
+
+
+def test_a_node_of_a_cluster_dies_and_lanes_are_even_again(
+    namespace: str,
+    simulator: Simulator,
+    new_replica: NewReplica,
+    broker_root: Path | None,
+    tmp_path: Path,
+) -> None:
+    """An edit may be published twice while its queue has no leader: a repeat is settled as one."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    with Cluster(folder, root=broker_root) as cluster:
+        urls = ",".join(cluster.amqp_urls)
+        replicas = [new_replica(name, AMQP_URL=urls) for name in NAMES[:3]]
+        survivor = cluster.amqp_urls[-1]
+        with closing(Subscriber(survivor, namespace)) as events:
+            publishers = Publishers(survivor, namespace)
+            publishers.start()
+            until(lambda: even(*replicas), EVEN_WITHIN, "not even at first")
+            cluster.nodes[0].kill()
+            known = len(publishers.ids)
+            until(lambda: len(publishers.ids) > known + 3 * ACCOUNTS, EVEN_WITHIN, "none is taken")
+            until(lambda: even(*replicas), EVEN_WITHIN, "not even after a node was killed")
+            publishers.end()
+            until(
+                lambda: events.settled() == dict.fromkeys(publishers.ids, "applied"),
+                EVEN_WITHIN,
+                "an edit has no outcome, or another one",
+            )
+        calls = simulator.calls()
+    assert not any(call.throttled for call in calls)
+    in_order(calls)
 
 
 def in_order(calls: list[Call]) -> None:
