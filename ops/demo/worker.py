@@ -96,7 +96,7 @@ class Worker:
 @contextmanager
 def running(amqp_url: str, namespace: str, api_url: str, folder: Path) -> Iterator[Worker]:
     """A worker that is ready; killed at the end if it has not ended before."""
-    port, log = free_port(), folder / "worker.observability.log"
+    port, log = free_port(), folder / "worker.log"
     accounts = folder / "accounts.toml"
     accounts.write_text("".join(map(_table, CLIENTS)), encoding="utf-8")
     environment = {

@@ -72,7 +72,7 @@ class WorkerProcess:
 
     @property
     def log(self) -> Path:
-        return self.folder / "worker.observability.log"
+        return self.folder / "worker.log"
 
     def start(self) -> None:
         """Begin; the log is appended to."""
