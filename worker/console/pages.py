@@ -29,6 +29,8 @@ ROWS: Final = 50
 """Rows of a page."""
 BEAT_EVERY: Final = 2.0
 """Seconds between two signs that the stream of changes is alive."""
+LOOKS_FOR: Final = 15.0
+"""Seconds that a page without a stream counts as being looked at."""
 _FOREVER: Final = 365 * 24 * 3600
 _PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
 _LONGEST_TEXT: Final = 1000
@@ -79,6 +81,13 @@ class Pages:
             Route("/static/{name}", self.static, methods=get),
         ]
 
+    def _looked(self) -> None:
+        """Somebody looks, and without scripts does so again ten seconds later."""
+        watching = self._source.watched()
+        watching.__enter__()
+        later = asyncio.get_running_loop().call_later
+        later(LOOKS_FOR, watching.__exit__, None, None, None)
+
     # The fleet
 
     async def now(self, request: Request) -> Response:
@@ -115,6 +124,7 @@ class Pages:
 
     async def dead(self, request: Request) -> Response:
         """Dead letters in groups."""
+        self._looked()
         filter_ = forms.letter_filter(request.query_params)
         by = forms.grouped_by(request.query_params)
         groups = await self._source.groups(by, filter_)
@@ -124,6 +134,7 @@ class Pages:
 
     async def letters(self, request: Request) -> Response:
         """Dead letters one by one."""
+        self._looked()
         filter_ = forms.letter_filter(request.query_params)
         cursor = request.query_params.get("after")
         found = await self._source.letters(filter_, cursor, ROWS)

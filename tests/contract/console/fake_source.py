@@ -97,6 +97,7 @@ class FakeSource:
     def __init__(self) -> None:
         now = datetime.now(UTC)
         self.is_up = True
+        self.watchers = 0
         self.asked: list[tuple[object, ...]] = []
         """What changed anything, and by whom."""
         self.accounts = {
@@ -245,7 +246,9 @@ class FakeSource:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
+        self.watchers += 1
         yield
+        self.watchers -= 1
 
     async def account(self, name: str) -> Account | None:
         return self.accounts.get(name)

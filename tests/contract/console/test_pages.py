@@ -11,7 +11,8 @@ import pytest
 
 import worker.console
 from tests.contract.console.fake_source import FakeSource, event, letter
-from worker.console.model import RunOptions
+from worker.console.model import RunOptions, Trouble
+from worker.console.troubles import SEVERITY
 
 if TYPE_CHECKING:
     import requests
@@ -372,6 +373,28 @@ def make_hostile(source: FakeSource) -> None:
         )
         for one in source.troubles
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/dead", "/dead/letters"])
+def test_whoever_looks_without_a_stream_looks_all_the_same(path: str, console: Running) -> None:
+    console.browser().get(console.url + path, timeout=10)
+
+    assert console.source.watchers == 1
+
+
+@pytest.mark.parametrize("kind", SEVERITY)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_trouble_has_a_sentence(kind: str, language: str, console: Running) -> None:
+    browser, source = console.browser(), console.source
+    browser.cookies.set("language", language)
+    facts = dict.fromkeys(("why", "api_status", "waiting", "until", "by", "left", "detail"))
+    source.troubles = (Trouble(kind, 0, account="acme", facts=facts),)
+
+    page = browser.get(console.url, timeout=10)
+
+    assert page.status_code == 200
+    assert "None" not in Seen(page.text).words
+    assert f"<strong>{kind}</strong>" not in page.text
 
 
 def test_htmx_is_the_one_that_was_looked_at() -> None:
