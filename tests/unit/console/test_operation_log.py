@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schemas import OperationRecord
+from tests.unit.builders import delivery, properties
+from worker.console.operation_log import LOCKED_WITHIN, OperationLog, Running
+from worker.console.store import opened
+from worker.deadletters.redrive import RedriveProgress
+
+LONG_AGO = datetime.now(UTC) - LOCKED_WITHIN - timedelta(minutes=1)
+
+
+@pytest.fixture
+def log() -> OperationLog:
+    return OperationLog(opened())
+
+
+def record(number: int = 1, **changes: object) -> OperationRecord:
+    good = OperationRecord(
+        id=f"op-{number}",
+        phase="begun",
+        at=LONG_AGO,
+        actor="Li Wei",
+        user="guest",
+        via="console",
+        action="redrive",
+        count=3,
+        ids=("e-1", "e-2", "e-3"),
+    )
+    return good.model_copy(update=changes)
+
+
+def heard(log: OperationLog, *records: OperationRecord, user: str = "guest") -> None:
+    for each in records:
+        content = each.model_dump_json().encode()
+        log.hear(delivery(content, properties=properties(user_id=user)))
+
+
+def test_an_operation_is_vouched_for_only_by_the_user_that_wrote_it(log: OperationLog) -> None:
+    heard(log, record(1))
+    heard(log, record(2), user="mallory")
+    assert [row.user for row in log.page().rows] == [None, "guest"]
+
+
+def test_an_operation_that_ended_says_what_came_of_it(log: OperationLog) -> None:
+    heard(log, record(), record(phase="ended", result={"sent": 3, "done": 3, "applied": 2}))
+    row = log.row("op-1")
+    assert row is not None
+    assert (row.state, row.done, row.left, row.applied) == ("ended", 3, 0, 2)
+    assert not row.can_go_on
+
+
+@pytest.mark.parametrize(
+    ("result", "state"), [({"stopped": "5 of 5"}, "stopped"), ({"failed": "lost"}, "failed")]
+)
+def test_one_that_stopped_or_failed_says_so(
+    log: OperationLog, result: dict[str, str], state: str
+) -> None:
+    heard(log, record(), record(phase="ended", result=result))
+    assert [row.state for row in log.page().rows] == [state]
+
+
+def test_it_was_cut_short_only_where_nobody_is_at_the_letters(log: OperationLog) -> None:
+    heard(log, record())
+    assert [row.state for row in log.unended()] == ["unknown"]
+    log.see_lock(is_locked=True)
+    assert [row.state for row in log.unended()] == ["unknown"]
+    assert log.has_open
+    log.see_lock(is_locked=False)
+    assert [(row.state, row.can_go_on) for row in log.unended()] == [("interrupted", True)]
+    assert not log.has_open
+
+
+def test_one_that_has_just_begun_may_not_have_the_lock_yet(log: OperationLog) -> None:
+    heard(log, record(at=datetime.now(UTC)))
+    log.see_lock(is_locked=False)
+    assert [row.state for row in log.unended()] == ["unknown"]
+
+
+def test_one_of_this_console_runs_however_the_lock_is(log: OperationLog) -> None:
+    heard(log, record())
+    log.running["op-1"] = Running(RedriveProgress(sent=1, rejected=1), 3)
+    log.see_lock(is_locked=False)
+    [row] = log.unended()
+    assert (row.state, row.is_ours, row.done, row.left, row.rejected) == ("running", True, 1, 2, 1)
+
+
+def test_who_had_a_letter_in_hand_is_found_by_its_event(log: OperationLog) -> None:
+    heard(log, record(1), record(2, ids=("e-2",), action="discard"), record(3, ids=()))
+    assert [row.id for row in log.of_letter("e-2")] == ["op-1", "op-2"]
+    assert log.ids("op-1") == ("e-1", "e-2", "e-3")
+
+
+def test_pages_show_each_operation_once_the_newest_first(log: OperationLog) -> None:
+    heard(log, *(record(number) for number in range(5)))
+    shown, cursor = [], None
+    while True:
+        page = log.page(cursor, limit=2)
+        shown += [row.id for row in page.rows]
+        if (cursor := page.next) is None:
+            break
+    assert shown == [f"op-{number}" for number in (4, 3, 2, 1, 0)]
+
+
+def test_what_is_no_record_is_passed_over(log: OperationLog) -> None:
+    assert log.hear(delivery(b"{}")) is None
+    heard(log, record(phase="ended"))
+    assert log.page().rows == ()
