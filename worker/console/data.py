@@ -27,7 +27,7 @@ from worker.console.model import (
 from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
 from worker.console.plans import Plans
-from worker.console.store import opened
+from worker.console.store import opened, whole
 from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
 from worker.deadletters.mend import packed
 from worker.deadletters.plan import message
@@ -279,9 +279,9 @@ class Console:
         """What a text may mean: a job, an account, a message id, an event's id."""
         self._letters.need()
         text = text.strip()
-        is_job = text.isascii() and text.isdecimal() and 0 < int(text) < 2**63
+        job = whole(text)
         return SearchResult(
-            jobs=(int(text),) if is_job else (),
+            jobs=(job,) if job else (),
             accounts=(text,) if text in self._live.accounts() else (),
             letters=tuple(self._index.of_message(text)[:SHOWN]),
             events=self._events.page(EventFilter(message_id=text), limit=SHOWN).rows,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas import encode, read_event
 from worker.console.causes import cause_of
 from worker.console.model import EventPage, EventRow, JournalState
-from worker.console.store import instant, known_instant, micros
+from worker.console.store import instant, known_instant, micros, storable, whole
 from worker.core.identity import place as place_in
 from worker.deadletters.history import JobHistory
 
@@ -112,9 +112,9 @@ class EventIndex:
         terms: dict[str, object] = {
             "account = ?": wanted.account,
             "outcome = ?": wanted.outcome,
-            "job = ?": wanted.job,
+            "job = ?": storable(wanted.job),
             "message_id = ?": wanted.message_id,
-            "place < ?": int(cursor) if cursor and cursor.isdecimal() else None,
+            "place < ?": whole(cursor or ""),
         }
         given = {term: value for term, value in terms.items() if value is not None}
         where = " AND ".join(given) or "1"

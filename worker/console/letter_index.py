@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from worker.console.causes import cause_of
 from worker.console.model import Group, GroupedBy, LetterPage, LetterRow
-from worker.console.store import LETTER_INDEXES, instant, known_instant, micros
+from worker.console.store import LETTER_INDEXES, instant, known_instant, micros, storable, whole
 from worker.core.headers import Headers
 from worker.core.message import Delivery, Properties
 from worker.deadletters.letter import read
@@ -180,10 +180,10 @@ class LetterIndex:
         where, given = _where(wanted)
         count = f"SELECT count(*) FROM letters WHERE {where}"
         total = self._database.execute(count, given).fetchone()[0]
-        at, _, key = (cursor or "").partition(".")
-        if at.isdecimal():
+        text, _, key = (cursor or "").partition(".")
+        if (at := whole(text)) is not None:
             where += " AND (died, key) > (?, ?)"
-            given = (*given, int(at), key)
+            given = (*given, at, key)
         found = self._database.execute(
             f"SELECT {_ROW} FROM letters WHERE {where} ORDER BY died, key LIMIT ?",
             (*given, limit + 1),
@@ -248,7 +248,7 @@ class LetterIndex:
 
     def of_job(self, job: int) -> list[LetterRow]:
         """The letters of a job."""
-        return self._found("job = ?", job)
+        return self._found("job = ?", storable(job))
 
     def of_message(self, text: str) -> list[LetterRow]:
         """The letters of a message id, or of an event's id."""
@@ -284,7 +284,7 @@ def _where(wanted: LetterFilter) -> tuple[str, tuple[object, ...]]:
         f"died / {_HOUR} = ?": _hour(wanted.hour),
         "reason = ?": wanted.reason,
         "status = ?": wanted.status,
-        "job = ?": wanted.job,
+        "job = ?": storable(wanted.job),
         "message_id = ?": wanted.message_id,
         "died <= ?": _moment(wanted.died_before),
     }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _CACHE_KIB: Final = 48 * 1024
+_DIGITS: Final = 19
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SCHEMA: Final = """
@@ -66,6 +67,18 @@ def micros(when: datetime | None) -> int:
 def instant(micros_: int) -> datetime | None:
     """The reverse of `micros`."""
     return known_instant(micros_) if micros_ else None
+
+
+def storable(number: int | None) -> int | None:
+    """A number that somebody asks for, as the database can hold it; -1, which nothing has, else."""
+    return number if number is None or 0 <= number < 2**63 else -1
+
+
+def whole(text: str) -> int | None:
+    """A whole number of 64 bits in decimal digits; None for any other text."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        return None
+    return number if (number := int(text)) < 2**63 else None
 
 
 def known_instant(micros_: int) -> datetime:

@@ -39,6 +39,13 @@ def test_pages_by_cursor_show_each_event_once(index: EventIndex) -> None:
     assert rest.next is None
 
 
+@pytest.mark.parametrize("cursor", ["", "x", "9" * 5000, "99999999999999999999"])
+def test_a_cursor_that_is_none_begins_at_the_newest(index: EventIndex, cursor: str) -> None:
+    index.add(1, numbered(0).event)
+    assert len(index.page(EventFilter(), cursor).rows) == 1
+    assert index.page(EventFilter(job=2**64)).rows == ()
+
+
 @pytest.mark.parametrize("hostile", [b"", b"{}", b"\xff", b'{"specversion": "1.0"}', b"[" * 9999])
 def test_what_is_no_event_is_passed_over(index: EventIndex, hostile: bytes) -> None:
     assert index.add(1, hostile) is None

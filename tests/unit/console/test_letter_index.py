@@ -58,6 +58,12 @@ def test_pages_by_cursor_show_each_letter_once_in_the_order_of_death(index: Lett
     assert shown == list(range(1, 121))
 
 
+@pytest.mark.parametrize("cursor", ["", "x", ".", "9" * 5000, "٣", "99999999999999999999.k"])
+def test_a_cursor_that_is_none_begins_at_the_first(index: LetterIndex, cursor: str) -> None:
+    looked(index, [numbered(0).dead])
+    assert len(index.page(ALL, cursor).rows) == 1
+
+
 def test_a_letter_that_dies_after_the_look_is_known_by_its_event(index: LetterIndex) -> None:
     looked(index, [numbered(0).dead])
     event = read_event(numbered(3).event)
@@ -164,6 +170,8 @@ def test_large_bodies_are_not_kept(index: LetterIndex) -> None:
         (LetterFilter(died_before="no time"), 0),
         (LetterFilter(died_before="2999-01-01T00:00:00"), 0),
         (LetterFilter(hour="no hour"), 0),
+        (LetterFilter(job=2**63), 0),
+        (LetterFilter(job=-(2**70)), 0),
     ],
 )
 def test_a_filter_means_what_is_of_everything_that_it_gives(
