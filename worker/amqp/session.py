@@ -541,23 +541,12 @@ class Session:
             yield session
 
     async def channel(self) -> Channel:
-        """A channel of its own."""
-        opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
-
-        def ready(channel: PikaChannel) -> None:
-            if not opened.done():
-                opened.set_result(Channel(channel))
-
-        def lost(_: object, error: BaseException) -> None:
-            if not opened.done():
-                opened.set_exception(self._lost(error))
-
-        self._connection.add_on_close_callback(lost)
+        """A channel of its own. Raises `SessionError` when the connection is lost."""
         try:
-            self._connection.channel(on_open_callback=ready)
-        except AMQPError as error:
-            raise self._lost(error) from error
-        return await opened
+            return await channel_of(self._connection)
+        except ChannelClosedError as error:
+            why = f"lost the connection to {self.address}: {error.text}"
+            raise SessionError(FailureKind.ABSENT, why) from error
 
     async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, on a channel kept for that; what the broker said."""
@@ -663,11 +652,6 @@ class Session:
         self._connection.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(closed.wait(), CLOSE_WITHIN)
-
-    def _lost(self, error: BaseException) -> SessionError:
-        return SessionError(
-            FailureKind.ABSENT, f"lost the connection to {self.address}: {reason(error)}"
-        )
 
     def _on_blocked(self, _: object, frame: object) -> None:
         method = getattr(frame, "method", None)

@@ -195,3 +195,22 @@ def test_a_question_on_a_channel_that_is_closing_ends_as_on_a_closed_one(rabbitm
         return "answered"
 
     assert "losing" in str(run(rabbitmq, work))
+
+
+def test_channels_that_were_closed_leave_nothing_behind_at_the_connection(
+    rabbitmq: Broker,
+) -> None:
+    """Who counts queues for days opens one after the other."""
+
+    async def work(session: Session) -> list[int | None]:
+        connection, found = session._connection, []  # noqa: SLF001
+        for _ in range(20):
+            channel = await session.channel()
+            channel.close()
+            kept = connection.callbacks.pending(0, connection.ON_CONNECTION_CLOSED)
+            found.append(kept)
+        return found
+
+    kept = run(rabbitmq, work)
+    assert isinstance(kept, list)
+    assert kept[0] == kept[-1]
