@@ -45,6 +45,23 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_what_a_newer_edit_of_the_file_repeats_is_not_called_where_the_account_asks_for_it(
+    console: Console, simulator: Simulator, tmp_path: Path
+) -> None:
+    edits = [edit(1 + n % 10, name=f"{n:03}") for n in range(60)]
+    written(tmp_path / "edits.jsonl", edits)
+    coalescing = Console({**console.environment, "TASKEDIT_COALESCE": "true"}, tmp_path)
+
+    told = coalescing.run("apply", "edits.jsonl")
+
+    outcomes = [json.loads(line)["data"]["outcome"] for line in told.stdout.splitlines()]
+    called = {call.job: call.name for call in simulator.calls()}
+    assert called == {job: f"{49 + job:03}" for job in range(1, 11)}
+    assert len(simulator.calls()) < len(edits)
+    assert outcomes.count("superseded") == len(edits) - len(simulator.calls())
+    assert f"{outcomes.count('superseded')} superseded" in told.stderr
+
+
 def test_every_edit_is_applied_in_order_or_among_the_failures_which_can_be_applied_again(
     console: Console, simulator: Simulator, tmp_path: Path
 ) -> None:
