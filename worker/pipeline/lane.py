@@ -233,7 +233,7 @@ class Lane:
         """Whether it has an edit of that app."""
         return any(waiting.edit.head.app_id == app_id for waiting in self.window)
 
-    def _refuse(
+    async def _refuse(
         self, delivery: Delivery, source: Source, read: Undecodable, place: Place | None
     ) -> None:
         """Settle what no call can be made of; while the window goes back, it goes with it."""
@@ -241,12 +241,8 @@ class Lane:
             return
         self.refusing += 1
         settle = self._outcomes.settle
-        settling = settle(delivery, source, read.head, read.verdict, attempts=0, place=place)
-        self._shared.loop.spawn(self._refused(settling))
-
-    async def _refused(self, settling: Coroutine[None, None, None]) -> None:
         try:
-            await settling
+            await settle(delivery, source, read.head, read.verdict, attempts=0, place=place)
         finally:
             self.refusing -= 1
         self._moved()

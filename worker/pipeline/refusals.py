@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
+from types import coroutine
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Generator
 
     from worker.loop import Loop
+
+    Settling = Coroutine[object, None, None]
 
 SHARE = 0.2
 """Of the loop's time that all of them may take together."""
@@ -43,17 +47,17 @@ class Refusals:
     def __init__(self, loop: Loop, budget: Budget) -> None:
         self._loop = loop
         self._budget = budget
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[], Settling]] = deque()
         self._timer: object | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, refuse: Callable[[], None]) -> None:
-        """Have `refuse` called, now if there is time for it."""
+    def put(self, refuse: Callable[[], Settling]) -> None:
+        """Have what `refuse` gives awaited, from the next turn on if there is time for it."""
         self._waiting.append(refuse)
         if self._timer is None:
-            self._go_on()
+            self._timer = self._loop.call_later(0, self._go_on)
 
     def clear(self) -> None:
         """Forget what waits: it went back to its queue."""
@@ -61,11 +65,32 @@ class Refusals:
 
     def _go_on(self) -> None:
         self._timer = None
-        begun = self._loop.now()
-        wait = self._budget.wait(begun)
+        wait = self._budget.wait(self._loop.now())
         if self._waiting and wait <= 0:
-            self._waiting.popleft()()
-            self._budget.use(begun, self._loop.now() - begun)
-            wait = self._budget.wait(begun)
+            self._loop.spawn(self._charged(self._waiting.popleft()()))
         if self._waiting:
             self._timer = self._loop.call_later(wait, self._go_on)
+
+    async def _charged(self, settling: Settling) -> None:
+        """Settle, and have the budget pay for each step between two waits."""
+        await _steps(settling, self._loop, self._budget)
+
+
+@coroutine
+def _steps(settling: Settling, loop: Loop, budget: Budget) -> Generator[object, None, None]:
+    """Await `settling` step by step, for only so can be told how long each takes."""
+    step = partial(settling.send, None)
+    while True:
+        begun = loop.now()
+        try:
+            waited_for = step()
+        except StopIteration:
+            return
+        finally:
+            budget.use(begun, loop.now() - begun)
+        try:
+            yield waited_for
+        except BaseException as error:  # noqa: BLE001 (whatever it is, it is for the settling)
+            step = partial(settling.throw, error)
+        else:
+            step = partial(settling.send, None)

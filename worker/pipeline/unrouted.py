@@ -18,7 +18,6 @@ from worker.pipeline.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.core.decode import MessageInfo
     from worker.core.message import Delivery, Source
     from worker.pipeline.context import LaneContext
 
@@ -75,7 +74,7 @@ class Strays:
     def tick(self) -> None:
         """Nothing here has a clock."""
 
-    def _settle(self, delivery: Delivery, source: Source) -> None:
+    async def _settle(self, delivery: Delivery, source: Source) -> None:
         if self.draining or not source.alive:
             return
         names, account = self._shared.signed.names, None
@@ -87,11 +86,6 @@ class Strays:
             detail = "a bug of the worker while reading; its log has the trace"
             head, verdict = unread(delivery, account), Rejected(Reason.INTERNAL, detail)
         self.unconfirmed += 1
-        self._shared.loop.spawn(self._reject(delivery, source, head, verdict))
-
-    async def _reject(
-        self, delivery: Delivery, source: Source, head: MessageInfo, verdict: Rejected
-    ) -> None:
         try:
             await self._outcomes.settle(delivery, source, head, verdict, attempts=0)
         finally:
