@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.acceptance.kit import edit, publish, until
+from tests.acceptance.hostile import corpus
+from tests.acceptance.kit import connected, edit, publish, until
 from tests.contract.console.conftest import SAME_ORIGIN
 from tests.contract.console.test_command import started
 
@@ -164,6 +165,34 @@ def test_an_account_is_paused_from_its_page_and_the_job_tells_what_became_of_it(
     until(lambda: "default is paused" in visitor.page(), WITHIN)
     visitor.post("/accounts/default/resume")
     until(lambda: worker.lane()["state"] == "running", 20)
+
+
+def test_hostile_messages_are_text_on_every_page(
+    visitor: Visitor, new_worker: NewWorker, events: Subscriber, amqp_url: str, namespace: str
+) -> None:
+    new_worker(APP_IDS="acme-app")
+    hostile = corpus()
+    with connected(amqp_url) as channel:
+        channel.confirm_delivery()
+        for one in hostile:
+            channel.basic_publish(namespace, "acme-app", one.body, one.properties)
+    until(lambda: len(events.take()) >= len(hostile), 40)
+    until(lambda: f"{len(hostile)} dead letters" in visitor.page("/dead/letters"), 20)
+
+    pages = {"/dead", "/dead?by=app", "/dead?by=account", "/dead?by=hour", "/events", "/"}
+    after = "/dead/letters"
+    while after:
+        html = visitor.html(after)
+        pages |= set(re.findall(r'href="(/dead/letters/[^"/?]+|/dead/letters/[^"/?]+/mend)"', html))
+        pages |= set(re.findall(r'href="(/jobs/[^"]+|/accounts/[^"]+)"', html))
+        following = re.findall(r'href="(/dead/letters\?[^"]*after=[^"]*)"', html)
+        after = unescape(following[0]) if following else ""
+    assert len(pages) > 2 * len(hostile)
+    for page in sorted(pages):
+        html = visitor.html(unescape(page))
+        assert 'class="banner bad" role="alert"' not in html, page
+        assert html.count("<script") == 2, page
+        assert not {"\u202e", "\x00", "\x1b"} & set(html), page
 
 
 def test_what_is_checked_is_what_rabbitmq_holds(visitor: Visitor) -> None:

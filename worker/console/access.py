@@ -145,11 +145,13 @@ class Access:
         failures = [at for at in self._failures.get(who, ()) if at > now - _FAILURES_WITHIN]
         if len(failures) >= _FAILURES_AT_MOST:
             return None
+        # Before it is known whether this one fails: guesses that come at once count too.
+        self._failures = {who: [*failures, now], **_newest(self._failures, without=who)}
         by_code = self.settings.by_code
         person = self._by_code(code) if by_code else await self._by_name(who, password)
         if person is None:
-            self._failures = {who: [*failures, now], **_newest(self._failures, without=who)}
             return None
+        self._failures.pop(who, None)
         return self._begun(person, now), person
 
     def sign_out(self, request: Request) -> None:

@@ -150,6 +150,16 @@ def test_after_five_wrong_codes_the_right_one_has_to_wait(console: Running) -> N
     assert answer.status_code == 403
 
 
+def test_guesses_that_come_all_at_once_count_like_others() -> None:
+    access = Access(with_users(), "http://127.0.0.1")
+
+    async def guesses() -> list[object]:
+        passwords = ["guess"] * 8 + [PASSWORD]
+        return await asyncio.gather(*(access.sign_in("Li Wei", each, "") for each in passwords))
+
+    assert asyncio.run(guesses()) == [None] * 9
+
+
 def test_signing_out_ends_the_session_for_whoever_has_its_cookie(console: Running) -> None:
     browser = console.browser()
     cookie = browser.cookies[SESSION_COOKIE]
