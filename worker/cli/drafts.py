@@ -1,4 +1,4 @@
-"""Drafts: the edits that a file holds, before anybody has published them.
+"""Drafts: the edits that a file holds, and the messages that they are published as.
 
 A file is one edit, a JSON list of edits, or JSON Lines. Nothing is parsed for good here: each
 draft keeps its bytes as they stand in the file, so that what `schemas.read` says of them is what
@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
 from schemas.document import too_deep_at
+from schemas.names import JSON_CONTENT_TYPE
 from worker.apply.results import edit_in
+from worker.core.message import PERSISTENT, Properties, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from schemas import Names
 
 Checked = TaskEdit | Invalid | Malformed
 
@@ -140,3 +146,43 @@ def _end(text: str, at: int) -> tuple[int, str | None]:
         what = error.msg.lower().removesuffix(" at")
         where = f"line {error.lineno} column {error.colno}"
         return len(text), f"The file is not JSON: {what} at {where}."
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A draft, the edit in it, and the message that carries it."""
+
+    draft: Draft
+    edit: TaskEdit
+    message_id: str
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where edits go: to the exchange by their appId, or straight to an account's lane."""
+
+    names: Names
+    bounds: Bounds
+    account: str | None = None
+    prefix: str | None = None
+    """What message ids begin with, before a running number; without it they are random."""
+
+    def addressed(self, good: Iterable[tuple[Draft, TaskEdit]]) -> list[Addressed]:
+        """Each draft with its message. The body is the draft's, byte for byte."""
+        return [self._one(*each, number) for number, each in enumerate(good, start=1)]
+
+    def _one(self, draft: Draft, edit: TaskEdit, number: int) -> Addressed:
+        message_id = str(uuid4()) if self.prefix is None else f"{self.prefix}{number}"
+        properties = Properties(
+            content_type=JSON_CONTENT_TYPE,
+            delivery_mode=PERSISTENT,
+            message_id=message_id,
+            timestamp=int(time.time()),
+        )
+        exchange, key = self.names.exchange, edit.appId or self.bounds.sole_app_id or ""
+        if self.account is not None:
+            exchange, key = "", self.names.lane(self.account)
+        return Addressed(
+            draft, edit, message_id, Publication(exchange, key, draft.body, properties)
+        )

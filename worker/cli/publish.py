@@ -14,8 +14,7 @@ from schemas import Names, TaskEdit, read_event
 from schemas.document import printable
 from worker.amqp.session import Failure, FailureKind, SessionError, run, task_group
 from worker.cli import running
-from worker.cli.addressed import Address
-from worker.cli.drafts import checked, drafts
+from worker.cli.drafts import Address, checked, drafts
 from worker.cli.exits import AGAIN, DONE, FAILED
 from worker.cli.options import FILES, bounds_options, content, parsed
 from worker.cli.sessions import broker_of, exit_code, read_settings, said
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
     from schemas import Bounds, Event
     from worker.amqp.session import Channel, Session, Subscription
-    from worker.cli.addressed import Addressed
-    from worker.cli.drafts import Draft
+    from worker.cli.drafts import Addressed, Draft
     from worker.core.rate_limit import Rate
     from worker.settings import Settings
 

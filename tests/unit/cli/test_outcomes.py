@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 from schemas import Bounds, Event, Names, Outcome, Reason, TaskEdit, encode, read_event
 from tests.unit.cli.called import a_line
-from worker.cli.addressed import Address, Addressed
-from worker.cli.drafts import checked, drafts
+from worker.cli.drafts import Address, Addressed, checked, drafts
 from worker.cli.publish import Outcomes
 from worker.core.message import ConfirmResult
 
