@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from worker.console.causes import cause_of
+from worker.console.causes import Cause, cause_of
 from worker.console.model import Group, GroupedBy, LetterPage, LetterRow
 from worker.console.store import LETTER_INDEXES, instant, known_instant, micros, storable, whole
 from worker.core.headers import Headers
@@ -24,7 +24,7 @@ from worker.deadletters.plan import message
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from schemas import Event
     from worker.console.model import LetterFilter
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BODY_AT_MOST: Final = 8 * 1024
 CONTENTS_AT_MOST: Final = 256 * 1024 * 1024
 """Bytes of one body, and of all contents, that are kept; others are fetched when opened."""
+GROUPINGS_AT_MOST: Final = 64
+"""Countings that are remembered until a letter comes or goes."""
 NO_ACCOUNT: Final = "-"
 _HOUR: Final = 3_600_000_000
 _EVENT_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -42,6 +44,7 @@ _ROW: Final = (
     "key, cause, reason, status, detail, account, app, job, message_id, event_id, died, redrives,"
     " attempts, size, copies"
 )
+_NO_CAUSE: Final = Cause("", "", "", (), "")
 _GROUPED: Final[dict[GroupedBy, str]] = {
     "cause": "cause",
     "account": "account",
@@ -70,7 +73,8 @@ class LetterIndex:
         self._seen: dict[str, bytes] = {}
         """Of a look under way: the digest of each key."""
         self._by_account: dict[str, int] | None = {}
-        """Counted anew when it is None."""
+        """Counted anew when it is None, as are groups that are not among these."""
+        self._groups: dict[tuple[GroupedBy, LetterFilter], tuple[Group, ...]] = {}
 
     @property
     def total(self) -> int:
@@ -88,6 +92,7 @@ class LetterIndex:
     def see(self, delivery: Delivery) -> tuple[str, Letter]:
         """Take in the next letter of the queue; its key, and what it is."""
         self._place += 1
+        self._changed()
         letter = read(delivery, self._place)
         key = letter.event_id if _EVENT_ID.fullmatch(letter.event_id) else letter.key.hex()
         if self._seen.setdefault(key, letter.key) != letter.key:
@@ -127,7 +132,7 @@ class LetterIndex:
             self._bytes = self._database.execute(size).fetchone()[0]
         for statement in LETTER_INDEXES.split(";"):
             self._database.execute(statement)
-        self._by_account = None
+        self._changed()
 
     def died(self, event: Event) -> bool:
         """Take in a letter by its rejected event: it is in the queue before the event is out.
@@ -144,7 +149,7 @@ class LetterIndex:
             data.detail or "", data.account or NO_ACCOUNT, data.appId, data.jobId, data.messageId,
             event.id, micros(data.finishedAt), None, str(data.attempts), None, 1, self._generation,
         )  # fmt: skip
-        self._by_account = None
+        self._changed()
         added = self._database.execute(
             f"INSERT OR IGNORE INTO letters ({_ROW}, generation)"
             f" VALUES ({','.join('?' * len(values))})",
@@ -155,7 +160,7 @@ class LetterIndex:
     def remove(self, keys: Iterable[str]) -> None:
         """Forget letters that were taken out of the queue."""
         each = [(key,) for key in keys]
-        self._by_account = None
+        self._changed()
         of_it = "(SELECT id FROM letters WHERE key = ?)"
         self._database.executemany(f"DELETE FROM contents WHERE id = {of_it}", each)
         self._database.executemany("DELETE FROM letters WHERE key = ?", each)
@@ -164,16 +169,41 @@ class LetterIndex:
 
     def groups(self, by: GroupedBy, wanted: LetterFilter) -> tuple[Group, ...]:
         """The letters that are meant, counted; the largest group first, hours the newest first."""
+        if (by, wanted) not in self._groups:
+            if len(self._groups) >= GROUPINGS_AT_MOST:
+                self._groups = {}
+            self._groups[by, wanted] = tuple(self._grouped(by, wanted))
+        return self._groups[by, wanted]
+
+    def _grouped(self, by: GroupedBy, wanted: LetterFilter) -> Iterator[Group]:
         where, given = _where(wanted)
         what = _GROUPED[by]
+        accounts: dict[object, set[str]] = {}
+        pairs = f"SELECT DISTINCT {what}, account FROM letters WHERE {where}"
+        for value, account in self._database.execute(pairs, given):
+            accounts.setdefault(value, set()).add(account)
         order = "1 DESC" if by == "hour" else "2 DESC, 1"
         found = self._database.execute(
-            f"SELECT {what}, count(*), min(nullif(died, 0)), max(died),"
-            " group_concat(DISTINCT account), min(reason), min(status), min(detail)"
+            f"SELECT {what}, count(*), min(nullif(died, 0)), max(died), min(id)"
             f" FROM letters WHERE {where} GROUP BY 1 ORDER BY {order}",
             given,
         )
-        return tuple(_group(by, *each) for each in found)
+        example = "SELECT reason, status, detail FROM letters WHERE id = ?"
+        for value, count, oldest, newest, id_ in found.fetchall():
+            cause = cause_of(*self._database.execute(example, (id_,)).fetchone())
+            told = cause if by == "cause" else _NO_CAUSE
+            yield Group(
+                by=by,
+                id=_group_id(by, value),
+                count=count,
+                oldest=instant(oldest or 0),
+                newest=instant(newest or 0),
+                accounts=tuple(sorted(accounts[value])),
+                reason=told.reason,
+                status=told.status,
+                fields=told.fields,
+                detail=told.detail,
+            )
 
     def page(self, wanted: LetterFilter, cursor: str | None = None, limit: int = 50) -> LetterPage:
         """Letters that are meant, in the order of their deaths."""
@@ -258,6 +288,11 @@ class LetterIndex:
         query = f"SELECT {_ROW} FROM letters WHERE {where} ORDER BY died, key LIMIT 1000"
         return [_row(*each) for each in self._database.execute(query, (value,))]
 
+    def _changed(self) -> None:
+        self._by_account = None
+        if self._groups:
+            self._groups = {}
+
     def _keep(self, id_: int, delivery: Delivery) -> None:
         had, size = delivery.properties, len(delivery.body) + len(delivery.properties.headers.table)
         if len(delivery.body) > BODY_AT_MOST or self._bytes + size > CONTENTS_AT_MOST:
@@ -311,22 +346,11 @@ def _moment(text: str | None) -> int | None:
         return -1
 
 
-def _group(by: GroupedBy, *columns: Any) -> Group:  # noqa: ANN401 (as the database gives them)
-    value, count, oldest, newest, accounts, reason, status, detail = columns
-    if by == "hour":
-        value = known_instant(value * _HOUR).strftime("%Y-%m-%dT%H") if value else ""
-    common = {
-        "by": by,
-        "id": str(value),
-        "count": count,
-        "oldest": instant(oldest or 0),
-        "newest": instant(newest or 0),
-        "accounts": tuple(sorted(accounts.split(","))),
-    }
-    if by != "cause":
-        return Group(**common)
-    cause = cause_of(reason, status, detail)
-    return Group(**common, reason=reason, status=status, fields=cause.fields, detail=cause.detail)
+def _group_id(by: GroupedBy, value: object) -> str:
+    """What a filter takes for a group."""
+    if by == "hour" and isinstance(value, int):
+        return known_instant(value * _HOUR).strftime("%Y-%m-%dT%H") if value else ""
+    return str(value)
 
 
 def _row(*columns: Any) -> LetterRow:  # noqa: ANN401 (as the database gives them)

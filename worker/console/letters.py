@@ -138,7 +138,6 @@ class Letters:
             finally:
                 self.changes.touch("dead", "fleet")
             self._why = self._busy_by = self._disagreement = None
-            self.looked_at, self.looks = datetime.now(UTC), self.looks + 1
             self._looked = asyncio.get_running_loop().time()
             return found
 
@@ -162,6 +161,8 @@ class Letters:
                 complete = not queue.missing
             finally:
                 index.end_look(complete=complete)
+            self.looked_at, self.looks = datetime.now(UTC), self.looks + 1
+            self.changes.touch("dead", "fleet")  # known by now; to give them back takes a while
         return found
 
     def _must_look_still(self) -> bool:

@@ -40,7 +40,7 @@ CREATE INDEX touched_operation ON touched (operation);
 """
 LETTER_INDEXES: Final = """
 CREATE INDEX IF NOT EXISTS letters_died ON letters (died, key);
-CREATE INDEX IF NOT EXISTS letters_cause ON letters (cause, died, account);
+CREATE INDEX IF NOT EXISTS letters_cause ON letters (cause, died, account, app, copies);
 CREATE INDEX IF NOT EXISTS letters_job ON letters (job);
 CREATE INDEX IF NOT EXISTS letters_message ON letters (message_id);
 CREATE INDEX IF NOT EXISTS letters_whose ON letters (message, redrives)

@@ -66,9 +66,11 @@ def test_a_cursor_that_is_none_begins_at_the_first(index: LetterIndex, cursor: s
 
 def test_a_letter_that_dies_after_the_look_is_known_by_its_event(index: LetterIndex) -> None:
     looked(index, [numbered(0).dead])
+    assert index.groups("cause", ALL)[0].count == 1
     event = read_event(numbered(3).event)
     assert index.died(event)
     assert not index.died(event)
+    assert index.groups("cause", ALL)[0].count == 2
     first, later = index.page(ALL).rows
     assert first.cause == later.cause
     assert (later.job_id, later.size, index.kept(later.key)) == (4, None, None)
