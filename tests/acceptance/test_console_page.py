@@ -45,6 +45,12 @@ class Visitor:
         """A page as it was sent."""
         return self._session.get(self.url + path, timeout=20).text
 
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Iterator[str]]:
+        """The lines of an answer that does not end."""
+        with self._session.get(self.url + path, stream=True, timeout=20) as answer:
+            yield answer.iter_lines(chunk_size=1, decode_unicode=True)
+
     def post(self, path: str, **fields: str) -> str:
         """Send a form; the path that it led to."""
         answer = self._session.post(self.url + path, fields, timeout=20)
@@ -165,6 +171,16 @@ def test_an_account_is_paused_from_its_page_and_the_job_tells_what_became_of_it(
     until(lambda: "default is paused" in visitor.page(), WITHIN)
     visitor.post("/accounts/default/resume")
     until(lambda: worker.lane()["state"] == "running", 20)
+
+
+def test_the_stream_of_changes_follows_workers_and_events(
+    visitor: Visitor, new_worker: NewWorker, amqp_url: str, namespace: str
+) -> None:
+    with visitor.stream("/live") as lines:
+        new_worker(HEARTBEAT="1s")
+        assert any(line.startswith("data:") and "fleet" in line for line in lines)
+        publish(amqp_url, namespace, [edit(5)])
+        assert any(line.startswith("data:") and "events" in line for line in lines)
 
 
 def test_hostile_messages_are_text_on_every_page(
