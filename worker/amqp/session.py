@@ -65,6 +65,8 @@ class Broker:
     heartbeat: timedelta
     names: Names
     version: str
+    client: str = "taskedit"
+    """What RabbitMQ's management shows the connection as."""
 
     @classmethod
     def of(cls, settings: Settings, version: str) -> Broker:
@@ -215,7 +217,7 @@ async def _opened(broker: Broker, url: str) -> AsyncioConnection:
 
     try:
         AsyncioConnection(
-            parameters(url, name="taskedit", version=broker.version, heartbeat=broker.heartbeat),
+            parameters(url, name=broker.client, version=broker.version, heartbeat=broker.heartbeat),
             on_open_callback=ready,
             on_open_error_callback=failed,
             on_close_callback=failed,

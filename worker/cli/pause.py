@@ -41,8 +41,9 @@ def command(ctx: click.Context, account: str, why: str, period: timedelta | None
     No call starts once this has returned; those in flight are settled, and the account's edits
     wait in RabbitMQ. A pause outlives restarts of everything.
 
-    Ends with 0 when the workers have taken it; 75 when none answers (it is written down, and holds
-    for whoever starts later); 69 when RabbitMQ or its control stream is not there.
+    Ends with 0 when the workers have taken it; 75 when none answers, or one that may be calling
+    does not (it is written down, and holds for whoever reads it later); 69 when RabbitMQ or its
+    control stream is not there.
     """
     until = None if period is None else datetime.now(UTC) + period
     ctx.exit(carried_out("pause", account, why, until))
@@ -74,8 +75,9 @@ def _said(entry: ControlEntry, answered: tuple[str, ...]) -> int:
     done = "paused" if entry.action == "pause" else "resumed"
     if not answered:
         click.echo(
-            f"No worker answered. It is written down: {entry.account} is {done} for every worker"
-            " that can read the control stream. See `taskedit lanes`.",
+            "No worker answered, or not all that may be calling. It is written down:"
+            f" {entry.account} is {done} for every worker that can read the control stream."
+            " See `taskedit lanes`.",
             err=True,
         )
         return AGAIN

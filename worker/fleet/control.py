@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from worker.amqp.session import Session, Subscription
 
 ANSWERS_WITHIN: Final = BEAT_EVERY + 3.0
+LOOK_EVERY: Final = 0.5
+"""Seconds between looks whether anybody consumes what is paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Ordered:
     replaced: ControlEntry | None
     """The pause that held before."""
     replicas: tuple[str, ...]
-    """Those that have taken it; none when no worker answered."""
+    """Those that have taken it; none when no worker answered, or another one may be calling."""
 
 
 async def ordered(
@@ -72,23 +74,33 @@ async def ordered(
 
 
 async def _heeded(session: Session, beats: Subscription, entry: ControlEntry) -> list[str]:
-    """The replicas that have taken the entry, once nobody else can be calling."""
+    """The replicas that have taken the entry; of a pause none, as long as others may be calling.
+
+    A replica that is cut off from the control stream alone says nothing, but consumes still.
+    """
     loop = asyncio.get_running_loop()
     began, fleet = loop.time(), Fleet()
+    queue, channel = session.names.lane(entry.account), await session.channel()
     await ask_for_beats(session)
     while (left := began + ANSWERS_WITHIN - loop.time()) > 0:
-        delivery = await beats.within(left)
-        if delivery is None:
-            break
-        fleet.hear(delivery.body, loop.time())
+        delivery = await beats.within(min(left, LOOK_EVERY))
+        if delivery is not None:
+            fleet.hear(delivery.body, loop.time())
         said = fleet.of(entry.account, loop.time())
+        heeding = [name for name, lane in said if lane.control == entry.id]
         if any(lane.serving and lane.control == entry.id for _, lane in said):
-            break
-        heard_all = loop.time() - began > BEAT_EVERY + 0.5
-        if said and heard_all and all(lane.control == entry.id for _, lane in said):
-            break
+            return heeding
+        if not heeding or len(heeding) < len(said):
+            continue
+        if entry.action == "pause":
+            _, consumers = await channel.counts(queue)
+            if not consumers:
+                return heeding
+        elif loop.time() - began > BEAT_EVERY + 0.5:
+            return heeding
     said = fleet.of(entry.account, loop.time())
-    return [name for name, lane in said if lane.control == entry.id]
+    took = [name for name, lane in said if lane.control == entry.id]
+    return took if entry.action == "resume" else []
 
 
 async def _has_lane(session: Session, account: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import random
 from typing import TYPE_CHECKING
@@ -68,7 +69,7 @@ class FleetMember:
         """Why pauses cannot be heard; None when they can, or nobody can have paused."""
         self.is_missing = False
         """There is no control stream, so nobody can have paused."""
-        self._broker = broker
+        self.use(broker)
         self._declare = declare
         self._source = source
         self._changed = changed
@@ -89,7 +90,7 @@ class FleetMember:
 
     def use(self, broker: Broker) -> None:
         """Connect there from the next connection on: a password has changed, or an address."""
-        self._broker = broker
+        self._broker = replace(broker, client="task-edit-worker fleet")
 
     def pause(self, account: str) -> ControlEntry | None:
         """The pause of an account that holds now."""
@@ -160,9 +161,10 @@ class FleetMember:
         while True:
             try:
                 async with connected(self._broker, self._stopping) as session:
-                    failures, told = 0, ""
                     await self._serve(session)
             except SessionError as error:
+                if self.trouble is None:  # it was heard until now
+                    failures, told = 0, ""
                 self.trouble = f"the control stream cannot be read: {error.failure.why}"
                 if told != self.trouble:
                     told = self.trouble
