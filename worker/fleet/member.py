@@ -142,11 +142,14 @@ class FleetMember:
             marker = str(uuid4())
             seen = self._markers[marker] = asyncio.Event()
             try:
-                await session.mark(
-                    self._broker.names.control, marker, headers if taking else NO_HEADERS
-                )
-                await asyncio.wait_for(seen.wait(), MARKER_WITHIN)
+                async with asyncio.timeout(MARKER_WITHIN):
+                    await session.mark(
+                        self._broker.names.control, marker, headers if taking else NO_HEADERS
+                    )
+                    await seen.wait()
             except (SessionError, TimeoutError):
+                if self.trouble is not None and session.blocked is not None:
+                    self.trouble = f"RabbitMQ takes no publications: {session.blocked}"
                 await asyncio.sleep(SHORTEST_WAIT)
             else:
                 return
@@ -182,6 +185,8 @@ class FleetMember:
             await self._declared(session)
         self._spreads = session.version >= SPREADS
         self._session = session
+        if self.trouble is not None:
+            self.trouble = "the control stream is not read yet"
         self._is_connected.set()
         tasks = {
             asyncio.create_task(self._follow(session)),
