@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from worker.fleet.operations import Entry
 
 MEND_MANY: Final = (
-    "To mend many at once, let a script be the editor; it is given one file after the other:\n"
-    "  EDITOR=./mend.sh taskedit dead redrive --reason invalid --edit --canary 5"
+    "Many at once: a script as EDITOR is given each in turn.\n"
+    "  EDITOR=./mend.sh taskedit dead redrive --edit --canary 5"
 )
 
 
