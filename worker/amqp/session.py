@@ -320,7 +320,7 @@ class Channel:
         prefetch: int = 0,
         auto_ack: bool = False,
         arguments: dict[str, Any] | None = None,
-    ) -> Subscription:
+    ) -> DeliveryStream:
         """Consume from now on: nothing that comes after this has returned is missed."""
         if prefetch:
             await self.call("basic_qos", prefetch_count=prefetch)
@@ -336,7 +336,7 @@ class Channel:
             queue, received, auto_ack=auto_ack, callback=started.set_result, arguments=arguments
         )
         frame = await started
-        return Subscription(self, came, str(frame.method.consumer_tag))
+        return DeliveryStream(self, came, str(frame.method.consumer_tag))
 
     async def next_of(self, came: asyncio.Queue[Delivery]) -> Delivery:
         """The next delivery; raises when the channel is closed before there is one."""
@@ -469,7 +469,7 @@ class Channel:
                 future.exception()  # nobody may be waiting for it: that is no bug
 
 
-class Subscription:
+class DeliveryStream:
     """Deliveries of one consumer, one after the other: ``async for``."""
 
     def __init__(self, channel: Channel, came: asyncio.Queue[Delivery], tag: str) -> None:
@@ -477,7 +477,7 @@ class Subscription:
         self._came = came
         self._tag = tag
 
-    def __aiter__(self) -> Subscription:
+    def __aiter__(self) -> DeliveryStream:
         return self
 
     async def __anext__(self) -> Delivery:
@@ -561,7 +561,7 @@ class Session:
             await self._publishing.confirm()
         return self._publishing
 
-    async def events(self, exchange: str, key: str = "#") -> Subscription:
+    async def events(self, exchange: str, key: str = "#") -> DeliveryStream:
         """Hear what is published to an exchange from now on, by a queue of this connection.
 
         The queue is exclusive and named below the exchange, so that a user who may use the names

@@ -31,7 +31,7 @@ from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
-    from worker.amqp.session import Session, Subscription
+    from worker.amqp.session import DeliveryStream, Session
 
 ANSWERS_WITHIN: Final = 1.5
 """Seconds in which workers that were asked for a heartbeat have sent one."""
@@ -114,7 +114,7 @@ async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
         await gather(beats, fleet, loop.time() + REDRAW_EVERY)
 
 
-async def heard(session: Session) -> tuple[Subscription, Fleet]:
+async def heard(session: Session) -> tuple[DeliveryStream, Fleet]:
     """The workers that answer at once, and what they send from then on.
 
     Raises `SessionError` where there is nothing to hear them by.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from schemas import Bounds, Event
-    from worker.amqp.session import Channel, Session, Subscription
+    from worker.amqp.session import Channel, DeliveryStream, Session
     from worker.cli.drafts import Addressed, Draft
     from worker.core.rate_limit import Rate
     from worker.settings import Settings
@@ -204,7 +204,7 @@ class _Posting:
         self._room.release()
         self._progress()
 
-    async def _hear(self, events: Subscription) -> None:
+    async def _hear(self, events: DeliveryStream) -> None:
         """An event's correlation id is the edit's message id, for we publish without any."""
         async for entry in events:
             message_id = entry.properties.correlation_id

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from schemas import Names
-    from worker.amqp.session import Session, Subscription
+    from worker.amqp.session import DeliveryStream, Session
     from worker.core.message import Delivery, Publication
     from worker.core.unrouted import Ownership
     from worker.management import Bound
@@ -63,7 +63,7 @@ async def pruned(
         done(queue, count)
 
 
-async def _until_empty(edits: Subscription, queue: str) -> AsyncIterator[Delivery]:
+async def _until_empty(edits: DeliveryStream, queue: str) -> AsyncIterator[Delivery]:
     """Each edit, until there are none for a while, ready or on their way.
 
     Quorum queues know no deletion *if empty*, so it is looked at twice with a pause between. The

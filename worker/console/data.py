@@ -28,7 +28,7 @@ from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
 from worker.console.plans import Plans
 from worker.console.store import opened, whole
-from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
+from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
 from worker.deadletters.mend import packed
 from worker.deadletters.plan import message
 from worker.deadletters.serialization import fields_of
@@ -191,7 +191,7 @@ class Console:
                 return "redrivable", None, None
             case AlreadySettled():
                 return "settled", None, None
-            case Superseded(message_id, at):
+            case Overtaken(message_id, at):
                 return "superseded", message_id, at
 
     # Plans and operations

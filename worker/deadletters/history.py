@@ -46,7 +46,7 @@ class Redrivable:
 
 
 @dataclass(frozen=True, slots=True)
-class Superseded:
+class Overtaken:
     """A newer edit of the job has been applied since; `redrives` is for sending it even so."""
 
     message_id: str | None
@@ -61,7 +61,7 @@ class AlreadySettled:
     outcome: Outcome
 
 
-Eligibility = Redrivable | Superseded | AlreadySettled
+Eligibility = Redrivable | Overtaken | AlreadySettled
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class JobHistory:
             return AlreadySettled("rejected")
         newer = self._newer(letter)
         if newer is not None:
-            return Superseded(newer.message_id, newer.finished_at, redrives)
+            return Overtaken(newer.message_id, newer.finished_at, redrives)
         return Redrivable(redrives)
 
     def is_doubtful(self, letter: Letter) -> bool:

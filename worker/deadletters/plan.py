@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, assert_never
 
-from worker.deadletters.history import AlreadySettled, JobHistory, Redrivable, Superseded
+from worker.deadletters.history import AlreadySettled, JobHistory, Overtaken, Redrivable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Plan:
 
     moves: tuple[RedriveAction, ...]
     """In the order of their deaths."""
-    superseded: tuple[tuple[Letter, Superseded], ...]
+    superseded: tuple[tuple[Letter, Overtaken], ...]
     """Left where they are."""
     beyond: int = 0
     """How many more would be sent if it were not for the limit."""
@@ -72,11 +72,11 @@ def planned(
     `mended`: new bodies, by the key of their letter.
     """
     moves: dict[bytes, RedriveAction] = {}
-    superseded: list[tuple[Letter, Superseded]] = []
+    superseded: list[tuple[Letter, Overtaken]] = []
     sends = beyond = 0
     for letter in sorted(letters, key=lambda letter: letter.order):
         count = _count(past.standing(letter, newest.get(message(letter), 0)))
-        if isinstance(count, Superseded):
+        if isinstance(count, Overtaken):
             if not even_if_superseded:
                 superseded.append((letter, count))
                 continue
@@ -106,14 +106,14 @@ def message(letter: Letter) -> Message:
     return letter.identity.account, letter.identity.message_id, letter.identity.digest
 
 
-def _count(standing: Eligibility) -> int | Superseded | None:
+def _count(standing: Eligibility) -> int | Overtaken | None:
     """The redrive count to send it with; None if it is not to be sent."""
     match standing:
         case Redrivable(redrives):
             return redrives
         case AlreadySettled():
             return None
-        case Superseded():
+        case Overtaken():
             return standing
         case _:
             assert_never(standing)

@@ -26,7 +26,7 @@ from worker.deadletters.letter import read
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Container
 
-    from worker.amqp.session import Channel, Session, Subscription
+    from worker.amqp.session import Channel, DeliveryStream, Session
     from worker.core.message import Delivery
     from worker.deadletters.letter import Letter
 
@@ -145,7 +145,7 @@ class DeadLetterQueue:
                 return ready
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _batch(self, wanted: int) -> tuple[DeliveryBatch, Subscription]:
+    async def _batch(self, wanted: int) -> tuple[DeliveryBatch, DeliveryStream]:
         channel = await self._session.channel()
         batch = DeliveryBatch(channel)
         self._batches.append(batch)
@@ -222,7 +222,7 @@ async def _locked(session: Session, who: str) -> asyncio.Task[None]:
     raise SessionError(FailureKind.BUSY, f"at the letters already: {holder or 'another command'}")
 
 
-async def _answer(channel: Channel, questions: Subscription, who: str) -> None:
+async def _answer(channel: Channel, questions: DeliveryStream, who: str) -> None:
     with suppress(SessionError):
         async for question in questions:
             address = question.properties.reply_to

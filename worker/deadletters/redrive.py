@@ -22,7 +22,7 @@ from worker.deadletters.plan import first_within
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.amqp.session import Channel, Session, Subscription
+    from worker.amqp.session import Channel, DeliveryStream, Session
     from worker.core.rate_limit import Rate
     from worker.deadletters.canary import Step
     from worker.deadletters.letter import Resubmission
@@ -252,7 +252,7 @@ class _Redrive:
 
     # Outcomes
 
-    async def _hear(self, canary: Canary, outcomes: Subscription) -> None:
+    async def _hear(self, canary: Canary, outcomes: DeliveryStream) -> None:
         async for event in outcomes:
             applied = canary.hear(event.body, self._loop.time())
             if applied is not None:

@@ -17,7 +17,7 @@ from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
 if TYPE_CHECKING:
     from typing import Literal
 
-    from worker.amqp.session import Session, Subscription
+    from worker.amqp.session import DeliveryStream, Session
 
 ANSWERS_WITHIN: Final = BEAT_EVERY + 3.0
 LOOK_EVERY: Final = 0.5
@@ -73,7 +73,7 @@ async def ordered(
     return Ordered(entry, before, tuple(answered))
 
 
-async def _heeded(session: Session, beats: Subscription, entry: ControlEntry) -> list[str]:
+async def _heeded(session: Session, beats: DeliveryStream, entry: ControlEntry) -> list[str]:
     """The replicas that have taken the entry; of a pause none, as long as others may be calling.
 
     A replica that is cut off from the control stream alone says nothing, but consumes still.

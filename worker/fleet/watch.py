@@ -12,7 +12,7 @@ from worker.amqp.session import SessionError
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
-    from worker.amqp.session import Session, Subscription
+    from worker.amqp.session import DeliveryStream, Session
 
 BEAT_EVERY = 5.0
 """Seconds between two heartbeats of a worker to which nothing happens."""
@@ -93,7 +93,7 @@ async def ask_for_beats(session: Session) -> None:
         await session.mark(session.names.control)
 
 
-async def gather(beats: Subscription, fleet: Fleet, until: float) -> None:
+async def gather(beats: DeliveryStream, fleet: Fleet, until: float) -> None:
     """Take in heartbeats until that moment of the loop's clock."""
     loop = asyncio.get_running_loop()
     while (left := until - loop.time()) > 0:

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from worker.observability.status import Reading
+    from worker.pipeline.counters import Histogram, LaneCounters
     from worker.pipeline.lane import Lane
+
+    Tallies = Sequence[tuple[str, LaneCounters]]
 
 
 def overall(reading: Reading) -> Iterator[Metric]:
@@ -188,15 +191,6 @@ def _states(lanes: Sequence[Lane]) -> Metric:
             family.add_metric([lane.account.name, state], state == now)
     return family
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from prometheus_client.core import Metric
-
-    from worker.pipeline.counters import Histogram, LaneCounters
-
-    Tallies = Sequence[tuple[str, LaneCounters]]
 
 MOST_STATUSES = 50
 """Statuses of one account with a series of their own; those first seen later share `OTHER`."""

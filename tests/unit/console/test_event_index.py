@@ -12,7 +12,7 @@ from worker.console import event_index
 from worker.console.event_index import EventIndex
 from worker.console.model import EventFilter
 from worker.console.store import opened
-from worker.deadletters.history import Redrivable, Superseded
+from worker.deadletters.history import Overtaken, Redrivable
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_supersedes_a_letter_is_known_from_the_events(index: EventIndex) ->
     index.add(2, ended(newer, DONE, received=NOW + timedelta(hours=1)).event)
     history = index.history([dead.letter])
     assert history is not None
-    assert isinstance(history.standing(dead.letter), Superseded)
+    assert isinstance(history.standing(dead.letter), Overtaken)
 
 
 def test_a_history_that_may_lack_events_is_none(index: EventIndex) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.deadletters.dead import DONE, Ended, ended, sent_again
 from tests.unit.schemas.builders import body, edit, event
-from worker.deadletters.history import AlreadySettled, JobHistory, Redrivable, Superseded
+from worker.deadletters.history import AlreadySettled, JobHistory, Overtaken, Redrivable
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -36,7 +36,7 @@ def test_a_letter_of_which_nothing_else_is_known_may_be_sent_again() -> None:
 
 def test_a_newer_edit_of_the_job_that_was_applied_supersedes_it() -> None:
     dead, newer = ended(), edited()
-    assert past(dead, dead.event, newer.event).standing(dead.letter) == Superseded(
+    assert past(dead, dead.event, newer.event).standing(dead.letter) == Overtaken(
         "m-2", NOW + HOUR + SECOND, 1
     )
 
@@ -64,14 +64,14 @@ def test_in_the_same_millisecond_an_edit_counts_as_newer() -> None:
     dead = ended(received=NOW + timedelta(microseconds=900))
     early = timedelta(microseconds=100)
     twin = edited(received=early, after=SECOND)
-    assert isinstance(past(dead, twin.event).standing(dead.letter), Superseded)
+    assert isinstance(past(dead, twin.event).standing(dead.letter), Overtaken)
 
 
 def test_an_older_edit_that_was_sent_again_is_not_a_newer_one() -> None:
     first = ended(delivery(properties=properties(message_id="m-0")))
     dead = ended(received=NOW + SECOND)
     again = ended(sent_again(first.dead), DONE, received=NOW + HOUR)
-    assert isinstance(past(dead, again.event).standing(dead.letter), Superseded)
+    assert isinstance(past(dead, again.event).standing(dead.letter), Overtaken)
     doubted = past(dead, again.event)
     assert doubted.is_doubtful(dead.letter)
     doubted.hear_begin(first.event)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas import Malformed, Reason, document
 from worker.cli.audit import done_by
-from worker.deadletters.history import AlreadySettled, Redrivable, Superseded
+from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
 from worker.deadletters.render import age, counted, fitted, moment, plain, stamp
 from worker.deadletters.serialization import fields_of
 
@@ -67,7 +67,7 @@ def suggested_commands(
 
 def _warnings(standing: Eligibility | None, *, good: bool) -> Iterator[str]:
     match standing:
-        case Superseded(message_id, at):
+        case Overtaken(message_id, at):
             name = "one without a message id" if message_id is None else plain(message_id)
             yield f"A newer edit of this job ({name}) was applied at {moment(at)}:"
             yield "sending this one again would undo it; only --even-if-superseded does."
@@ -239,7 +239,7 @@ def _standing(standing: Eligibility | None) -> dict[str, Any] | None:
             return None
         case Redrivable():
             return {"kind": "fresh"}
-        case Superseded(message_id, at):
+        case Overtaken(message_id, at):
             return {"kind": "superseded", "messageId": message_id, "at": stamp(at)}
         case AlreadySettled(outcome):
             return {"kind": "settled", "outcome": outcome}
@@ -319,6 +319,6 @@ def _was_heard(done: RedriveProgress) -> bool:
     return done.applied + done.rejected > 0
 
 
-def _superseded(letter: Letter, by: Superseded) -> str:
+def _superseded(letter: Letter, by: Overtaken) -> str:
     newer = by.message_id or "one without a message id"
     return plain(f"{letter.name}, job {letter.head.job_id}: {newer}, applied {moment(by.at)}")
