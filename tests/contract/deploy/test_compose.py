@@ -34,7 +34,9 @@ def said(tmp_path: Path) -> Path:
 def start(tmp_path: Path, said: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start what Compose starts, with a taskedit that ends with that code, or not at all."""
     worker = yaml.safe_load(Path("docker-compose.yml").read_text())["services"]["worker"]
-    command = [word.replace("$$", "$") for word in worker["entrypoint"] + worker["command"]]
+    words = [word.replace("$$", "$") for word in worker["entrypoint"] + worker["command"]]
+    # A container begins with no signal ignored; whoever runs the tests under nohup does.
+    command = ["env", "--default-signal=HUP", *words]
     (tmp_path / "taskedit").write_text(STAND_IN)
     (tmp_path / "taskedit").chmod(0o755)
     started = []
