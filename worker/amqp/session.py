@@ -24,6 +24,7 @@ from schemas import Names
 from worker.amqp import codec as wire
 from worker.amqp.connection import TROUBLE, parameters, reason, shown
 from worker.amqp.topology import Binding, Exchange, Queue
+from worker.amqp.transport import GuardedServices
 from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 from worker.core.rate_limit import SLOTS_TYPE
@@ -215,12 +216,15 @@ async def _opened(broker: Broker, url: str) -> AsyncioConnection:
         if not opened.done():
             opened.set_exception(_unreachable(url, error))
 
+    services = GuardedServices(asyncio.get_running_loop())
+    services.opening = opened
     try:
         AsyncioConnection(
             parameters(url, name=broker.client, version=broker.version, heartbeat=broker.heartbeat),
             on_open_callback=ready,
             on_open_error_callback=failed,
             on_close_callback=failed,
+            custom_ioloop=services,
         )
         return await opened
     except TROUBLE as error:

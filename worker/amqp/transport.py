@@ -8,7 +8,7 @@ to put another transport in.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pika.adapters.asyncio_connection import (  # what pika itself uses
     _AsyncioIOServicesAdapter,
@@ -108,7 +108,7 @@ class BatchingTransport(AbstractStreamTransport):
 class Failed(AbstractIOReference):
     """A connection that failed at once, which is told in the next turn of the loop."""
 
-    def __init__(self, services: BatchingServices, tell: Callable[[], None]) -> None:
+    def __init__(self, services: GuardedServices, tell: Callable[[], None]) -> None:
         self._timer = services.call_later(0, tell)
 
     def cancel(self) -> bool:
@@ -117,18 +117,11 @@ class Failed(AbstractIOReference):
         return True
 
 
-class BatchingServices(_AsyncioIOServicesAdapter):
-    """pika's I/O services on our loop for one connection, with a batching transport."""
+class GuardedServices(_AsyncioIOServicesAdapter):
+    """pika's I/O services for one connection; what pika raises while it is opened ends no loop."""
 
-    transport: BatchingTransport | None = None
-    """Of the connection made last."""
-
-    opening: Future[None] | None = None
+    opening: Future[Any] | None = None
     """Of the connection that is being opened: it is told what pika raises meanwhile."""
-
-    def __init__(self, loop: Loop) -> None:
-        super().__init__(loop.aio)
-        self._turns = loop
 
     def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
         """As pika's own."""
@@ -168,6 +161,36 @@ class BatchingServices(_AsyncioIOServicesAdapter):
 
         return told
 
+    def create_streaming_connection(
+        self,
+        protocol_factory: Callable[[], AbstractStreamProtocol],
+        sock: socket,
+        on_done: Callable[[Made | BaseException], None],
+        ssl_context: SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> AbstractIOReference:
+        """As pika's own, but a socket that was reset before pika looks at it is told to `on_done`.
+
+        pika raises then, out of the loop, and the process would end.
+        """
+        try:
+            return super().create_streaming_connection(
+                protocol_factory, sock, on_done, ssl_context, server_hostname
+            )
+        except (OSError, ValueError) as error:
+            return Failed(self, partial(on_done, error))
+
+
+class BatchingServices(GuardedServices):
+    """The same on our loop, with a batching transport."""
+
+    transport: BatchingTransport | None = None
+    """Of the connection made last."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(loop.aio)
+        self._turns = loop
+
     def when_sent(self, callback: Callable[[], None]) -> None:
         """Call back, later, once all that was written up to now has left the process."""
         if self.transport is None:
@@ -183,11 +206,7 @@ class BatchingServices(_AsyncioIOServicesAdapter):
         ssl_context: SSLContext | None = None,
         server_hostname: str | None = None,
     ) -> AbstractIOReference:
-        """As pika's own; the protocol is given a transport that batches.
-
-        A socket that was reset before pika looks at it is a failure for `on_done`: pika raises
-        then, out of the loop, and the process would end.
-        """
+        """As pika's own; the protocol is given a transport that batches."""
 
         def batching() -> AbstractStreamProtocol:
             protocol = protocol_factory()
@@ -209,9 +228,6 @@ class BatchingServices(_AsyncioIOServicesAdapter):
             protocol.connection_lost = connection_lost  # type: ignore[method-assign]
             return protocol
 
-        try:
-            return super().create_streaming_connection(
-                batching, sock, on_done, ssl_context, server_hostname
-            )
-        except (OSError, ValueError) as error:
-            return Failed(self, partial(on_done, error))
+        return super().create_streaming_connection(
+            batching, sock, on_done, ssl_context, server_hostname
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.amqp.transport import BatchingServices, BatchingTransport
+from worker.amqp.transport import BatchingServices, BatchingTransport, GuardedServices
 from worker.loop import Loop
 
 if TYPE_CHECKING:
@@ -129,12 +129,13 @@ def test_whoever_waits_for_a_connection_that_is_lost_is_told_all_the_same(loop: 
     assert protocol.lost
 
 
+@pytest.mark.parametrize("services", ["worker", "session"])
 def test_a_socket_that_is_no_longer_connected_is_a_failure_told_and_none_raised(
-    loop: Loop,
+    loop: Loop, services: str
 ) -> None:
-    services = BatchingServices(loop)
+    io = BatchingServices(loop) if services == "worker" else GuardedServices(loop.aio)
     told: list[object] = []
     with socket.socket() as unconnected:
-        services.create_streaming_connection(Protocol, unconnected, told.append)  # type: ignore[arg-type]
+        io.create_streaming_connection(Protocol, unconnected, told.append)  # type: ignore[arg-type]
         turn(loop, lambda: told)
     assert isinstance(told[0], (OSError, ValueError))
