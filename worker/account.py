@@ -27,6 +27,11 @@ class Endpoint:
     """It may hold a password."""
     ca_file: str | None = None
 
+    @property
+    def task_edit_url(self) -> str:
+        """Where edits are sent."""
+        return f"{self.url}/taskEdit"
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -2,7 +2,7 @@
 
 What there is to await, all on the loop's thread (`worker.loop.Loop`):
 
-- `connection.connect(loop, services, parameters)`: an open connection, and a future that is done,
+- `connection.connect(services, parameters)`: an open connection, and a future that is done,
   with why, when it is closed. `connection.KeptConnection` keeps one up: its `serve` is a coroutine
   that is cancelled when the connection is lost, and what it began in a `TaskGroup` with it.
 - `session.channel_of(connection)`: a fresh `Channel` of any connection, whose `call`, `declare`,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from asyncio import TaskGroup, shield, sleep, wait
+from asyncio import TaskGroup, get_running_loop, shield, sleep, wait
 from random import random
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -17,7 +17,7 @@ from pika import SSLOptions, URLParameters
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError
 
-from worker.amqp.transport import BatchingServices
+from worker.amqp.transport import BatchingServices, GuardedServices
 
 if TYPE_CHECKING:
     from asyncio import Future, Task
@@ -87,15 +87,16 @@ class UnreachableError(Exception):
 
 
 async def connect(
-    loop: Loop, services: BatchingServices, to: Parameters
+    services: GuardedServices, to: Parameters
 ) -> tuple[AsyncioConnection, Future[str]]:
     """An open connection, and what is done when it is closed, with why.
 
     Raises `UnreachableError`.
     """
-    opened: Future[None] = loop.future()
+    loop = get_running_loop()
+    opened: Future[None] = loop.create_future()
     services.opening = opened
-    closed: Future[str] = loop.future()
+    closed: Future[str] = loop.create_future()
 
     def failed(_: object, error: BaseException) -> None:
         if not opened.done():
@@ -201,7 +202,7 @@ class KeptConnection:
         """Until the connection is lost."""
         name = f"task-edit-worker {self.name}"
         to = parameters(url, name=name, version=self._version, heartbeat=self._heartbeat)
-        connection, closed = await connect(self._loop, self.services, to)
+        connection, closed = await connect(self.services, to)
         self.connection = connection
         self.trouble = self.blocked = self._told = None
         opened_at = self._loop.now()

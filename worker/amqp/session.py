@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ChannelWrongStateError, NoFreeChannels
 from pika.spec import Basic
 
 from schemas import Names
 from worker.amqp import codec as wire
-from worker.amqp.connection import TROUBLE, parameters, reason, shown
+from worker.amqp.connection import (
+    TROUBLE,
+    UnreachableError,
+    connect,
+    parameters,
+    reason,
+    shown,
+)
 from worker.amqp.topology import Binding, Exchange, Queue
 from worker.amqp.transport import GuardedServices
 from worker.core.headers import NO_HEADERS, Headers
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from datetime import timedelta
 
+    from pika.adapters.asyncio_connection import AsyncioConnection
     from pika.channel import Channel as PikaChannel
     from pika.connection import Connection
     from pika.frame import Method
@@ -206,29 +213,13 @@ async def _reached(broker: Broker) -> tuple[AsyncioConnection, str]:
 
 
 async def _opened(broker: Broker, url: str) -> AsyncioConnection:
-    opened: asyncio.Future[AsyncioConnection] = asyncio.get_running_loop().create_future()
-
-    def ready(connection: AsyncioConnection) -> None:
-        if not opened.done():
-            opened.set_result(connection)
-
-    def failed(_: object, error: BaseException) -> None:
-        if not opened.done():
-            opened.set_exception(_unreachable(url, error))
-
     services = GuardedServices(asyncio.get_running_loop())
-    services.opening = opened
     try:
-        AsyncioConnection(
-            parameters(url, name=broker.client, version=broker.version, heartbeat=broker.heartbeat),
-            on_open_callback=ready,
-            on_open_error_callback=failed,
-            on_close_callback=failed,
-            custom_ioloop=services,
-        )
-        return await opened
-    except TROUBLE as error:
+        to = parameters(url, name=broker.client, version=broker.version, heartbeat=broker.heartbeat)
+        connection, _ = await connect(services, to)
+    except (UnreachableError, *TROUBLE) as error:
         raise _unreachable(url, error) from error
+    return connection
 
 
 def _unreachable(url: str, error: BaseException) -> SessionError:

@@ -1,4 +1,4 @@
-"""One write a turn of the loop for everything pika has to say on a connection.
+"""What connects pika to our loop: guarded while a connection is opened, one write a turn after.
 
 pika's transport makes one system call a frame, and a publication has three. Each lets go of the
 interpreter's lock, and under load another thread takes it. pika's `nbio_interface` is the place
@@ -173,12 +173,20 @@ class GuardedServices(_AsyncioIOServicesAdapter):
 
         pika raises then, out of the loop, and the process would end.
         """
+        factory = partial(self.protocol, protocol_factory, None if ssl_context else sock)
         try:
             return super().create_streaming_connection(
-                protocol_factory, sock, on_done, ssl_context, server_hostname
+                factory, sock, on_done, ssl_context, server_hostname
             )
         except (OSError, ValueError) as error:
             return Failed(self, partial(on_done, error))
+
+    def protocol(
+        self, made_by: Callable[[], AbstractStreamProtocol], sock: socket | None
+    ) -> AbstractStreamProtocol:
+        """What pika speaks on a connection; `sock` is None where TLS is between."""
+        del sock
+        return made_by()
 
 
 class BatchingServices(GuardedServices):
@@ -198,36 +206,24 @@ class BatchingServices(GuardedServices):
         else:
             self.transport.when_sent(callback)
 
-    def create_streaming_connection(
-        self,
-        protocol_factory: Callable[[], AbstractStreamProtocol],
-        sock: socket,
-        on_done: Callable[[Made | BaseException], None],
-        ssl_context: SSLContext | None = None,
-        server_hostname: str | None = None,
-    ) -> AbstractIOReference:
-        """As pika's own; the protocol is given a transport that batches."""
+    def protocol(
+        self, made_by: Callable[[], AbstractStreamProtocol], sock: socket | None
+    ) -> AbstractStreamProtocol:
+        """A protocol that is given a transport that batches."""
+        protocol = made_by()
+        made, lost = protocol.connection_made, protocol.connection_lost
+        own: list[BatchingTransport] = []
 
-        def batching() -> AbstractStreamProtocol:
-            protocol = protocol_factory()
-            made, lost = protocol.connection_made, protocol.connection_lost
-            own: list[BatchingTransport] = []
+        def connection_made(transport: AbstractStreamTransport) -> None:
+            self.transport = BatchingTransport(transport, self._turns, sock)
+            own.append(self.transport)
+            made(self.transport)
 
-            def connection_made(transport: AbstractStreamTransport) -> None:
-                plain = sock if ssl_context is None else None
-                self.transport = BatchingTransport(transport, self._turns, plain)
-                own.append(self.transport)
-                made(self.transport)
+        def connection_lost(error: BaseException | None) -> None:
+            for transport in own:
+                transport.over()
+            lost(error)
 
-            def connection_lost(error: BaseException | None) -> None:
-                for transport in own:
-                    transport.over()
-                lost(error)
-
-            protocol.connection_made = connection_made  # type: ignore[method-assign]
-            protocol.connection_lost = connection_lost  # type: ignore[method-assign]
-            return protocol
-
-        return super().create_streaming_connection(
-            batching, sock, on_done, ssl_context, server_hostname
-        )
+        protocol.connection_made = connection_made  # type: ignore[method-assign]
+        protocol.connection_lost = connection_lost  # type: ignore[method-assign]
+        return protocol

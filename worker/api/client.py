@@ -45,7 +45,7 @@ class Client:
         self._key = api_key
         self._secret = api_secret
         content = {"Content-Type": "application/json;charset=UTF-8"}
-        self._template = prepared("POST", f"{endpoint.url}/taskEdit", content)
+        self._template = prepared("POST", endpoint.task_edit_url, content)
         route = Route.of(str(self._template.url), endpoint.proxy)
         if route.target.secure:
             _check(endpoint.ca_file)

@@ -48,7 +48,7 @@ def probe(endpoint: Endpoint) -> Probe:
     `ValueError` for an endpoint that cannot be used at all (see `Client`).
     """
     content = {"Content-Type": "application/json;charset=UTF-8"}
-    request = prepared("POST", f"{endpoint.url}/taskEdit", content)
+    request = prepared("POST", endpoint.task_edit_url, content)
     route = Route.of(str(request.url), endpoint.proxy)
     began = datetime.now(UTC)
     try:

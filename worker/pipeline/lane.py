@@ -204,7 +204,7 @@ class Lane:
         waiting = HeldEdit(delivery, source, read, self._number, self._shared.loop.now())
         waiting.place = place
         waiting.trace = self._shared.trace(
-            delivery, self.account.name, f"{self.account.endpoint.url}/taskEdit"
+            delivery, self.account.name, self.account.endpoint.task_edit_url
         )
         past = self._past.pop(_key(waiting), None) if self._past else None
         if past is not None:

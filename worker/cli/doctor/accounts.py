@@ -44,7 +44,7 @@ def _credentials(each: Account, name: str) -> Check:
     reply = client.call(NOTHING, int(time.time()))
     client.close()
     if not isinstance(reply, Answered) or reply.status.startswith("http:"):
-        says = f"{each.endpoint.url}/taskEdit did not say whether it takes its key and secret"
+        says = f"{each.endpoint.task_edit_url} did not say whether it takes its key and secret"
         return Check(name, Health.UNVERIFIED, says)
     meaning = MEANINGS.get(reply.status, reply.reason or "not documented")
     answered = f"{reply.status} ({meaning}) to an empty request"

@@ -50,7 +50,7 @@ def _seen(account: Account) -> Iterator[Check]:
 
 def _path(account: Account, found: Probe) -> Check:
     """Whether what answers is taskEdit, by what it says."""
-    url, reply = f"{account.endpoint.url}/taskEdit", found.reply
+    url, reply = account.endpoint.task_edit_url, found.reply
     if isinstance(reply, Answered) and not reply.status.startswith("http:"):
         return Check("api", Health.GOOD, f"{url} is there: it answers with status {reply.status}")
     status = str(reply.status if reply is not None else None)
