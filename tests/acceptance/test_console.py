@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.kit import edit, publish, until
-from tests.contract.console.stage import broker_at, settings
+from tests.contract.console.stage import broker_at, prepared, settings
 from tests.contract.console.stage import until as until_so
 from worker.console.data import Console
 from worker.console.model import LetterFilter, RefusedError, RunOptions
@@ -72,8 +72,7 @@ async def console(rabbitmq: Broker) -> AsyncIterator[Console]:
 
 async def made(on: Console, wanted: LetterFilter = ALL) -> Plan:
     plan = await on.plan("redrive", by=BY, filter_=wanted)
-    found = await on.prepared(plan.id)
-    assert found is not None
+    found = await prepared(on, plan)
     assert found.state == "ready", found.why_failed
     return found
 
@@ -224,8 +223,7 @@ def test_killed_in_the_middle_and_gone_on_with_none_is_lost_and_none_applied_twi
                 within=60,
             )
             plan = await on.go_on(operation, by="Ann")
-            found = await on.prepared(plan.id)
-            assert found is not None
+            found = await prepared(on, plan)
             assert 0 < found.total < 3 * EACH
             begun = await on.run(plan.id, RunOptions(), by="Ann")
             row = await over(on, begun.id)
@@ -266,7 +264,7 @@ def test_a_mended_letter_is_applied_once_and_its_original_never(
             check = await on.check_mend(row.key, bad)
             assert [field for field, _ in check.problems] == ["dailyEndDateTime"]
             plan = await on.plan("mend", by=BY, mended={row.key: bad})
-            await on.prepared(plan.id)
+            await prepared(on, plan)
             with pytest.raises(RefusedError, match="invalid"):
                 await on.run(plan.id, RunOptions(), by=BY)
 
@@ -276,7 +274,7 @@ def test_a_mended_letter_is_applied_once_and_its_original_never(
             assert '-  "dailyEndDateTime": "25:00",' in check.difference
             assert '+  "dailyEndDateTime": "19:30",' in check.difference
             plan = await on.plan("mend", by=BY, mended={row.key: good})
-            await on.prepared(plan.id)
+            await prepared(on, plan)
             begun = await on.run(plan.id, RunOptions(canary=1), by=BY)
             ended = await over(on, begun.id)
             assert (ended.action, ended.state, ended.applied) == ("mend", "ended", 1)
@@ -295,7 +293,7 @@ def test_what_is_discarded_is_gone_and_recorded_and_the_rest_stays(
     async def work() -> None:
         async with console(rabbitmq) as on:
             plan = await on.plan("discard", by=BY, filter_=LetterFilter(status="-52"))
-            await on.prepared(plan.id)
+            await prepared(on, plan)
             begun = await on.run(plan.id, RunOptions(why="duplicates"), by=BY)
             row = await over(on, begun.id)
             assert (row.state, row.done) == ("ended", EACH)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from worker.console.data import Console
     from worker.console.model import Account
-    from worker.console.source import Source
 
 ROWS: Final = 100
 _PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
@@ -70,8 +70,8 @@ class Resume(_Body):
 class Api:
     """Every address for programs."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def routes(self) -> list[Route]:
         """Where each is."""
@@ -96,29 +96,29 @@ class Api:
     async def lanes(self, request: Request) -> Response:
         """Every account, with the names of `taskedit lanes --json`."""
         del request
-        picture = self._source.picture()
+        picture = self._console.picture()
         return _listed([_lane(one) for one in picture.accounts], **self._as_of())
 
     async def workers(self, request: Request) -> Response:
         """Every replica."""
         del request
-        return _listed(self._source.picture().replicas, **self._as_of())
+        return _listed(self._console.picture().replicas, **self._as_of())
 
     async def groups(self, request: Request) -> Response:
         """Dead letters in groups."""
         query = request.query_params
-        found = await self._source.groups(forms.grouped_by(query), forms.letter_filter(query))
+        found = await self._console.groups(forms.grouped_by(query), forms.letter_filter(query))
         return _listed(found, **self._as_of())
 
     async def letters(self, request: Request) -> Response:
         """Dead letters one by one; `after` takes the `next` of the page before."""
         query = request.query_params
-        found = await self._source.letters(forms.letter_filter(query), query.get("after"), ROWS)
+        found = await self._console.letters(forms.letter_filter(query), query.get("after"), ROWS)
         return _listed(found.rows, next=found.next, total=found.total, **self._as_of())
 
     async def letter(self, request: Request) -> Response:
         """One dead letter: its body as text, and where it is none in base64."""
-        found = await self._source.letter(request.path_params["key"])
+        found = await self._console.letter(request.path_params["key"])
         if found is None:
             raise HTTPException(404)
         try:
@@ -132,28 +132,28 @@ class Api:
         number = forms.job_id(request.path_params["number"])
         if number is None:
             raise HTTPException(404)
-        return _json(_plain(await self._source.job(number)))
+        return _json(_plain(await self._console.job(number)))
 
     async def operations(self, request: Request) -> Response:
         """Who did what, the newest first."""
-        found = await self._source.operations(request.query_params.get("after"), ROWS)
+        found = await self._console.operations(request.query_params.get("after"), ROWS)
         return _listed(found.rows, next=found.next)
 
     async def operation(self, request: Request) -> Response:
         """One operation, and how far it is."""
-        found = await self._source.operation(request.path_params["id"])
+        found = await self._console.operation(request.path_params["id"])
         if found is None:
             raise HTTPException(404)
         return _json(_plain(found))
 
     async def stop(self, request: Request) -> Response:
         """Send no further letter."""
-        return _json(_plain(await self._source.stop(request.path_params["id"], by=_by(request))))
+        return _json(_plain(await self._console.stop(request.path_params["id"], by=_by(request))))
 
     async def make_plan(self, request: Request) -> Response:
         """A plan; it is ready when its `state` says so."""
         wanted = await _read(request, NewPlan)
-        plan = await self._source.plan(
+        plan = await self._console.plan(
             wanted.action,
             by=_by(request),
             filter_=wanted.filter or (None if wanted.keys else LetterFilter()),
@@ -165,7 +165,7 @@ class Api:
 
     async def plan(self, request: Request) -> Response:
         """A plan, as far as it is made."""
-        found = await self._source.plan_of(request.path_params["id"])
+        found = await self._console.plan_of(request.path_params["id"])
         if found is None:
             raise HTTPException(404)
         return _json(_plain(found))
@@ -176,7 +176,7 @@ class Api:
         if wanted.rate is not None:
             _checked(texts.limits, wanted.rate, "rate")
         options = RunOptions(wanted.canary, wanted.stop_at, wanted.rate, wanted.why)
-        found = await self._source.run(request.path_params["id"], options, by=_by(request))
+        found = await self._console.run(request.path_params["id"], options, by=_by(request))
         return _json(_plain(found), 202, {"location": f"/api/v1/operations/{found.id}"})
 
     async def pause(self, request: Request) -> Response:
@@ -185,19 +185,19 @@ class Api:
         period = wanted.period
         until = datetime.now(UTC) + _checked(_PERIOD, period, "period") if period else None
         name = request.path_params["name"]
-        taken = await self._source.pause(name, by=_by(request), why=wanted.why, until=until)
+        taken = await self._console.pause(name, by=_by(request), why=wanted.why, until=until)
         return _json({"account": name, "until": until, "replicas": list(taken)})
 
     async def resume(self, request: Request) -> Response:
         """Resume an account, and say which replicas have taken it."""
         wanted = await _read(request, Resume)
         name = request.path_params["name"]
-        taken = await self._source.resume(name, by=_by(request), why=wanted.why)
+        taken = await self._console.resume(name, by=_by(request), why=wanted.why)
         return _json({"account": name, "replicas": list(taken)})
 
     def _as_of(self) -> dict[str, object]:
         """How old it is, and whether RabbitMQ answers."""
-        picture = self._source.picture()
+        picture = self._console.picture()
         return {"at": picture.at, "live": picture.broker.is_up}
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from worker.console.access import Access, Refusal
-    from worker.console.source import Source
+    from worker.console.data import Console
     from worker.settings.console import ConsoleSettings
 
 log = structlog.get_logger()
@@ -59,12 +59,12 @@ _ENDS_WITHIN: Final = 2
 _HEADERS_AT_MOST: Final = 32 * 1024
 
 
-def application(source: Source, access: Access, ending: asyncio.Event, title: str) -> ASGIApp:
+def application(console: Console, access: Access, ending: asyncio.Event, title: str) -> ASGIApp:
     """The whole console. Once `ending` is set, pages are told of nothing any more."""
-    renderer = Renderer(source, title)
+    renderer = Renderer(console, title)
     failures = Failures(renderer)
     app = Starlette(
-        routes=[*Pages(source, access, renderer, ending).routes(), *Api(source).routes()],
+        routes=[*Pages(console, access, renderer, ending).routes(), *Api(console).routes()],
         exception_handlers={
             HTTPException: failures.of_http,
             UnavailableError: failures.unavailable,
@@ -196,7 +196,7 @@ def listening(settings: ConsoleSettings) -> socket.socket:
 
 
 async def serve(
-    source: Source,
+    console: Console,
     access: Access,
     settings: ConsoleSettings,
     at: socket.socket,
@@ -206,7 +206,7 @@ async def serve(
     """Answer requests until `ending` is set, and those under way a little longer."""
     server = _Server(
         uvicorn.Config(
-            application(source, access, ending, title),
+            application(console, access, ending, title),
             http="h11",
             ws="none",
             lifespan="off",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ class Changes:
     """Counts the changes of each part."""
 
     def __init__(self) -> None:
-        self._run = token_hex(4)
         self._counts: Counter[Part] = Counter()
         self._waiting: set[asyncio.Event] = set()
 
@@ -29,10 +27,6 @@ class Changes:
         self._counts.update(parts)
         for event in self._waiting:
             event.set()
-
-    def version(self, part: Part) -> str:
-        """A text that differs after each change of the part, and in each process."""
-        return f"{self._run}-{self._counts[part]}"
 
     async def follow(self) -> AsyncIterator[frozenset[Part]]:
         """The parts that have changed, each time that some have; without end."""

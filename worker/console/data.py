@@ -27,7 +27,7 @@ from worker.console.model import (
 from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
 from worker.console.plans import Plans
-from worker.console.store import opened, whole
+from worker.console.store import opened
 from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
 from worker.deadletters.mend import packed
 from worker.deadletters.plan import message
@@ -111,10 +111,6 @@ class Console:
     def picture(self) -> Picture:
         """How everything is now, or was when RabbitMQ was heard last."""
         return self._pictures.picture()
-
-    def version(self, part: Part) -> str:
-        """A text that differs after each change of a part."""
-        return self._changes.version(part)
 
     def changes(self) -> AsyncIterator[frozenset[Part]]:
         """The parts that have changed, each time that some have."""
@@ -219,10 +215,6 @@ class Console:
         """A plan as it is now."""
         return self._plans.of(id_)
 
-    async def prepared(self, plan_id: str) -> Plan | None:
-        """A plan once it is no longer being prepared."""
-        return await self._plans.prepared(plan_id)
-
     async def run(self, plan_id: str, options: RunOptions, *, by: str) -> OperationRow:
         """Carry a plan out, once; the same operation whoever asks again."""
         self._reachable()
@@ -276,12 +268,10 @@ class Console:
         )
 
     async def search(self, text: str) -> SearchResult:
-        """What a text may mean: a job, an account, a message id, an event's id."""
+        """What a text other than a job's number may mean: account, message id, event's id."""
         self._letters.need()
         text = text.strip()
-        job = whole(text)
         return SearchResult(
-            jobs=(job,) if job else (),
             accounts=(text,) if text in self._live.accounts() else (),
             letters=tuple(self._index.of_message(text)[:SHOWN]),
             events=self._events.page(EventFilter(message_id=text), limit=SHOWN).rows,

@@ -124,8 +124,8 @@ class Letters:
         Raises `RefusedError` (busy) while somebody else is at the letters, and `UnavailableError`.
         """
         async with self._one:
-            if not wanted and self.looked_at is not None and not self._must_look_still():
-                return {}
+            if not wanted and self.looked_at is not None and self._disagreement is None:
+                return {}  # whoever looked meanwhile has seen what led here
             self.changes.touch("dead")
             try:
                 found = await self._look(wanted)
@@ -164,10 +164,6 @@ class Letters:
             self.looked_at, self.looks = datetime.now(UTC), self.looks + 1
             self.changes.touch("dead", "fleet")  # known by now; to give them back takes a while
         return found
-
-    def _must_look_still(self) -> bool:
-        """Whether the disagreement that led here is there still, after waiting for another look."""
-        return self._disagreement is not None
 
     def _must_look(self, now: float) -> bool:
         """Whether RabbitMQ has disagreed for long enough while nobody was at the letters."""

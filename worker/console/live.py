@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from schemas import read_control_entry
 from schemas.names import PLACE_HEADER
-from worker.amqp.connection import shown
 from worker.amqp.session import (
     LOCKED,
     MARKER,
@@ -45,9 +44,9 @@ LOOK_FOR_IT_EVERY: Final = 5.0
 """Seconds until an exchange or a stream that was not there is looked for again."""
 DECLARES_EVERY: Final = 0.2
 LANES_BETWEEN: Final = 4
+"""The dead letters are counted again after so many lanes."""
 ABSENT_FOR: Final = 60.0
 """Seconds until a queue that was not there is asked for again: RabbitMQ logs each such question."""
-"""The dead letters are counted again after so many lanes."""
 BLOCK: Final = 20_000
 """Events that are read at once, when the journal is read backwards."""
 BREATHE_EVERY: Final = 200
@@ -65,10 +64,7 @@ class Live:
         operations: OperationLog,
         changes: Changes,
     ) -> None:
-        hosts = tuple(shown(url) for url in broker.urls)
-        self.state = BrokerState(
-            is_up=False, since=datetime.now(UTC), why="not connected yet", hosts=hosts
-        )
+        self.state = BrokerState(is_up=False, since=datetime.now(UTC), why="not connected yet")
         self.fleet = Fleet()
         self.pauses = Pauses()
         self.depths: dict[str, int | None] = {}

@@ -58,8 +58,6 @@ class BrokerState:
     """When it was heard last; None before the first time."""
     why: str | None = None
     """Why it cannot be reached."""
-    hosts: tuple[str, ...] = ()
-    """Its addresses, without passwords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +139,12 @@ class Trouble:
     kind: str
     """broker_away, fleet_unseen, unserved, suspended, paused, throttled, rejections,
     replica_silent, replica_not_ready, letters_unseen or operation_interrupted."""
-    severity: int
-    """0 is the worst."""
     account: str | None = None
     replica: str | None = None
     since: datetime | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
-    """suspended: api_status, why, waiting, until; throttled and paused likewise; rejections:
-    cause, reason, status, fields, count; others: why, waiting, operation, left."""
+    """Of an account: why, api_status, waiting, until, by; rejections: cause, reason, status,
+    fields, detail, count; operation_interrupted: operation, left; others: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +450,6 @@ class JobTimeline:
 class SearchResult:
     """What a text may mean."""
 
-    jobs: tuple[int, ...] = ()
     accounts: tuple[str, ...] = ()
     letters: tuple[LetterRow, ...] = ()
     events: tuple[EventRow, ...] = ()

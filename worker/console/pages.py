@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from worker.console.access import Access
+    from worker.console.data import Console
     from worker.console.rendering import Renderer
-    from worker.console.source import Source
 
 ROWS: Final = 50
 """Rows of a page."""
@@ -41,9 +41,9 @@ class Pages:
     """Every page, and the forms on them."""
 
     def __init__(
-        self, source: Source, access: Access, renderer: Renderer, ending: asyncio.Event
+        self, console: Console, access: Access, renderer: Renderer, ending: asyncio.Event
     ) -> None:
-        self._source = source
+        self._console = console
         self._access = access
         self._renderer = renderer
         self._page = renderer.page
@@ -83,7 +83,7 @@ class Pages:
 
     def _looked(self) -> None:
         """Somebody looks, and without scripts does so again ten seconds later."""
-        watching = self._source.watched()
+        watching = self._console.watched()
         watching.__enter__()
         later = asyncio.get_running_loop().call_later
         later(LOOKS_FOR, watching.__exit__, None, None, None)
@@ -96,7 +96,7 @@ class Pages:
 
     async def account(self, request: Request) -> Response:
         """Why it is as it is, what came of its calls, and pause or resume."""
-        found = await self._source.account(request.path_params["name"])
+        found = await self._console.account(request.path_params["name"])
         if found is None:
             raise HTTPException(404)
         return self._page(request, "account.html", account=found)
@@ -111,13 +111,13 @@ class Pages:
             until = datetime.now(UTC) + _PERIOD(period) if period else None
         except ValueError:
             raise RefusedError("period") from None
-        await self._source.pause(name, by=_name(request), why=why, until=until)
+        await self._console.pause(name, by=_name(request), why=why, until=until)
         return _to(f"/accounts/{name}")
 
     async def resume(self, request: Request) -> Response:
         """Resume an account."""
         name, form = request.path_params["name"], await forms.form(request)
-        await self._source.resume(name, by=_name(request), why=_text(form, "why") or None)
+        await self._console.resume(name, by=_name(request), why=_text(form, "why") or None)
         return _to(f"/accounts/{name}")
 
     # Dead letters
@@ -127,7 +127,7 @@ class Pages:
         self._looked()
         filter_ = forms.letter_filter(request.query_params)
         by = forms.grouped_by(request.query_params)
-        groups = await self._source.groups(by, filter_)
+        groups = await self._console.groups(by, filter_)
         return self._page(
             request, "dead.html", groups=groups, by=by, bys=forms.GROUPED_BY, filter=filter_
         )
@@ -137,12 +137,12 @@ class Pages:
         self._looked()
         filter_ = forms.letter_filter(request.query_params)
         cursor = request.query_params.get("after")
-        found = await self._source.letters(filter_, cursor, ROWS)
+        found = await self._console.letters(filter_, cursor, ROWS)
         return self._page(request, "letters.html", found=found, filter=filter_)
 
     async def letter(self, request: Request) -> Response:
         """One dead letter."""
-        found = await self._source.letter(request.path_params["key"])
+        found = await self._console.letter(request.path_params["key"])
         if found is None:
             raise HTTPException(404)
         return self._page(request, "letter.html", letter=found)
@@ -150,7 +150,7 @@ class Pages:
     async def letter_body(self, request: Request) -> Response:
         """A letter's body byte for byte, as a file to save: never a page."""
         key = request.path_params["key"]
-        found = await self._source.letter(key)
+        found = await self._console.letter(key)
         if found is None:
             raise HTTPException(404)
         headers = {"content-disposition": 'attachment; filename="letter.bin"'}
@@ -159,14 +159,14 @@ class Pages:
     async def mend(self, request: Request) -> Response:
         """An editor for a letter's body, what the worker would say of it, and the difference."""
         key = request.path_params["key"]
-        found = await self._source.letter(key)
+        found = await self._console.letter(key)
         if found is None:
             raise HTTPException(404)
         form = await forms.form(request) if request.method == "POST" else {}
         text = form.get("body")
-        check = found.check if text is None else await self._source.check_mend(key, text)
+        check = found.check if text is None else await self._console.check_mend(key, text)
         if text is not None and check.is_good and form.get("do") == "plan":
-            plan = await self._source.plan(
+            plan = await self._console.plan(
                 "mend", by=_name(request), keys=(key,), mended={key: text}
             )
             return _to(f"/plans/{plan.id}")
@@ -179,7 +179,7 @@ class Pages:
         form = await forms.form(request)
         action: PlanAction = "discard" if form.get("action") == "discard" else "redrive"
         key = form.get("key")
-        plan = await self._source.plan(
+        plan = await self._console.plan(
             action,
             by=_name(request),
             filter_=None if key else forms.letter_filter(request.query_params),
@@ -190,7 +190,7 @@ class Pages:
 
     async def plan(self, request: Request) -> Response:
         """What is going to become of each letter, and the buttons that begin it."""
-        found = await self._source.plan_of(request.path_params["id"])
+        found = await self._console.plan_of(request.path_params["id"])
         if found is None:
             raise RefusedError("plan_unknown")
         return self._page(request, "plan.html", plan=found)
@@ -198,31 +198,31 @@ class Pages:
     async def run_plan(self, request: Request) -> Response:
         """Begin what a plan says; a second time leads to the same operation."""
         form = await forms.form(request)
-        operation = await self._source.run(
+        operation = await self._console.run(
             request.path_params["id"], run_options(form), by=_name(request)
         )
         return _to(f"/operations/{operation.id}")
 
     async def operations(self, request: Request) -> Response:
         """Who did what."""
-        found = await self._source.operations(request.query_params.get("after"), ROWS)
+        found = await self._console.operations(request.query_params.get("after"), ROWS)
         return self._page(request, "operations.html", found=found)
 
     async def operation(self, request: Request) -> Response:
         """One operation, and how far it is."""
-        found = await self._source.operation(request.path_params["id"])
+        found = await self._console.operation(request.path_params["id"])
         if found is None:
             raise HTTPException(404)
         return self._page(request, "operation.html", operation=found)
 
     async def stop(self, request: Request) -> Response:
         """Stop an operation: no further letter is sent."""
-        operation = await self._source.stop(request.path_params["id"], by=_name(request))
+        operation = await self._console.stop(request.path_params["id"], by=_name(request))
         return _to(f"/operations/{operation.id}")
 
     async def go_on(self, request: Request) -> Response:
         """A plan for what an interrupted operation left."""
-        plan = await self._source.go_on(request.path_params["id"], by=_name(request))
+        plan = await self._console.go_on(request.path_params["id"], by=_name(request))
         return _to(f"/plans/{plan.id}")
 
     # Jobs, events, checks
@@ -232,15 +232,15 @@ class Pages:
         number = forms.job_id(request.path_params["number"])
         if number is None:
             raise HTTPException(404)
-        return self._page(request, "job.html", job=await self._source.job(number))
+        return self._page(request, "job.html", job=await self._console.job(number))
 
     async def search(self, request: Request) -> Response:
         """What a text may mean; a single thing is gone to at once."""
         text = request.query_params.get("q", "").strip()[:_LONGEST_TEXT]
-        number = forms.job_id(text)
+        number = forms.job_id(text.lstrip("0"))
         if number is not None:
             return _to(f"/jobs/{number}")
-        found = await self._source.search(text) if text else None
+        found = await self._console.search(text) if text else None
         if found is not None and not found.events:
             if len(found.accounts) == 1 and not found.letters:
                 return _to(f"/accounts/{found.accounts[0]}")
@@ -251,12 +251,12 @@ class Pages:
     async def events(self, request: Request) -> Response:
         """Events, the newest first."""
         filter_ = forms.event_filter(request.query_params)
-        found = await self._source.events(filter_, request.query_params.get("after"), ROWS)
+        found = await self._console.events(filter_, request.query_params.get("after"), ROWS)
         return self._page(request, "events.html", found=found, filter=filter_)
 
     async def check(self, request: Request) -> Response:
         """RabbitMQ and the topology, looked at now."""
-        return self._page(request, "check.html", rows=await self._source.check())
+        return self._page(request, "check.html", rows=await self._console.check())
 
     # Whoever looks
 
@@ -301,7 +301,7 @@ class Pages:
     async def healthz(self, request: Request) -> Response:
         """Alive; RabbitMQ may be away all the same."""
         del request
-        is_up = self._source.picture().broker.is_up
+        is_up = self._console.picture().broker.is_up
         return PlainTextResponse(f"ok; RabbitMQ {'answers' if is_up else 'does not answer'}\n")
 
     async def static(self, request: Request) -> Response:
@@ -340,11 +340,11 @@ class Pages:
         )
 
     async def _changes(self) -> AsyncIterator[str]:
-        changes = self._source.changes()
+        changes = self._console.changes()
         ending = asyncio.create_task(self._ending.wait())
         following = asyncio.ensure_future(anext(changes))
         try:
-            with self._source.watched():
+            with self._console.watched():
                 yield "retry: 2000\n\n"
                 while not ending.done():
                     await asyncio.wait(

@@ -130,13 +130,6 @@ class Plans:
             one.plan = replace(one.plan, state="expired")
         return one.plan
 
-    async def prepared(self, plan_id: str) -> Plan | None:
-        """The plan once it is no longer being prepared."""
-        one = self._plans.get(plan_id)
-        if one is not None and one.preparing is not None:
-            await asyncio.shield(one.preparing)
-        return self.of(plan_id)
-
     async def _prepare(
         self, one: _Planned, keys: tuple[str, ...], mended: dict[str, bytes], *, even: bool
     ) -> None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from worker.console.access import Person
+    from worker.console.data import Console
     from worker.console.model import LetterFilter
-    from worker.console.source import Source
 
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 THEMES: Final = ("auto", "light", "dark")
@@ -68,9 +68,9 @@ def editable(body: bytes) -> str:
 class Renderer:
     """Makes pages in every language."""
 
-    def __init__(self, source: Source, title: str) -> None:
+    def __init__(self, console: Console, title: str) -> None:
         """`title` names the installation: its namespace."""
-        self._source = source
+        self._console = console
         self._title = title
         self._static = {
             one.name: one.read_bytes()
@@ -88,7 +88,7 @@ class Renderer:
     ) -> Response:
         """A page for whoever asks, in their language, zone and colours."""
         language = self.language(request)
-        person, picture = request.scope.get("person"), self._source.picture()
+        person, picture = request.scope.get("person"), self._console.picture()
         context = {
             "path": request.scope["path"],
             "here": here(request),

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from worker.console.causes import Cause
     from worker.console.model import Account, BrokerState, LettersState, OperationRow, Replica
 
-SEVERITY: Final = {
-    "broker_away": 0,
-    "fleet_unseen": 1,
-    "unserved": 2,
-    "suspended": 3,
-    "operation_interrupted": 4,
-    "replica_silent": 5,
-    "replica_not_ready": 6,
-    "rejections": 7,
-    "paused": 8,
-    "throttled": 9,
-    "letters_unseen": 10,
-}
+WORST_FIRST: Final = (
+    "broker_away",
+    "fleet_unseen",
+    "unserved",
+    "suspended",
+    "operation_interrupted",
+    "replica_silent",
+    "replica_not_ready",
+    "rejections",
+    "paused",
+    "throttled",
+    "letters_unseen",
+)
 _MISSED: Final = frozenset(("fleet_unseen", "unserved"))
 REJECTIONS_AT_LEAST: Final = 5
 """So many of one cause in an hour are more than a publisher's slip."""
@@ -59,25 +59,21 @@ def troubles_of(
 
 def _order(trouble: Trouble) -> tuple[int, int, str]:
     size = trouble.facts.get("count") or trouble.facts.get("waiting") or 0
-    return trouble.severity, -size if isinstance(size, int) else 0, trouble.account or ""
-
-
-def _trouble(kind: str, **more: object) -> Trouble:
-    return Trouble(kind=kind, severity=SEVERITY[kind], **more)  # type: ignore[arg-type]
+    worst = WORST_FIRST.index(trouble.kind)
+    return worst, -size if isinstance(size, int) else 0, trouble.account or ""
 
 
 def _of_broker(broker: BrokerState, replicas: Iterable[Replica]) -> Iterator[Trouble]:
     if not broker.is_up:
-        facts = {"why": broker.why, "heard_at": broker.heard_at, "hosts": broker.hosts}
-        yield _trouble("broker_away", since=broker.since, facts=facts)
+        yield Trouble("broker_away", since=broker.since)
     elif all(replica.is_silent for replica in replicas):
-        yield _trouble("fleet_unseen")
+        yield Trouble("fleet_unseen")
 
 
 def _of_account(account: Account) -> Iterator[Trouble]:
     if account.state == "running":
         return
-    kind = account.state if account.state in SEVERITY else "suspended"
+    kind = account.state if account.state in WORST_FIRST else "suspended"
     facts: dict[str, object] = {
         "why": account.why,
         "api_status": account.api_status,
@@ -85,16 +81,14 @@ def _of_account(account: Account) -> Iterator[Trouble]:
         "until": account.until,
         "by": account.paused.by if account.paused else None,
     }
-    yield _trouble(kind, account=account.name, since=account.since, facts=facts)
+    yield Trouble(kind, account=account.name, since=account.since, facts=facts)
 
 
 def _of_replica(replica: Replica) -> Iterator[Trouble]:
     if replica.is_silent:
-        facts: dict[str, object] = {"served": replica.serves}
-        name, heard_at = replica.name, replica.heard_at
-        yield _trouble("replica_silent", replica=name, since=heard_at, facts=facts)
+        yield Trouble("replica_silent", replica=replica.name, since=replica.heard_at)
     elif not replica.is_ready:
-        yield _trouble("replica_not_ready", replica=replica.name, facts={"why": replica.why})
+        yield Trouble("replica_not_ready", replica=replica.name, facts={"why": replica.why})
 
 
 def _of_letters(
@@ -112,10 +106,9 @@ def _of_letters(
                 "detail": cause.detail,
                 "count": count,
             }
-            yield _trouble("rejections", account=account, facts=facts)
+            yield Trouble("rejections", account=account, facts=facts)
     for row in interrupted:
-        facts = {"operation": row.id, "action": row.action, "by": row.actor, "left": row.left}
-        facts["of"] = row.count
-        yield _trouble("operation_interrupted", since=row.at, facts=facts)
+        facts = {"operation": row.id, "left": row.left}
+        yield Trouble("operation_interrupted", since=row.at, facts=facts)
     if letters.why is not None:
-        yield _trouble("letters_unseen", facts={"why": letters.why, "busy_by": letters.busy_by})
+        yield Trouble("letters_unseen", facts={"why": letters.why})

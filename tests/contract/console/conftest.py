@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
 import requests
@@ -18,6 +18,8 @@ from worker.settings.console import ConsoleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from worker.console.data import Console
 
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -66,7 +68,7 @@ def running(settings: ConsoleSettings) -> Iterator[Running]:
     async def main() -> None:
         ending.append(asyncio.get_running_loop())
         ready.set()
-        await serve(source, access, settings, at, "prod", stop)
+        await serve(cast("Console", source), access, settings, at, "prod", stop)
 
     thread = Thread(target=lambda: asyncio.run(main()), name="console")
     thread.start()

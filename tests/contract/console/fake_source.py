@@ -152,7 +152,6 @@ class FakeSource:
         self.troubles: tuple[Trouble, ...] = (
             Trouble(
                 "suspended",
-                0,
                 account="acme",
                 since=now - timedelta(minutes=31),
                 facts={
@@ -164,7 +163,6 @@ class FakeSource:
             ),
             Trouble(
                 "rejections",
-                1,
                 account="globex",
                 facts={
                     "cause": "c0ffee",
@@ -174,8 +172,8 @@ class FakeSource:
                     "count": 300,
                 },
             ),
-            Trouble("paused", 2, account="zeta", since=now, facts={"by": "Li Wei", "why": "INC"}),
-            Trouble("replica_silent", 2, replica="w-2", since=now),
+            Trouble("paused", account="zeta", since=now, facts={"by": "Li Wei", "why": "INC"}),
+            Trouble("replica_silent", replica="w-2", since=now),
         )
         self.rows = {row.key: row for row in (letter(number) for number in range(300))}
         self.bodies = dict.fromkeys(self.rows, BAD_BODY)
@@ -230,9 +228,6 @@ class FakeSource:
             LettersState(looked_at=now, total=len(self.rows)),
             JournalState(now - timedelta(days=6), now, events=60),
         )
-
-    def version(self, part: Part) -> str:
-        return part
 
     async def changes(self) -> AsyncIterator[frozenset[Part]]:
         while True:

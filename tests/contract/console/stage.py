@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.unit.deadletters.dead import Ended
     from worker.amqp.session import Session
+    from worker.console.model import Plan
 
 
 def broker_at(amqp_url: str, namespace: str) -> Broker:
@@ -97,6 +98,17 @@ async def until(condition: Callable[[], object], within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 (any condition, of another process too)
             await asyncio.sleep(0.02)
+
+
+async def prepared(console: Console, plan: Plan) -> Plan:
+    """The plan once it is no longer being prepared."""
+    found: Plan | None = plan
+    async with asyncio.timeout(60):
+        while found and found.state == "preparing":
+            await asyncio.sleep(0.02)
+            found = await console.plan_of(plan.id)
+    assert found is not None
+    return found
 
 
 def settings() -> Settings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.console.stage import broker_at, declared, settings, until
+from tests.contract.console.stage import broker_at, declared, prepared, settings, until
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.console.data import Console
@@ -57,8 +57,7 @@ def test_the_last_picture_stays_and_is_live_again_soon(new_node: NewNode) -> Non
             await until(lambda: on.picture().broker.is_up, within=LIVE_AGAIN_WITHIN)
             assert "broker_away" not in {trouble.kind for trouble in on.picture().troubles}
             plan = await on.plan("redrive", by="Li Wei", filter_=ALL)
-            found = await on.prepared(plan.id)
-            assert found is not None
+            found = await prepared(on, plan)
             assert (found.state, found.total) == ("ready", 1)
 
     asyncio.run(work())

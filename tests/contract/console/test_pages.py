@@ -12,7 +12,7 @@ import pytest
 import worker.console
 from tests.contract.console.fake_source import FakeSource, event, letter
 from worker.console.model import RunOptions, Trouble
-from worker.console.troubles import SEVERITY
+from worker.console.troubles import WORST_FIRST
 
 if TYPE_CHECKING:
     import requests
@@ -274,6 +274,7 @@ def test_a_pause_needs_a_why_and_a_time_that_can_be_read(
     ("text", "path"),
     [
         ("123", "/jobs/123"),
+        ("0123", "/jobs/123"),
         (" zeta ", "/accounts/zeta"),
         ("order-250", "/dead/letters/" + f"{250:032x}"),
     ],
@@ -382,13 +383,13 @@ def test_whoever_looks_without_a_stream_looks_all_the_same(path: str, console: R
     assert console.source.watchers == 1
 
 
-@pytest.mark.parametrize("kind", SEVERITY)
+@pytest.mark.parametrize("kind", WORST_FIRST)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_trouble_has_a_sentence(kind: str, language: str, console: Running) -> None:
     browser, source = console.browser(), console.source
     browser.cookies.set("language", language)
     facts = dict.fromkeys(("why", "api_status", "waiting", "until", "by", "left", "detail"))
-    source.troubles = (Trouble(kind, 0, account="acme", facts=facts),)
+    source.troubles = (Trouble(kind, account="acme", facts=facts),)
 
     page = browser.get(console.url, timeout=10)
 

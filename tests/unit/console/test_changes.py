@@ -19,13 +19,3 @@ def test_whoever_waits_hears_of_every_part_that_changed_meanwhile() -> None:
         assert await anext(followed) == {"operations"}
 
     asyncio.run(work())
-
-
-def test_the_version_of_a_part_differs_after_each_change_and_in_each_process() -> None:
-    changes, other = Changes(), Changes()
-    before = changes.version("dead")
-    changes.touch("fleet")
-    assert changes.version("dead") == before
-    changes.touch("dead")
-    assert changes.version("dead") != before
-    assert other.version("dead") != before

@@ -18,7 +18,7 @@ from worker.console.model import (
     Replica,
     Trouble,
 )
-from worker.console.troubles import REJECTIONS_AT_LEAST, SEVERITY, troubles_of
+from worker.console.troubles import REJECTIONS_AT_LEAST, troubles_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,9 +85,6 @@ def test_the_worst_comes_first_and_of_one_kind_where_most_waits() -> None:
         ("rejections", "acme"),
         ("paused", "zeta"),
     ]
-    assert [SEVERITY[trouble.kind] for trouble in troubles] == sorted(
-        trouble.severity for trouble in troubles
-    )
 
 
 def test_a_worker_that_had_no_time_to_be_heard_is_not_missed() -> None:
