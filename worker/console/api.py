@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -26,8 +25,13 @@ if TYPE_CHECKING:
     from worker.console.model import Account
 
 ROWS: Final = 100
-_PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
+_LANE: Final = (
+    "state", "why", "api_status", "since", "until", "paused", "rate_allowed", "rate_used",
+    "waiting", "seconds_left", "dead", "last_success", "replica",
+)  # fmt: skip
+"""What is told of an account, in the order of `taskedit lanes --json`."""
 Wanted = TypeVar("Wanted", bound=BaseModel)
+Text = TypeVar("Text")
 Parsed = TypeVar("Parsed")
 
 
@@ -118,9 +122,7 @@ class Api:
 
     async def letter(self, request: Request) -> Response:
         """One dead letter: its body as text, and where it is none in base64."""
-        found = await self._console.letter(request.path_params["key"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.letter(request.path_params["key"]))
         try:
             body = {"body": found.body.decode()}
         except UnicodeDecodeError:
@@ -129,9 +131,7 @@ class Api:
 
     async def job(self, request: Request) -> Response:
         """What became of a job's edits."""
-        number = forms.job_id(request.path_params["number"])
-        if number is None:
-            raise HTTPException(404)
+        number = forms.existing(forms.job_id(request.path_params["number"]))
         return _json(_plain(await self._console.job(number)))
 
     async def operations(self, request: Request) -> Response:
@@ -141,21 +141,21 @@ class Api:
 
     async def operation(self, request: Request) -> Response:
         """One operation, and how far it is."""
-        found = await self._console.operation(request.path_params["id"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.operation(request.path_params["id"]))
         return _json(_plain(found))
 
     async def stop(self, request: Request) -> Response:
         """Send no further letter."""
-        return _json(_plain(await self._console.stop(request.path_params["id"], by=_by(request))))
+        return _json(
+            _plain(await self._console.stop(request.path_params["id"], by=forms.name_of(request)))
+        )
 
     async def make_plan(self, request: Request) -> Response:
         """A plan; it is ready when its `state` says so."""
         wanted = await _read(request, NewPlan)
         plan = await self._console.plan(
             wanted.action,
-            by=_by(request),
+            by=forms.name_of(request),
             filter_=wanted.filter or (None if wanted.keys else LetterFilter()),
             keys=wanted.keys,
             mended=wanted.mended,
@@ -165,9 +165,7 @@ class Api:
 
     async def plan(self, request: Request) -> Response:
         """A plan, as far as it is made."""
-        found = await self._console.plan_of(request.path_params["id"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.plan_of(request.path_params["id"]))
         return _json(_plain(found))
 
     async def run_plan(self, request: Request) -> Response:
@@ -176,23 +174,26 @@ class Api:
         if wanted.rate is not None:
             _checked(texts.limits, wanted.rate, "rate")
         options = RunOptions(wanted.canary, wanted.stop_at, wanted.rate, wanted.why)
-        found = await self._console.run(request.path_params["id"], options, by=_by(request))
+        found = await self._console.run(
+            request.path_params["id"], options, by=forms.name_of(request)
+        )
         return _json(_plain(found), 202, {"location": f"/api/v1/operations/{found.id}"})
 
     async def pause(self, request: Request) -> Response:
         """Pause an account, and say which replicas have taken it."""
         wanted = await _read(request, Pause)
-        period = wanted.period
-        until = datetime.now(UTC) + _checked(_PERIOD, period, "period") if period else None
+        until = _checked(forms.end_of, wanted.period, "period")
         name = request.path_params["name"]
-        taken = await self._console.pause(name, by=_by(request), why=wanted.why, until=until)
+        taken = await self._console.pause(
+            name, by=forms.name_of(request), why=wanted.why, until=until
+        )
         return _json({"account": name, "until": until, "replicas": list(taken)})
 
     async def resume(self, request: Request) -> Response:
         """Resume an account, and say which replicas have taken it."""
         wanted = await _read(request, Resume)
         name = request.path_params["name"]
-        taken = await self._console.resume(name, by=_by(request), why=wanted.why)
+        taken = await self._console.resume(name, by=forms.name_of(request), why=wanted.why)
         return _json({"account": name, "replicas": list(taken)})
 
     def _as_of(self) -> dict[str, object]:
@@ -211,36 +212,17 @@ async def _read(request: Request, kind: type[Wanted]) -> Wanted:
         raise RefusedError("invalid", field=field, problem=first["msg"]) from None
 
 
-def _checked(parse: Callable[[str], Parsed], text: str, kind: str) -> Parsed:
+def _checked(parse: Callable[[Text], Parsed], text: Text, kind: str) -> Parsed:
     try:
         return parse(text)
     except ValueError as error:
         raise RefusedError(kind, why=str(error)) from None
 
 
-def _by(request: Request) -> str:
-    name: str = request.scope["person"].name
-    return name
-
-
 def _lane(account: Account) -> dict[str, object]:
-    paused = account.paused
-    return {
-        "account": account.name,
-        "state": account.state,
-        "why": account.why,
-        "api_status": account.api_status,
-        "since": account.since,
-        "until": account.until,
-        "paused": paused and {"by": paused.by, "why": paused.why, "until": paused.until},
-        "rate_allowed": account.rate_allowed,
-        "rate_used": account.rate_used,
-        "waiting": account.waiting,
-        "seconds_left": account.seconds_left,
-        "dead": account.dead,
-        "last_success": account.last_success,
-        "replica": account.replica,
-    }
+    paused, told = account.paused, {name: getattr(account, name) for name in _LANE}
+    told["paused"] = paused and {"by": paused.by, "why": paused.why, "until": paused.until}
+    return {"account": account.name, **told}
 
 
 def _plain(value: object, *, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from worker.console.event_index import EventIndex
 from worker.console.letter_index import LetterIndex
 from worker.console.letters import Letters
 from worker.console.live import Live
-from worker.console.mend import checked
 from worker.console.model import (
     CheckRow,
     EventFilter,
@@ -26,7 +25,7 @@ from worker.console.model import (
 )
 from worker.console.operation_log import OperationLog
 from worker.console.picture import PictureSource
-from worker.console.plans import Plans
+from worker.console.plans import Plans, checked
 from worker.console.store import opened
 from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
 from worker.deadletters.mend import packed

@@ -38,9 +38,10 @@ NO_ACCOUNT: Final = "-"
 MARGIN: Final = timedelta(minutes=5)
 """How far the clocks of workers may be apart without the journal being asked itself."""
 _COLUMNS: Final = (
-    "place, id, at, outcome, account, app, job, message_id, correlation_id, reason, status,"
-    " api_reason, detail, fields, attempts, superseded_by, received, stood"
+    "place, stood, id, at, outcome, account, app, job, message_id, correlation_id, reason, status,"
+    " api_reason, detail, fields, attempts, superseded_by, received"
 )
+"""From the third on in the order of an `EventRow`."""
 _INSERT: Final = f"INSERT OR IGNORE INTO events ({_COLUMNS}) VALUES ({','.join('?' * 18)})"
 
 
@@ -73,11 +74,11 @@ class EventIndex:
         data = event.data
         fields = [(each.field, each.problem) for each in data.fields]
         row = (
-            place, event.id, micros(event.time), data.outcome, data.account, data.appId,
+            place, stood, event.id, micros(event.time), data.outcome, data.account, data.appId,
             data.jobId, data.messageId, data.correlationId,
             None if data.reason is None else data.reason.value, data.apiStatus, data.apiReason,
             data.detail, json.dumps(fields) if fields else None, data.attempts,
-            data.supersededBy, micros(data.receivedAt), stood,
+            data.supersededBy, micros(data.receivedAt),
         )  # fmt: skip
         if not self._database.execute(_INSERT, row).rowcount:
             return None
@@ -123,7 +124,7 @@ class EventIndex:
             (*given.values(), limit + 1),
         ).fetchall()
         more = str(found[limit - 1][0]) if len(found) > limit else None
-        return EventPage(tuple(_row(*each) for each in found[:limit]), more)
+        return EventPage(tuple(_row(*each) for _, _, *each in found[:limit]), more)
 
     def history(self, letters: Sequence[Letter]) -> JobHistory | None:
         """What the journal knows of the jobs of some letters; None if it must be asked itself.
@@ -152,8 +153,8 @@ class EventIndex:
 
     def _tell(self, history: JobHistory, column: str, value: object) -> None:
         query = f"SELECT {_COLUMNS} FROM events WHERE {column} = ? ORDER BY place"
-        for each in self._database.execute(query, (value,)).fetchall():
-            row = _row(*each)
+        for _, stood, *columns in self._database.execute(query, (value,)).fetchall():
+            row = _row(*columns)
             body = encode(
                 event_id=row.id,
                 outcome=cast("Outcome", row.outcome),
@@ -170,7 +171,7 @@ class EventIndex:
                 api_status=row.status,
                 superseded_by=row.superseded_by,
             )
-            history.hear(body, place_in(each[-1]))
+            history.hear(body, place_in(stood))
 
     def _trim(self) -> None:
         oldest = "SELECT place FROM events ORDER BY place LIMIT ?"
@@ -251,26 +252,8 @@ class Recent:
         return [bucket for number, bucket in self._buckets.items() if number >= first]
 
 
-def _row(*columns: Any) -> EventRow:  # noqa: ANN401 (as the database gives them)
-    (_, id_, at, outcome, account, app, job, message_id, correlation_id, reason, status) = columns[
-        :11
-    ]
-    api_reason, detail, fields, attempts, superseded_by, received, _ = columns[11:]
-    return EventRow(
-        id=id_,
-        at=known_instant(at),
-        outcome=outcome,
-        account=account,
-        app_id=app,
-        job_id=job,
-        message_id=message_id,
-        correlation_id=correlation_id,
-        reason=reason,
-        status=status,
-        api_reason=api_reason,
-        detail=detail,
-        fields=tuple((field, problem) for field, problem in json.loads(fields or "[]")),
-        attempts=attempts,
-        superseded_by=superseded_by,
-        received_at=known_instant(received),
-    )
+def _row(id_: str, at: int, *columns: Any) -> EventRow:  # noqa: ANN401 (as the database gives them)
+    *texts, fields, attempts, superseded_by, received = columns
+    named = tuple((field, problem) for field, problem in json.loads(fields or "[]"))
+    values = known_instant(at), *texts, named, attempts, superseded_by, known_instant(received)
+    return EventRow(id_, *values)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.exceptions import HTTPException
 
 from worker.console.model import EventFilter, LetterFilter
+from worker.settings import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +28,31 @@ GROUPED_BY: Final[Mapping[str, GroupedBy]] = {
     "app": "app",
     "hour": "hour",
 }
+_PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
 _FIELDS_AT_MOST: Final = 100
 _TEXT_AT_MOST: Final = 1000
 _JOB: Final = re.compile(r"[1-9][0-9]{0,18}")
+
+
+Found = TypeVar("Found")
+
+
+def existing(found: Found | None) -> Found:
+    """What was found; 404 for nothing."""
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def name_of(request: Request) -> str:
+    """Whoever asks; `Guard` lets nobody through who has no name."""
+    name: str = request.scope["person"].name
+    return name
+
+
+def end_of(period: str | None) -> datetime | None:
+    """When a period such as ``2h`` that begins now ends; None for none. Raises `ValueError`."""
+    return datetime.now(UTC) + _PERIOD(period) if period else None
 
 
 async def body(request: Request) -> bytes:

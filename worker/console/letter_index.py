@@ -44,6 +44,11 @@ _ROW: Final = (
     "key, cause, reason, status, detail, account, app, job, message_id, event_id, died, redrives,"
     " attempts, size, copies"
 )
+_SEEN_AGAIN: Final = ", ".join(
+    f"{name} = excluded.{name}"
+    for name in (*_ROW.split(", "), "digest", "message", "generation")
+    if name not in {"key", "event_id", "copies"}
+)
 _NO_CAUSE: Final = Cause("", "", "", (), "")
 _GROUPED: Final[dict[GroupedBy, str]] = {
     "cause": "cause",
@@ -107,14 +112,10 @@ class LetterIndex:
         )  # fmt: skip
         upserted = self._database.execute(
             f"INSERT INTO letters ({_ROW}, digest, message, generation)"
-            f" VALUES ({','.join('?' * len(values))}) ON CONFLICT (key) DO UPDATE SET"
-            " cause = excluded.cause, reason = excluded.reason, status = excluded.status,"
-            " detail = excluded.detail, account = excluded.account, app = excluded.app,"
-            " job = excluded.job, message_id = excluded.message_id, died = excluded.died,"
-            " redrives = excluded.redrives, attempts = excluded.attempts, size = excluded.size,"
+            f" VALUES ({','.join('?' * len(values))})"
+            f" ON CONFLICT (key) DO UPDATE SET {_SEEN_AGAIN},"
             " copies = CASE WHEN generation = excluded.generation AND digest IS NOT NULL"
-            " THEN copies + 1 ELSE 1 END, digest = excluded.digest, message = excluded.message,"
-            " generation = excluded.generation RETURNING id",
+            " THEN copies + 1 ELSE 1 END RETURNING id",
             values,
         )
         self._keep(upserted.fetchone()[0], delivery)

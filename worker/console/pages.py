@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -32,7 +30,6 @@ BEAT_EVERY: Final = 2.0
 LOOKS_FOR: Final = 15.0
 """Seconds that a page without a stream counts as being looked at."""
 _FOREVER: Final = 365 * 24 * 3600
-_PERIOD: Final = texts.duration(timedelta(seconds=1), timedelta(days=366))
 _LONGEST_TEXT: Final = 1000
 _PERCENT: Final = 100
 
@@ -96,9 +93,7 @@ class Pages:
 
     async def account(self, request: Request) -> Response:
         """Why it is as it is, what came of its calls, and pause or resume."""
-        found = await self._console.account(request.path_params["name"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.account(request.path_params["name"]))
         return self._page(request, "account.html", account=found)
 
     async def pause(self, request: Request) -> Response:
@@ -108,16 +103,16 @@ class Pages:
         if not why:
             raise RefusedError("why_missing")
         try:
-            until = datetime.now(UTC) + _PERIOD(period) if period else None
+            until = forms.end_of(period)
         except ValueError:
             raise RefusedError("period") from None
-        await self._console.pause(name, by=_name(request), why=why, until=until)
+        await self._console.pause(name, by=forms.name_of(request), why=why, until=until)
         return _to(f"/accounts/{name}")
 
     async def resume(self, request: Request) -> Response:
         """Resume an account."""
         name, form = request.path_params["name"], await forms.form(request)
-        await self._console.resume(name, by=_name(request), why=_text(form, "why") or None)
+        await self._console.resume(name, by=forms.name_of(request), why=_text(form, "why") or None)
         return _to(f"/accounts/{name}")
 
     # Dead letters
@@ -142,32 +137,25 @@ class Pages:
 
     async def letter(self, request: Request) -> Response:
         """One dead letter."""
-        found = await self._console.letter(request.path_params["key"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.letter(request.path_params["key"]))
         return self._page(request, "letter.html", letter=found)
 
     async def letter_body(self, request: Request) -> Response:
         """A letter's body byte for byte, as a file to save: never a page."""
-        key = request.path_params["key"]
-        found = await self._console.letter(key)
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.letter(request.path_params["key"]))
         headers = {"content-disposition": 'attachment; filename="letter.bin"'}
         return Response(found.body, headers=headers, media_type="application/octet-stream")
 
     async def mend(self, request: Request) -> Response:
         """An editor for a letter's body, what the worker would say of it, and the difference."""
         key = request.path_params["key"]
-        found = await self._console.letter(key)
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.letter(key))
         form = await forms.form(request) if request.method == "POST" else {}
         text = form.get("body")
         check = found.check if text is None else await self._console.check_mend(key, text)
         if text is not None and check.is_good and form.get("do") == "plan":
             plan = await self._console.plan(
-                "mend", by=_name(request), keys=(key,), mended={key: text}
+                "mend", by=forms.name_of(request), keys=(key,), mended={key: text}
             )
             return _to(f"/plans/{plan.id}")
         return self._page(request, "mend.html", letter=found, text=text, check=check)
@@ -181,7 +169,7 @@ class Pages:
         key = form.get("key")
         plan = await self._console.plan(
             action,
-            by=_name(request),
+            by=forms.name_of(request),
             filter_=None if key else forms.letter_filter(request.query_params),
             keys=(key,) if key else (),
             even_if_superseded=form.get("even_if_superseded") == "yes",
@@ -199,7 +187,7 @@ class Pages:
         """Begin what a plan says; a second time leads to the same operation."""
         form = await forms.form(request)
         operation = await self._console.run(
-            request.path_params["id"], run_options(form), by=_name(request)
+            request.path_params["id"], run_options(form), by=forms.name_of(request)
         )
         return _to(f"/operations/{operation.id}")
 
@@ -210,28 +198,24 @@ class Pages:
 
     async def operation(self, request: Request) -> Response:
         """One operation, and how far it is."""
-        found = await self._console.operation(request.path_params["id"])
-        if found is None:
-            raise HTTPException(404)
+        found = forms.existing(await self._console.operation(request.path_params["id"]))
         return self._page(request, "operation.html", operation=found)
 
     async def stop(self, request: Request) -> Response:
         """Stop an operation: no further letter is sent."""
-        operation = await self._console.stop(request.path_params["id"], by=_name(request))
+        operation = await self._console.stop(request.path_params["id"], by=forms.name_of(request))
         return _to(f"/operations/{operation.id}")
 
     async def go_on(self, request: Request) -> Response:
         """A plan for what an interrupted operation left."""
-        plan = await self._console.go_on(request.path_params["id"], by=_name(request))
+        plan = await self._console.go_on(request.path_params["id"], by=forms.name_of(request))
         return _to(f"/plans/{plan.id}")
 
     # Jobs, events, checks
 
     async def job(self, request: Request) -> Response:
         """What became of a job's edits."""
-        number = forms.job_id(request.path_params["number"])
-        if number is None:
-            raise HTTPException(404)
+        number = forms.existing(forms.job_id(request.path_params["number"]))
         return self._page(request, "job.html", job=await self._console.job(number))
 
     async def search(self, request: Request) -> Response:
@@ -306,10 +290,7 @@ class Pages:
 
     async def static(self, request: Request) -> Response:
         """A style sheet or a script."""
-        found = self._renderer.static(request.path_params["name"])
-        if found is None:
-            raise HTTPException(404)
-        return found
+        return forms.existing(self._renderer.static(request.path_params["name"]))
 
     def _sign_in_page(
         self, request: Request, there: str, code: str, *, status: int = 200
@@ -383,12 +364,6 @@ def run_options(form: dict[str, str]) -> RunOptions:
 
 def _text(form: dict[str, str], name: str) -> str:
     return form.get(name, "").strip()[:_LONGEST_TEXT]
-
-
-def _name(request: Request) -> str:
-    """Whoever asks; `Guard` lets nobody through who has no name."""
-    name: str = request.scope["person"].name
-    return name
 
 
 def _to(path: str) -> RedirectResponse:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from worker.amqp.session import FailureKind, SessionError, connected
 from worker.console.letters import holder
-from worker.console.mend import checked
 from worker.console.model import (
     LetterFilter,
+    MendCheck,
     OperationRow,
     Plan,
     RefusedError,
@@ -28,6 +29,7 @@ from worker.console.operation_log import Running
 from worker.core.rate_limit import rates
 from worker.deadletters.canary import Step
 from worker.deadletters.history import JobHistory, read_history
+from worker.deadletters.mend import bounds_for, laid_out, problems
 from worker.deadletters.plan import message, planned
 from worker.deadletters.queue import discard, locked
 from worker.deadletters.redrive import RedriveOptions, RedriveProgress, redrive
@@ -43,8 +45,9 @@ if TYPE_CHECKING:
     from worker.console.letter_index import Kept
     from worker.console.letters import Letters
     from worker.console.live import Live
-    from worker.console.model import MendCheck, PlanAction, RunOptions
+    from worker.console.model import PlanAction, RunOptions
     from worker.console.operation_log import OperationLog
+    from worker.core.message import Delivery
     from worker.deadletters.letter import Letter
     from worker.deadletters.plan import RedriveAction
     from worker.settings import Settings
@@ -388,6 +391,19 @@ class Plans:
             for id_, one in self._plans.items()
             if now - one.plan.at < KEPT_FOR or one.plan.operation in self._stops
         }
+
+
+def checked(
+    letter: Letter, delivery: Delivery, settings: Settings, body: bytes | None = None
+) -> MendCheck:
+    """What the worker would say of a letter now, or of `body` in its stead."""
+    found = problems(letter, delivery, bounds_for(letter, settings), body)
+    detail, named = found or (None, ())
+    difference: tuple[str, ...] = ()
+    if body is not None:
+        before, after = (laid_out(each).splitlines() for each in (delivery.body, body))
+        difference = tuple(unified_diff(before, after, lineterm="", n=2))[2:]
+    return MendCheck(detail, tuple((each.field, each.problem) for each in named), difference)
 
 
 def _options(options: RunOptions, settings: Settings) -> RedriveOptions:
