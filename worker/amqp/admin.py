@@ -97,6 +97,12 @@ async def count(session: Session, queue: str) -> tuple[int, int] | ChannelClosed
     return found
 
 
+async def ready(session: Session, queue: str) -> int | None:
+    """How many messages are ready in a queue; None when it is not there, or not to be seen."""
+    found = await count(session, queue)
+    return None if isinstance(found, ChannelClosedError) else found[0]
+
+
 async def check(session: Session, items: Iterable[Object], *, compare: bool) -> list[ObjectCheck]:
     """A finding for each object, in the same order.
 

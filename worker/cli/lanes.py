@@ -13,6 +13,7 @@ import click
 from pydantic_core import to_json
 
 from schemas.names import ACCOUNT_HEADER
+from worker.amqp import admin
 from worker.amqp.session import (
     ChannelClosedError,
     Failure,
@@ -104,7 +105,7 @@ async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:
     if not fleet.replicas:
         await gather(beats, fleet, loop.time() + BEAT_EVERY)
     while True:
-        dead = await _ready(session, session.names.dead)
+        dead = await admin.ready(session, session.names.dead)
         if dead != looked_at:
             counts, looked_at = await _dead(session, dead), dead
         rows = [await row_of(session, fleet, account, counts) for account in fleet.accounts]
@@ -138,7 +139,7 @@ async def row_of(session: Session, fleet: Fleet, account: str, letters: Counter[
     """An account that the fleet speaks of, with what waits in RabbitMQ."""
     now = asyncio.get_running_loop().time()
     said = fleet.of(account, now)
-    ready = await _ready(session, session.names.lane(account))
+    ready = await admin.ready(session, session.names.lane(account))
     dead = None if letters is None else letters[account]
     if not said:  # every replica that knew of it has fallen silent
         last = next(
@@ -168,18 +169,6 @@ async def _dead(session: Session, ready: int | None) -> Counter[str] | None:
             raise
         return None
     return counts
-
-
-async def _ready(session: Session, queue: str) -> int | None:
-    channel = await session.channel()
-    try:
-        ready, _ = await channel.counts(queue)
-    except ChannelClosedError as error:
-        if error.code is None:
-            raise
-        return None
-    channel.close()
-    return ready
 
 
 def _print(fleet: Fleet, rows: list[Row], dead: int | None, *, watch: bool, as_json: bool) -> None:

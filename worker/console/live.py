@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from schemas import read_control_entry
 from schemas.names import PLACE_HEADER
+from worker.amqp import admin
 from worker.amqp.session import (
     LOCKED,
     MARKER,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from schemas import Event
-    from worker.amqp.session import Broker, Channel, Session
+    from worker.amqp.session import Broker, Session
     from worker.console.changes import Changes
     from worker.console.event_index import EventIndex
     from worker.console.letter_index import LetterIndex
@@ -258,7 +259,7 @@ class Live:
         now = asyncio.get_running_loop().time()
         if now - self._absent.get(queue, -ABSENT_FOR) < ABSENT_FOR:
             return
-        ready = await self._ready(session, queue)
+        ready = await admin.ready(session, queue)
         if ready is None:
             self._absent[queue] = now
         else:
@@ -267,35 +268,20 @@ class Live:
             self.depths[queue] = ready
             self._changes.touch("fleet")
 
-    async def _ready(self, session: Session, queue: str) -> int | None:
-        """How many messages a queue has; None when it is not there, or not to be seen."""
-        channel: Channel = await session.channel()
-        try:
-            ready, _ = await channel.counts(queue)
-        except ChannelClosedError as error:
-            if error.code is None:
-                raise
-            return None
-        channel.close()
-        return ready
-
     async def _ask_for_lock(self, session: Session) -> None:
         """See whether a command is at the dead letters, if that matters to anybody."""
         if self.asks_for_lock or self._operations.has_open:
-            self._operations.see_lock(is_locked=await self._is_locked(session))
+            self._operations.see_lock(is_locked=await _is_locked(session))
         else:
             self._operations.is_locked = None
 
-    async def _is_locked(self, session: Session) -> bool | None:
-        channel = await session.channel()
-        try:
-            await channel.counts(session.names.dead_lock)
-        except ChannelClosedError as error:
-            if error.code is None:
-                raise
-            return {LOCKED: True, NOT_FOUND: False}.get(error.code)
-        channel.close()
-        return True
+
+async def _is_locked(session: Session) -> bool | None:
+    """Whether a command is at the dead letters; None when that is not to be seen."""
+    found = await admin.count(session, session.names.dead_lock)
+    if isinstance(found, ChannelClosedError):
+        return {LOCKED: True, NOT_FOUND: False}.get(found.code or 0)
+    return True
 
 
 def _is_lost(error: SessionError) -> bool:

@@ -86,12 +86,17 @@ class Renderer:
     def page(
         self, request: Request, template: str, *, status: int = 200, **values: object
     ) -> Response:
-        """A page for whoever asks, in their language, zone and colours."""
+        """A page for whoever asks, in their language, zone and colours.
+
+        A live part that is fetched again does not say when it was made: so it has the same tag as
+        before, and is not sent, while nothing else in it has changed.
+        """
         language = self.language(request)
         person, picture = request.scope.get("person"), self._console.picture()
         context = {
             "path": request.scope["path"],
             "here": here(request),
+            "is_part": "hx-request" in request.headers,
             "person": person,
             "language": language,
             "translated": self._translated[language],
@@ -106,7 +111,11 @@ class Renderer:
         text = self._environments[language].get_template(template).render(context | values)
         content = shown(text).encode()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        headers = {"etag": tag, "content-language": language, "vary": "cookie, accept-language"}
+        headers = {
+            "etag": tag,
+            "content-language": language,
+            "vary": "cookie, accept-language, hx-request",
+        }
         if status == 200 and request.headers.get("if-none-match") == tag:  # noqa: PLR2004 (OK)
             return Response(status_code=304, headers=headers)
         return Response(content, status, headers, "text/html; charset=utf-8")
