@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 
 from schemas import Names
-from worker.amqp import codec as wire
+from worker.amqp import codec
 from worker.amqp.connection import KeptConnection
 from worker.amqp.declarer import TopologyDeclarer
 from worker.amqp.journal import Journal
@@ -18,8 +18,7 @@ from worker.amqp.lease import Lease
 from worker.amqp.publisher import ConfirmedPublisher, ReplyPublisher
 from worker.amqp.session import Broker, ChannelClosedError
 from worker.amqp.tidying import counts, unbind
-from worker.amqp.topology import Binding, lane_objects, shared_objects
-from worker.amqp.topology import journal as journal_objects
+from worker.amqp.topology import Binding, journal_objects, lane_objects, shared_objects
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import reservation
 from worker.core.rendezvous import priority
@@ -78,7 +77,7 @@ class Worker:
         `caller` gives the API client of an account. Raises `OSError` when the machine gives no
         descriptors for the loop.
         """
-        wire.install()
+        codec.install()
         self.settings = settings
         self.names = Names(settings.namespace)
         self.loop = Loop()

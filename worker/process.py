@@ -15,9 +15,9 @@ from schemas.names import Names
 from worker.amqp.connection import shown
 from worker.api.client import Client
 from worker.app import Worker
-from worker.observability import log as logging
-from worker.observability import status as report
+from worker.observability import status
 from worker.observability.http import serve
+from worker.observability.log import set_level
 from worker.observability.metrics import Metrics
 from worker.observability.status import Probes
 from worker.observability.systemd import SystemdNotifier
@@ -114,7 +114,7 @@ class Process:
         """SIGUSR1: debug, and back."""
         usual = self.worker.settings.log_level
         self._verbose = not self._verbose
-        logging.set_level("debug" if self._verbose else usual)
+        set_level("debug" if self._verbose else usual)
         log.warning("log_level_changed", level="debug" if self._verbose else usual)
 
 
@@ -129,21 +129,21 @@ class SystemdReporter:
 
     def look(self) -> None:
         """Tell what has changed; feed the watchdog only while the worker makes progress."""
-        if report.live(self._worker) is None:
+        if status.live(self._worker) is None:
             self._notifier.alive()
-        status = report.summary(self._worker)
+        summary = status.summary(self._worker)
         if self._worker.draining:
-            self._say(status, self._notifier.stopping)
+            self._say(summary, self._notifier.stopping)
         elif not self._announced:
             self._announced = True  # started, though RabbitMQ may be away: that is not our start
-            self._say(status, self._notifier.ready)
+            self._say(summary, self._notifier.ready)
         else:
-            self._say(status, self._notifier.status)
+            self._say(summary, self._notifier.status)
 
-    def _say(self, status: str, how: Callable[[str], None]) -> None:
-        if status != self._said:
-            self._said = status
-            how(status)
+    def _say(self, summary: str, how: Callable[[str], None]) -> None:
+        if summary != self._said:
+            self._said = summary
+            how(summary)
 
 
 def run(settings: Settings, caller: Callable[[Account], Caller] = client_of) -> int:
@@ -199,11 +199,11 @@ def _spans(settings: Settings) -> Spans | None:
 
 
 def _probes(worker: Worker) -> Probes:
-    metrics = Metrics(lambda: list(worker.lanes.values()), lambda: report.reading(worker))
+    metrics = Metrics(lambda: list(worker.lanes.values()), lambda: status.reading(worker))
     return Probes(
-        live=lambda: report.live(worker),
-        ready=lambda: report.ready(worker),
-        lanes=lambda: report.lanes(worker),
+        live=lambda: status.live(worker),
+        ready=lambda: status.ready(worker),
+        lanes=lambda: status.lanes(worker),
         metrics=metrics.render,
-        notes=lambda: report.notes(worker),
+        notes=lambda: status.notes(worker),
     )

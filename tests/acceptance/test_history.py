@@ -13,7 +13,7 @@ import pytest
 from schemas import Names, encode
 from tests.acceptance.console import Console
 from tests.acceptance.kit import connected, edit, publish, until
-from worker.amqp.topology import Queue, journal
+from worker.amqp.topology import Queue, journal_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def fill(url: str, names: Names, count: int) -> datetime:
     """A journal with so many events, of `JOBS` jobs in turn, one a second; when the first was."""
     begin = datetime.now(UTC) - timedelta(seconds=count)
     with connected(url) as channel:
-        queue = journal(names)[0]
+        queue = journal_objects(names)[0]
         assert isinstance(queue, Queue)
         channel.queue_declare(names.journal, durable=True, arguments=dict(queue.arguments))
         for number in range(count):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pika
 
-from worker.amqp.topology import Binding, Exchange, Queue, journal, shared_objects
+from worker.amqp.topology import Binding, Exchange, Queue, journal_objects, shared_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +54,7 @@ def connected(url: str) -> Iterator[BlockingChannel]:
 
 def surroundings(names: Names) -> tuple[Object, ...]:
     """What every contestant publishes to, ours and the peers alike: the events and the journal."""
-    return (*shared_objects(names), *journal(names))
+    return (*shared_objects(names), *journal_objects(names))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pika.spec import Basic
 
-from worker.amqp import codec as wire
+from worker.amqp import codec
 from worker.amqp.session import Channel, ChannelClosedError, channel_of
 from worker.core.message import ConfirmResult
 
@@ -151,7 +151,7 @@ class ConfirmedPublisher:
                 self._tell(pending, ConfirmResult.UNWANTED)
                 continue
             try:
-                wire.publish(channel.pika, pending.publication, mandatory=True)
+                codec.publish(channel.pika, pending.publication, mandatory=True)
             except Exception:
                 log.exception("not_publishable", exchange=pending.publication.exchange)
                 self._tell(pending, ConfirmResult.REFUSED)
@@ -184,7 +184,7 @@ class ConfirmedPublisher:
         """Mark the oldest like it: RabbitMQ returns in the order of publishing."""
         for pending in self._outstanding.values():
             one = pending.publication
-            same = wire.same_name(one.exchange, method.exchange) and wire.same_name(
+            same = codec.same_name(one.exchange, method.exchange) and codec.same_name(
                 one.routing_key, method.routing_key
             )
             if same and one.body == body and not pending.returned:
@@ -253,7 +253,7 @@ class ReplyPublisher:
         channel = self._channel
         while self._waiting and channel is not None and channel.is_open:
             try:
-                wire.publish(channel.pika, self._waiting.popleft())
+                codec.publish(channel.pika, self._waiting.popleft())
             except Exception:  # only the reply may be lost
                 self.dropped += 1
                 log.exception("reply_not_publishable")

@@ -20,7 +20,7 @@ from pika.exceptions import AMQPError, ChannelWrongStateError, NoFreeChannels
 from pika.spec import Basic
 
 from schemas import Names
-from worker.amqp import codec as wire
+from worker.amqp import codec
 from worker.amqp.connection import (
     TROUBLE,
     UnreachableError,
@@ -196,7 +196,7 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 @asynccontextmanager
 async def connected(broker: Broker, stopping: asyncio.Event) -> AsyncIterator[Session]:
     """A session at the first address that can be reached; raises `SessionError` at the last."""
-    wire.install()
+    codec.install()
     session = Session(broker, *await _reached(broker), stopping)
     try:
         yield session
@@ -324,7 +324,7 @@ class Channel:
         def received(
             _: object, method: Basic.Deliver, properties: BasicProperties, body: bytes
         ) -> None:
-            came.put_nowait(wire.received(method, properties, body, datetime.now(UTC)))
+            came.put_nowait(codec.received(method, properties, body, datetime.now(UTC)))
 
         started = self._future()
         self.pika.basic_consume(
@@ -361,7 +361,7 @@ class Channel:
     def write(self, publication: Publication) -> None:
         """Publish without a confirm, best effort."""
         with suppress(ChannelWrongStateError):
-            wire.publish(self.pika, publication)
+            codec.publish(self.pika, publication)
 
     async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, mandatory; what the broker said.
@@ -379,7 +379,7 @@ class Channel:
         if not self._is_confirmed:
             raise RuntimeError("the channel is not in confirm mode")
         future = self._future()
-        wire.publish(self.pika, publication, mandatory=True)
+        codec.publish(self.pika, publication, mandatory=True)
         self._tag += 1
         self._confirms[self._tag] = future, publication.properties.message_id
         return future
@@ -421,7 +421,7 @@ class Channel:
     def _on_return(
         self, _: object, __: Basic.Return, properties: BasicProperties, ___: bytes
     ) -> None:
-        self._returned.add(cast("wire.WireProperties", properties).core.message_id)
+        self._returned.add(cast("codec.WireProperties", properties).core.message_id)
 
     def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         last = frame.method.delivery_tag

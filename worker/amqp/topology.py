@@ -52,7 +52,7 @@ Object = Exchange | Queue | Binding
 
 
 def shared_objects(names: Names) -> tuple[Object, ...]:
-    """What all lanes share, in the order of declaration; the journal comes last (`journal`)."""
+    """What all lanes share, in the order of declaration; last comes the journal."""
     quorum = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
     return (
         Exchange(names.strays, "fanout"),
@@ -66,7 +66,7 @@ def shared_objects(names: Names) -> tuple[Object, ...]:
     )
 
 
-def journal(names: Names) -> tuple[Object, ...]:
+def journal_objects(names: Names) -> tuple[Object, ...]:
     """The stream of all events; apart, for the worker does without where streams are missing."""
     arguments = {
         "x-queue-type": "stream",

@@ -27,7 +27,7 @@ from worker.amqp.topology import (
     Binding,
     Exchange,
     Queue,
-    journal,
+    journal_objects,
     lane_arguments,
     lane_objects,
     operators_objects,
@@ -55,7 +55,7 @@ _LENGTHS: Final = frozenset(("max-length", "max-length-bytes"))
 def objects(settings: Settings) -> list[Object]:
     """Everything that the worker of these settings needs, in the order of declaration."""
     names = Names(settings.namespace)
-    found = [*shared_objects(names), *journal(names), *operators_objects(names)]
+    found = [*shared_objects(names), *journal_objects(names), *operators_objects(names)]
     for account in settings.accounts:
         found += lane_objects(names, account.name, keys_of(account))
     return found

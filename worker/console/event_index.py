@@ -13,7 +13,7 @@ from schemas import encode, read_event
 from worker.console.causes import cause_of
 from worker.console.model import EventPage, EventRow, JournalState
 from worker.console.store import instant, known_instant, micros, storable, whole
-from worker.core.identity import place as place_in
+from worker.core.identity import place_in
 from worker.deadletters.history import JobHistory
 
 if TYPE_CHECKING:

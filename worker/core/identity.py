@@ -130,7 +130,7 @@ class Place:
 OLDEST = Place(0, 0)
 
 
-def place(text: str | None) -> Place | None:
+def place_in(text: str | None) -> Place | None:
     """The place written as ``4711.5``; None if it is none."""
     found = _PLACE.fullmatch(text or "")
     return Place(int(found[1]), int(found[2])) if found else None
@@ -145,7 +145,7 @@ def place_of(delivery: Delivery, stamped: Place | None) -> Place | None:
     """
     if not redrives(delivery):
         return stamped
-    had = place(delivery.properties.headers.text(names.PLACE_HEADER))
+    had = place_in(delivery.properties.headers.text(names.PLACE_HEADER))
     if had is None:
         return OLDEST if returned_as(delivery) is not None else stamped
     return OLDEST if stamped is not None and had.term > stamped.term else had

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from schemas import OUTCOMES, read_event
 from schemas.names import PLACE_HEADER
-from worker.core.identity import NO_ACCOUNT, OLDEST, place
+from worker.core.identity import NO_ACCOUNT, OLDEST, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -239,7 +239,7 @@ async def read_history(
     since = _since(letters)
     async for entry in session.journal(since):
         if history.wants(entry.properties.message_id, entry.body):
-            event = history.hear(entry.body, place(entry.properties.headers.text(PLACE_HEADER)))
+            event = history.hear(entry.body, place_in(entry.properties.headers.text(PLACE_HEADER)))
             if event is not None and events is not None:
                 events.append(event)
     is_complete = all(map(history.has_heard, letters))
@@ -251,7 +251,7 @@ async def read_history(
         if is_complete:
             history.hear_begin(entry.body)
         else:
-            history.hear(entry.body, place(entry.properties.headers.text(PLACE_HEADER)))
+            history.hear(entry.body, place_in(entry.properties.headers.text(PLACE_HEADER)))
     return history
 
 

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING
 from schemas import Bounds, names
 from worker.core.decode import message_info, unread
 from worker.core.headers import NO_HEADERS
-from worker.core.identity import LETTER_PREFIX, identity, redrive_count, stated_redrives
-from worker.core.identity import place as place_in
+from worker.core.identity import (
+    LETTER_PREFIX,
+    identity,
+    place_in,
+    redrive_count,
+    stated_redrives,
+)
 from worker.core.message import PERSISTENT, Delivery, Publication
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from schemas import Heartbeat, LaneBeat, Paused
-from worker.observability import status as report
+from worker.observability import status
 
 if TYPE_CHECKING:
     from schemas import ControlEntry
@@ -31,7 +31,7 @@ class HeartbeatSource:
         """How the worker is at this moment."""
         worker, now = self._worker, monotonic()
         self._calls = {name: self._calls.get(name, deque()) for name in worker.lanes}
-        why = report.ready(worker)
+        why = status.ready(worker)
         return Heartbeat(
             replica=worker.settings.replica,
             version=worker.version,
@@ -54,7 +54,7 @@ class HeartbeatSource:
             )
             for name, lane in self._worker.lanes.items()
         ]
-        return report.ready(self._worker), lanes
+        return status.ready(self._worker), lanes
 
     def _lane(self, name: str, lane: Lane, now: float) -> LaneBeat:
         def moment(at: float | None) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import from_json
 
 from schemas.names import PLACE_HEADER
-from worker.core.identity import place
+from worker.core.identity import place_in
 from worker.core.rate_limit import SLOTS_TYPE, VALID_FOR, PastCalls, merged, reserved
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class JournalReplay:
 
     def _note(self, event: Publication, data: dict[str, object]) -> None:
         """An applied edit is its job's newest, as far as its place tells."""
-        stood = place(event.properties.headers.text(PLACE_HEADER))
+        stood = place_in(event.properties.headers.text(PLACE_HEADER))
         account, job, said = data.get("account"), data.get("jobId"), data.get("messageId")
         if stood is None or data.get("outcome") != "applied" or type(job) is not int:
             return

@@ -12,7 +12,7 @@ from datetime import timedelta
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from worker.amqp import codec as wire
+from worker.amqp import codec
 from worker.amqp.connection import KeptConnection
 from worker.amqp.consumer import Consumer
 from worker.amqp.publisher import ConfirmedPublisher
@@ -43,7 +43,7 @@ class Relay:
     """The two connections, and a count of what has gone through."""
 
     def __init__(self, url: str, queue: str, exchange: str, count: int) -> None:
-        wire.install()
+        codec.install()
         self._url, self._exchange = url, exchange
         self._marks = {count // 10: (0.0, 0.0), count * 9 // 10: (0.0, 0.0)}
         self._done, self._count = 0, count

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pika
 
 from schemas import Names, Reason, encode, event_key, read
-from worker.amqp import codec as wire
+from worker.amqp import codec
 from worker.amqp.codec import WireProperties
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def stand_in(
                 if over.is_set():
                     break
 
-    wire.install()
+    codec.install()
     thread = Thread(target=work)
     thread.start()
     try:

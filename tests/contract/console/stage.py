@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from schemas import Heartbeat, LaneBeat, Names
 from worker.amqp.session import Broker, connected
-from worker.amqp.topology import Queue, journal, operators_objects, shared_objects
+from worker.amqp.topology import Queue, journal_objects, operators_objects, shared_objects
 from worker.console.data import Console
 from worker.core.message import PERSISTENT, Properties, Publication
 from worker.fleet.operations import begun, recorded
@@ -119,7 +119,7 @@ def settings() -> Settings:
 
 async def declared(session: Session) -> None:
     names = session.names
-    objects = (*shared_objects(names), *journal(names), *operators_objects(names))
+    objects = (*shared_objects(names), *journal_objects(names), *operators_objects(names))
     await session.declared(objects)
 
 

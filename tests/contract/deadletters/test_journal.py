@@ -14,7 +14,7 @@ from tests.contract.deadletters.users import a_user
 from tests.unit.builders import NOW
 from tests.unit.schemas.builders import event
 from worker.amqp.session import MARKER, OFFSET, Failure, FailureKind, run
-from worker.amqp.topology import Queue, journal
+from worker.amqp.topology import Queue, journal_objects
 
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
@@ -28,7 +28,7 @@ COUNT = 3000
 def told(dead: DeadQueue, namespace: str) -> list[str]:
     """The ids of the events in the journal, which has other things in it too."""
     names = Names(namespace)
-    [queue] = [item for item in journal(names) if isinstance(item, Queue)]
+    [queue] = [item for item in journal_objects(names) if isinstance(item, Queue)]
     dead.channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
     dead.channel.confirm_delivery()
     for number in range(COUNT):

@@ -13,7 +13,7 @@ import yaml as pyyaml
 from schemas import Names, Reason, TaskEdit, examples, json_schema, names, unwrap, validate
 from schemas.asyncapi import VERSION, document
 from tests.unit.schemas import messages
-from worker.amqp.topology import Exchange, Queue, journal, operators_objects, shared_objects
+from worker.amqp.topology import Exchange, Queue, journal_objects, operators_objects, shared_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_exchanges_and_queues_are_those_of_the_topology() -> None:
-    declared = [*shared_objects(Names()), *journal(Names()), *operators_objects(Names())]
+    declared = [*shared_objects(Names()), *journal_objects(Names()), *operators_objects(Names())]
     exchanges = {each.name: each.kind for each in declared if isinstance(each, Exchange)}
     queues = {each.name for each in declared if isinstance(each, Queue)}
     told = [channel["bindings"]["amqp"] for channel in DOCUMENT["channels"].values()]

@@ -8,7 +8,7 @@ import pytest
 
 from schemas import Reason
 from tests.unit.builders import delivery, headers, properties
-from worker.core.identity import OLDEST, Place, place, place_of, superseded
+from worker.core.identity import OLDEST, Place, place_in, place_of, superseded
 
 if TYPE_CHECKING:
     from worker.core.message import Delivery
@@ -27,12 +27,12 @@ def test_a_later_holder_of_the_lane_comes_after_all_that_an_earlier_one_had() ->
 
 @pytest.mark.parametrize("written", ["50.7", "0.0", "123456789.1"])
 def test_a_place_is_read_as_it_was_written(written: str) -> None:
-    assert str(place(written)) == written
+    assert str(place_in(written)) == written
 
 
 @pytest.mark.parametrize("text", [None, "", "50", "50.", "-1.2", "a.b", "1.2.3", "٣.1", "9" * 40])
 def test_anything_else_is_no_place(text: str | None) -> None:
-    assert place(text) is None
+    assert place_in(text) is None
 
 
 @pytest.mark.parametrize(

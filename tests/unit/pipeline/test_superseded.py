@@ -10,7 +10,7 @@ import pytest
 from schemas.names import PLACE_HEADER, REDRIVES_HEADER
 from tests.unit.builders import NAMES, NOW
 from tests.unit.world import GOOD, World, calls_of
-from worker.core.identity import place
+from worker.core.identity import place_in
 from worker.core.message import Delivery
 from worker.core.reply import Answered
 from worker.deadletters.letter import read, to_publication
@@ -125,5 +125,5 @@ def test_the_place_of_an_edit_is_in_its_letter_and_its_event() -> None:
 
     stood = event.properties.headers.text(PLACE_HEADER)
 
-    assert place(stood) is not None
+    assert place_in(stood) is not None
     assert dead.properties.headers.text(PLACE_HEADER) == stood
