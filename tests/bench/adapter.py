@@ -25,9 +25,9 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 
 from worker.account import Endpoint
+from worker.api.auth import signature
 from worker.api.client import Client
 from worker.core.reply import Answered
-from worker.core.sign import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable

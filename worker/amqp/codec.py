@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pika import data, spec
 
-from worker.core.fitting import fit
 from worker.core.headers import NO_HEADERS, Headers
-from worker.core.message import Delivery, Properties
+from worker.core.message import Delivery, Properties, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

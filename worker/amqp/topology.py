@@ -52,7 +52,7 @@ Object = Exchange | Queue | Binding
 
 
 def shared_objects(names: Names) -> tuple[Object, ...]:
-    """What all lanes share, in the order of declaration; last comes the journal."""
+    """What all lanes share, in the order of declaration, the journal aside: `journal_objects`."""
     quorum = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
     return (
         Exchange(names.strays, "fanout"),

@@ -23,8 +23,8 @@ from worker.amqp.session import (
     task_group,
 )
 from worker.console.model import BrokerState
-from worker.core.pause import Pauses
 from worker.core.rate_limit import SLOTS_TYPE
+from worker.fleet.control import Pauses
 from worker.fleet.watch import Fleet, ask_for_beats
 
 if TYPE_CHECKING:

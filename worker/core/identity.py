@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
 """Our own namespace for event ids (RFC 9562, version 5)."""
 NO_ACCOUNT = "-"
-LETTER_PREFIX = "taskedit-"
-"""What the names of a dead letter's own headers begin with."""
 _COUNT = re.compile("[0-9]{1,9}")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from schemas.names import DETAIL_HEADER
 from worker.core.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PERSISTENT = 2
+OWN_PREFIX = "taskedit-"
+"""What the names of our own headers begin with."""
+DETAIL_BYTES = 1024
+"""What a dead letter's detail is cut to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +102,33 @@ def legible(text: str | None) -> str | None:
     if text is None or text.isascii():
         return text
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def fit(properties: Properties, room: int) -> tuple[Properties, tuple[str, ...]]:
+    """Properties whose header table is at most `room` bytes, and the names of what was left out.
+
+    For connections that carry less than RabbitMQ's default. The publisher's own headers go, the
+    largest first; a dead letter's detail then says how many.
+    If our own are too large all the same, the detail is cut.
+    """
+    detail = properties.headers.text(DETAIL_HEADER)
+    if detail is None:
+        headers, left_out = properties.headers.within(room, keeping=OWN_PREFIX)
+        return replace(properties, headers=headers), left_out
+    most = properties.headers.merged({DETAIL_HEADER: _noted(detail, 2**31)})
+    spare = len(most.table) - len(properties.headers.table)
+    headers, left_out = properties.headers.within(room - spare, keeping=OWN_PREFIX)
+    said = _noted(detail, len(left_out)) if left_out else detail
+    excess = len(headers.merged({DETAIL_HEADER: said}).table) - room
+    if excess > 0:
+        said = _cut(said, max(0, len(said.encode()) - excess))
+    return replace(properties, headers=headers.merged({DETAIL_HEADER: said})), left_out
+
+
+def _noted(detail: str, count: int) -> str:
+    note = f" (left out, for the connection carries no more: {count} of its headers)"
+    return _cut(detail, DETAIL_BYTES - len(note)) + note
+
+
+def _cut(text: str, most: int) -> str:
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")

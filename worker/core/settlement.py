@@ -10,7 +10,7 @@ from schemas import names
 from schemas.event import encode
 from worker.core.headers import Headers
 from worker.core.identity import redrives
-from worker.core.message import PERSISTENT, Properties, Publication, legible
+from worker.core.message import DETAIL_BYTES, PERSISTENT, Properties, Publication, legible
 from worker.core.verdict import Applied, Ending, Rejected, Superseded
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from worker.core.identity import Place
     from worker.core.message import Delivery
 
-DETAIL_BYTES = 1024
 SHORT_STRING_BYTES = 255
 LANES_REMEMBERED = 10
 TRACE_CHARACTERS = 1024

@@ -15,13 +15,12 @@ from schemas import Bounds, names
 from worker.core.decode import message_info, unread
 from worker.core.headers import NO_HEADERS
 from worker.core.identity import (
-    LETTER_PREFIX,
     identity,
     place_in,
     redrive_count,
     stated_redrives,
 )
-from worker.core.message import PERSISTENT, Delivery, Publication
+from worker.core.message import OWN_PREFIX, PERSISTENT, Delivery, Publication
 
 if TYPE_CHECKING:
     from schemas import Names
@@ -183,7 +182,7 @@ def to_publication(
     leaves is a repeat of it, and the lane settles it once.
     """
     had = delivery.properties
-    own = had.headers.kept(without=_NOT_CARRIED, prefix=LETTER_PREFIX).kept(
+    own = had.headers.kept(without=_NOT_CARRIED, prefix=OWN_PREFIX).kept(
         without=_NOT_CARRIED, prefix=_BROKERS_OWN
     )
     judged: dict[str, str] = {}

@@ -1,16 +1,16 @@
-"""An operator's wish of an account, written down, and heeded by the workers when this returns."""
+"""Pauses: entries of the control stream, written there and waited for until workers heed them."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from schemas import ControlEntry, read_control_entry
-from worker.amqp.session import ChannelClosedError, FailureKind, SessionError
-from worker.core.pause import Pauses
+from worker.amqp.admin import count
+from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
 from worker.fleet.operations import CONTROL_TYPE, begun, recorded, write
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
 
@@ -22,6 +22,33 @@ if TYPE_CHECKING:
 ANSWERS_WITHIN: Final = BEAT_EVERY + 3.0
 LOOK_EVERY: Final = 0.5
 """Seconds between looks whether anybody consumes what is paused."""
+
+
+@dataclass(slots=True)
+class Pauses:
+    """The last entry of each account; a later one replaces an earlier one, whoever wrote it."""
+
+    _last: dict[str, ControlEntry] = field(default_factory=dict)
+
+    def hear(self, entry: ControlEntry) -> None:
+        """Take in the next entry of the stream."""
+        self._last[entry.account] = entry
+
+    def last(self, account: str) -> ControlEntry | None:
+        """The last entry of an account, whether it holds still or not."""
+        return self._last.get(account)
+
+    @property
+    def accounts(self) -> list[str]:
+        """Every account that anything was wanted of."""
+        return sorted(self._last)
+
+    def of(self, account: str, now: datetime) -> ControlEntry | None:
+        """The pause that holds for an account at `now` (aware); None when it may work."""
+        entry = self._last.get(account)
+        if entry is None or entry.action != "pause":
+            return None
+        return None if entry.until is not None and entry.until <= now else entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +133,12 @@ async def _heeded(session: Session, beats: DeliveryStream, entry: ControlEntry) 
 async def _has_lane(session: Session, account: str) -> None:
     """Make sure that the account means something before anything is written down."""
     queue = session.names.lane(account)
-    channel = await session.channel()
-    try:
-        await channel.counts(queue)
-    except ChannelClosedError as error:
-        if error.code is None or error.failure.kind is not FailureKind.ABSENT:
-            raise
-        raise SessionError(
-            FailureKind.FAILED, f"there is no account {account!r}: RabbitMQ has no queue {queue}"
-        ) from None
-    channel.close()
+    found = await count(session, queue)
+    if isinstance(found, ChannelClosedError):
+        if found.code != NOT_FOUND:
+            raise found
+        why = f"there is no account {account!r}: RabbitMQ has no queue {queue}"
+        raise SessionError(FailureKind.FAILED, why)
 
 
 async def _before(session: Session, account: str) -> ControlEntry | None:

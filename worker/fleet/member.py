@@ -22,7 +22,7 @@ from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, Session
 from worker.amqp.topology import described, operators_objects
 from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import Properties, Publication
-from worker.core.pause import Pauses
+from worker.fleet.control import Pauses
 from worker.fleet.watch import BEAT_EVERY
 
 if TYPE_CHECKING:

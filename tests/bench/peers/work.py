@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from schemas import Bounds, Invalid, Names, api_body, encode, event_key, validate
 from schemas.names import CLOUDEVENTS_CONTENT_TYPE
-from worker.core.sign import signature
+from worker.api.auth import signature
 
 _NAMESPACE = UUID("6e6f7c0a-58f5-5a0e-9d3b-5d3c0a3f8f61")
 TIMEOUT = (5, 30)

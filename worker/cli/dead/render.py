@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas import Malformed, Reason, document
 from worker.cli.audit import done_by
+from worker.core.message import OWN_PREFIX
 from worker.deadletters.history import AlreadySettled, Overtaken, Redrivable
 from worker.deadletters.render import age, counted, fitted, moment, plain, stamp
 from worker.deadletters.serialization import fields_of
@@ -85,7 +86,6 @@ INDENT = 16
 """Where what is said of a letter begins."""
 FACT = re.compile(r"  [a-z][a-zA-Z ]{1,12} {2,}\S")
 _BODY_SHOWN = 20_000
-_OURS = "taskedit-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _facts(letter: Letter, delivery: Delivery, at: datetime) -> Iterator[tuple[s
         if name not in {"message_id", "correlation_id", "delivery_mode"}:
             yield name, str(value)
     for name, value in said["headers"].items():
-        if not name.startswith(_OURS):
+        if not name.startswith(OWN_PREFIX):
             yield f"header {plain(name)}", f" {value}"
     if "headersBase64" in said:
         yield "headers", "some are no text; export shows them"

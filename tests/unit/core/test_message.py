@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.builders import headers, properties
-from worker.core.fitting import DETAIL_BYTES, fit
 from worker.core.headers import Headers
+from worker.core.message import DETAIL_BYTES, fit
 
 OWN = {"taskedit-reason": "invalid", "taskedit-detail": "name is required."}
 

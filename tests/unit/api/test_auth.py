@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from worker.core.sign import signature
+from worker.api.auth import signature
 
 
 def test_the_signature_is_the_one_of_the_providers_own_example() -> None:

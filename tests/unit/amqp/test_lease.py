@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.core.clock import Moment, elapsed
+from worker.amqp.lease import Moment, elapsed
 
 ASKED = Moment(monotonic=100.0, boot=5000.0, wall=1_700_000_000.0)
 
