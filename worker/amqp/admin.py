@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from worker.amqp.session import (
@@ -26,10 +26,12 @@ from worker.amqp.topology import Binding, Exchange, Queue, described
 from worker.core.message import Properties, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from worker.amqp.session import Session
+    from worker.amqp.session import Channel, Session
     from worker.amqp.topology import Object
+
+Result = TypeVar("Result")
 
 BLOCKED_AT_MOST = 5.0
 """Seconds to wait for an answer that an alarm of RabbitMQ's may hold up."""
@@ -69,32 +71,31 @@ class ObjectCheck:
 async def declared(
     session: Session, item: Object, *, passive: bool = False
 ) -> ChannelClosedError | None:
-    """Have an object, or (`passive`) see that it exists; RabbitMQ's refusal, if it refuses.
+    """Have an object, or (`passive`) see that it exists; RabbitMQ's refusal, if it refuses."""
+    return await _asked(session, lambda channel: channel.declare(item, passive=passive))
+
+
+async def count(session: Session, queue: str) -> tuple[int, int] | ChannelClosedError:
+    """How many messages are ready in a queue and how many consume it, or RabbitMQ's refusal."""
+    return await _asked(session, lambda channel: channel.counts(queue))
+
+
+async def _asked(
+    session: Session, question: Callable[[Channel], Awaitable[Result]]
+) -> Result | ChannelClosedError:
+    """The answer to a question on a channel of its own, or RabbitMQ's refusal.
 
     Raises `SessionError` when the connection is lost.
     """
     channel = await session.channel()
     try:
-        await channel.declare(item, passive=passive)
+        answer = await question(channel)
     except ChannelClosedError as error:
         if error.code is None:
             raise
         return error
     channel.close()
-    return None
-
-
-async def count(session: Session, queue: str) -> tuple[int, int] | ChannelClosedError:
-    """How many messages are ready in a queue and how many consume it, or RabbitMQ's refusal."""
-    channel = await session.channel()
-    try:
-        found = await channel.counts(queue)
-    except ChannelClosedError as error:
-        if error.code is None:
-            raise
-        return error
-    channel.close()
-    return found
+    return answer
 
 
 async def ready(session: Session, queue: str) -> int | None:
@@ -149,17 +150,6 @@ def replaced(item: Object, virtual_host: str) -> str:
             return APPLY
 
 
-async def may_write(session: Session, name: str) -> bool:
-    """Whether the user may publish to an exchange of this name, or bind a queue of it."""
-    refusal = await _unbind(session, name, f"no-such-{uuid4().hex}")
-    return refusal is None or f"'{name}'" not in refusal.text
-
-
-async def may_read(session: Session, name: str, writable: str) -> bool:
-    """Whether the user may consume a queue of this name; it may write to `writable`."""
-    return await _unbind(session, writable, name) is None
-
-
 async def may_publish_to_queues(session: Session) -> bool:
     """Whether the user may publish to the default exchange; what is published goes nowhere.
 
@@ -180,23 +170,26 @@ async def may_publish_to_queues(session: Session) -> bool:
 
 
 async def unwritable(session: Session, names: Iterable[str]) -> list[str]:
-    """Those of these names that the user may not write to."""
-    return [name for name in sorted(names) if not await may_write(session, name)]
+    """Those of these names that the user may not write to: publish to, or bind a queue."""
+    found = []
+    for name in sorted(names):
+        refusal = await _unbind(session, name, f"no-such-{uuid4().hex}")
+        if refusal is not None and f"'{name}'" in refusal.text:
+            found.append(name)
+    return found
 
 
 async def unreadable(session: Session, names: Iterable[str], writable: str) -> list[str]:
-    """Those of these names that the user may not read."""
-    return [name for name in sorted(names) if not await may_read(session, name, writable)]
+    """Those of these names that the user may not read; it may write to `writable`."""
+    return [name for name in sorted(names) if await _unbind(session, writable, name) is not None]
 
 
 async def _unbind(session: Session, destination: str, source: str) -> ChannelClosedError | None:
     """The refusal for want of permission, if any; others say nothing of permissions."""
-    channel = await session.channel()
-    try:
-        await channel.call("exchange_unbind", destination, source, f"no-such-{uuid4().hex}")
-    except ChannelClosedError as error:
-        if error.code is None:
-            raise
-        return error if error.code == ACCESS_REFUSED else None
-    channel.close()
+    key = f"no-such-{uuid4().hex}"
+    answer = await _asked(
+        session, lambda each: each.call("exchange_unbind", destination, source, key)
+    )
+    if isinstance(answer, ChannelClosedError) and answer.code == ACCESS_REFUSED:
+        return answer
     return None

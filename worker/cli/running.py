@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 from worker.amqp.session import SessionError
-from worker.fleet.watch import Fleet, ask_for_beats, gather
+from worker.cli.lanes import heard
 
 if TYPE_CHECKING:
     from worker.amqp.session import Session
 
-ANSWERS_WITHIN: Final = 1.5
-"""Seconds in which workers that were asked for a heartbeat have sent one."""
 PATIENCE: Final = 2.0
 """Seconds; it answers at once or not at all."""
 _LARGEST: Final = 16 * 1024 * 1024
@@ -45,14 +42,11 @@ def lanes(address: tuple[str, int]) -> dict[str, Lane] | None:
 
 async def fleet_lanes(session: Session) -> dict[str, Lane]:
     """What the workers' heartbeats tell of each account; of none where nobody can hear them."""
-    fleet, loop = Fleet(), asyncio.get_running_loop()
     try:
-        beats = await session.events(session.names.fleet)
-        await ask_for_beats(session)
-        await gather(beats, fleet, loop.time() + ANSWERS_WITHIN)
+        _, fleet = await heard(session)
     except SessionError:
         return {}
-    now = loop.time()
+    now = asyncio.get_running_loop().time()
     said = {account: fleet.of(account, now) for account in fleet.accounts}
     return {account: lanes[0][1].model_dump(mode="json") for account, lanes in said.items()}
 
@@ -65,16 +59,3 @@ def stopped(lane: Lane) -> str | None:
     why = f": {lane['why']}{status}" if lane.get("why") else ""
     since = f" since {lane['since']}" if lane.get("since") else ""
     return f"is {lane['state']}{since}{why}"
-
-
-def refusal(address: tuple[str, int]) -> str | None:
-    """Why a worker could not listen at the address; None when it could."""
-    host, port = address
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((host, port))
-    except OSError as error:
-        return error.strerror or str(error)
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import TYPE_CHECKING
 
 from worker.cli import running
@@ -51,11 +52,23 @@ def listening(settings: Settings) -> tuple[Check, dict[str, running.Lane] | None
     lanes = running.lanes(settings.ops_address) if port else None
     if lanes is not None:
         return Check("ops address", Health.GOOD, f"a worker answers at {place}"), lanes
-    if why := running.refusal(settings.ops_address):
+    if why := _cannot_listen(host, port):
         says = f"nothing can listen at TASKEDIT_OPS_ADDRESS, {place}, and no worker answers: {why}"
         fix = f"ss -ltnp 'sport = :{port}', or set TASKEDIT_OPS_ADDRESS"
         return Check("ops address", Health.BAD, says, fix, BAD_SETTINGS), None
     return Check("ops address", Health.GOOD, f"{place} is free; no worker answers there"), None
+
+
+def _cannot_listen(host: str, port: int) -> str | None:
+    """Why a worker could not listen there; None when it could."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, port))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _is_usable(folder: Path) -> bool:
