@@ -202,7 +202,7 @@ class Worker:
         return lane_objects(self.names, account.name, bound)
 
     def _service(
-        self, desk: Lane | Strays, queue: str, objects: tuple[Object, ...], account: str = ""
+        self, handler: Lane | Strays, queue: str, objects: tuple[Object, ...], account: str = ""
     ) -> QueueService:
         def taken() -> list[float] | None:
             return None if self.journal.missing is not None else self.recall.taken(account)
@@ -210,7 +210,7 @@ class Worker:
         return QueueService(
             self.loop,
             self.journal,
-            desk,
+            handler,
             queue,
             objects,
             passive=not self.settings.declare,
@@ -293,7 +293,7 @@ class Worker:
     def pump(self) -> None:
         """Have every lane look whether it may go on: something it may have waited for changed."""
         for service in self.services.values():
-            service.desk.pump()
+            service.handler.pump()
 
     def _lease_regained(self) -> None:
         self.publisher.lease_regained()
@@ -465,7 +465,7 @@ class Worker:
         self.member.leave()
         log.info("draining", in_flight=sum(lane.in_flight for lane in self.lanes.values()))
         for service in self.services.values():
-            service.desk.drain()
+            service.handler.drain()
         self.loop.spawn(self._end())
 
     async def _end(self) -> None:
@@ -483,7 +483,7 @@ class Worker:
         self.loop.stop()
 
     def _is_quiet(self) -> bool:
-        return all(service.desk.is_quiet for service in self.services.values())
+        return all(service.handler.is_quiet for service in self.services.values())
 
     def closed(self) -> None:
         """Leave nothing behind; after the loop has ended, on any thread."""

@@ -142,16 +142,16 @@ class FakeJournal:
 
 @dataclass(slots=True, eq=False)
 class FakeQueue:
-    """Delivers up to `prefetch` messages to whoever serves `desk`; channels open after `gap`."""
+    """Delivers up to `prefetch` messages to whoever serves `handler`; channels open after `gap`."""
 
     loop: FakeLoop
-    desk: DeliveryHandler
+    handler: DeliveryHandler
     prefetch: int = 200
     exchange: str = "task-edit"
     gap: float = 0.01
     ack_takes: float = 0.001
     recall: Callable[[], bool] = lambda: True
-    """Reads the journal, before the desk may open; false if that cannot be done yet."""
+    """Reads the journal, before the handler may open; false if that cannot be done yet."""
     taken: list[float] | None = field(default_factory=list)
     """When calls were made before, as the journal tells."""
     term: int = 0
@@ -161,7 +161,7 @@ class FakeQueue:
     channel: FakeChannel | None = None
     published: list[Message] = field(default_factory=list)
     service: QueueService | None = None
-    """What serves the desk."""
+    """What serves the handler."""
 
     def publish(self, body: bytes, properties: Properties) -> Message:
         message = Message(len(self.published) + 1, body, properties)
@@ -175,11 +175,11 @@ class FakeQueue:
         return not self.ready and not (self.channel and self.channel.unacked)
 
     def subscribe(self) -> None:
-        """Have the desk served, by what serves it in earnest."""
+        """Have the handler served, by what serves it in earnest."""
         service = QueueService(
             self.loop,
             cast("Any", FakeJournal(self)),
-            self.desk,
+            self.handler,
             "lane",
             (),
             passive=False,

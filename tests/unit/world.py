@@ -150,7 +150,7 @@ class World:
         self.loop.forget()
         self.publisher.is_open = True
         self.shared = self._shared()
-        self.lane = self.queue.desk = self._lane()
+        self.lane = self.queue.handler = self._lane()
         self.queue.subscribe()
         self._tick()
 

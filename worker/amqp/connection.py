@@ -1,6 +1,6 @@
-"""RabbitMQ's addresses: AMQP URLs made into pika's parameters.
+"""A connection to RabbitMQ, kept up over several addresses, with backoff and jitter.
 
-One connection to RabbitMQ, kept up: over several addresses, with backoff and jitter.
+AMQP URLs are made into pika's parameters here.
 """
 
 from __future__ import annotations

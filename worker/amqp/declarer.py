@@ -1,4 +1,4 @@
-"""What all lanes stand on, declared (or looked for) on every new connection."""
+"""The objects that all lanes share, declared (or looked for) on every new connection."""
 
 from __future__ import annotations
 

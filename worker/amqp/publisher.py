@@ -4,10 +4,9 @@ What RabbitMQ has not confirmed when its connection goes is published again on t
 long as it is wanted. A `basic.return` comes before its confirm, so only a confirm without return
 means that a queue has the message.
 
-Events to `reply_to` addresses: best effort, on a connection of their own.
-
-A reply to an address that does not exist any more can make RabbitMQ close the whole connection
-(541 for `amq.rabbitmq.reply-to.…`), so nothing else may depend on this one.
+Replies to `reply_to` addresses are best effort, on a connection of their own: one to an address
+that does not exist any more can make RabbitMQ close the whole connection (541 for
+`amq.rabbitmq.reply-to.…`).
 """
 
 from __future__ import annotations

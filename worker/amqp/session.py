@@ -1,7 +1,6 @@
-"""A command's connection to RabbitMQ, awaited step by step: connect, ask, publish, read, leave.
+"""Channels whose answers are awaited, and a command's whole connection to RabbitMQ (`Session`).
 
-Only here does a command meet pika, and it meets awaitables: what RabbitMQ refuses and a lost
-connection are raised where they are waited for.
+What RabbitMQ refuses, and a lost connection, are raised where they are waited for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lanes reconciled with what is theirs: unbound from what is not, and looked for when left over.
+"""Lanes unbound from what is not theirs any more, and former lanes looked at.
 
 Each question has a channel of its own, so that a refusal disturbs no lane.
 """

@@ -64,7 +64,7 @@ class OfflineRun:
         self,
         accounts: Sequence[Account],
         caller: Callable[[Account], Caller],
-        sheets: Sequence[FileEdit],
+        edits: Sequence[FileEdit],
         results: tuple[IO[bytes], IO[bytes]],
         watcher: Watcher,
         *,
@@ -73,7 +73,7 @@ class OfflineRun:
         """`results`: where events and failures are written."""
         self.loop = Loop()
         names = Names()
-        by_place = {sheet.where: sheet for sheet in sheets}
+        by_place = {edit.where: edit for edit in edits}
         self._results = Results(names, by_place, *results)
         self._watcher = watcher
         settler = Settler(self._results, NoReplies(), names.journal)
@@ -87,10 +87,10 @@ class OfflineRun:
         self._ticks = 0
         self._said: dict[str, State] = {}
         apps = {app: one.name for one in accounts for app in one.bounds.app_ids}
-        for sheet in sheets:
-            name = accounts[0].name if len(accounts) == 1 else apps.get(sheet.app_id or "")
-            desk = self._unaddressed if name is None else self._feeds[name]
-            desk.add(sheet)
+        for edit in edits:
+            name = accounts[0].name if len(accounts) == 1 else apps.get(edit.app_id or "")
+            feed = self._unaddressed if name is None else self._feeds[name]
+            feed.add(edit)
 
     def run(self) -> Ended:
         """Until every edit is settled, or no more are to be."""
@@ -150,9 +150,9 @@ class OfflineRun:
         """Write what was not settled to the failures, and count."""
         unsure = unsent = 0
         for feed in self._feeds.values():
-            for sheet in feed.left():
-                was_sent = feed.is_unsure(sheet)
-                self._results.fail(sheet, UNSURE if was_sent else UNSENT)
+            for edit in feed.left():
+                was_sent = feed.is_unsure(edit)
+                self._results.fail(edit, UNSURE if was_sent else UNSENT)
                 unsent += 1
                 unsure += was_sent
             feed.lane.stop()

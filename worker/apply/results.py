@@ -41,17 +41,17 @@ UNSENT = Why("unsent", "the command ended before this edit was sent")
 UNSURE = Why("unsure", "the command ended while this edit was sent: it may have been applied")
 
 
-def failure_line(sheet: FileEdit, why: Why) -> bytes:
+def failure_line(edit: FileEdit, why: Why) -> bytes:
     """The line, without its end."""
     rest = {
         "reason": why.reason,
         "detail": why.detail,
         "apiStatus": why.api_status,
-        "file": sheet.file,
-        "line": sheet.line,
+        "file": edit.file,
+        "line": edit.line,
     }
     written = json.dumps(rest, separators=(",", ":")).encode()
-    return _BEGIN + _in_a_line(sheet.body) + b"," + written[1:]
+    return _BEGIN + _in_a_line(edit.body) + b"," + written[1:]
 
 
 def edit_in(line: bytes) -> bytes:
@@ -88,16 +88,16 @@ class Results:
     def __init__(
         self,
         to: Names,
-        sheets: Mapping[str, FileEdit],
+        edits: Mapping[str, FileEdit],
         events: IO[bytes],
         failures: IO[bytes],
     ) -> None:
-        """`sheets`: the edits, by correlation id. Both files are flushed after each line."""
+        """`edits`: the edits, by correlation id. Both files are flushed after each line."""
         self.applied = 0
         self.superseded = 0
         self.rejected = 0
         self._names = to
-        self._sheets = sheets
+        self._edits = edits
         self._events = events
         self._failures = failures
 
@@ -118,9 +118,9 @@ class Results:
         """How many edits have come to their end."""
         return self.applied + self.superseded + self.rejected
 
-    def fail(self, sheet: FileEdit, why: Why) -> None:
+    def fail(self, edit: FileEdit, why: Why) -> None:
         """Write a failure."""
-        self._failures.write(failure_line(sheet, why) + b"\n")
+        self._failures.write(failure_line(edit, why) + b"\n")
         self._failures.flush()
 
     def _fail(self, letter: Publication) -> None:
@@ -131,7 +131,7 @@ class Results:
             said(names.DETAIL_HEADER) or "",
             said(names.API_STATUS_HEADER) or None,
         )
-        self.fail(self._sheets[letter.properties.correlation_id or ""], why)
+        self.fail(self._edits[letter.properties.correlation_id or ""], why)
 
 
 class NoReplies:

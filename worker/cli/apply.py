@@ -64,16 +64,16 @@ def command(
     """
     settings = read_settings(accounts_wanted=True, secrets_wanted=True)
     log.configure("error", settings.log_format, no_color=settings.no_color)
-    sheets = _sheets(files)
+    edits = _edits(files)
     if any(len(account.rates) > 1 for account in settings.accounts):
         _say("only this command's own calls are counted for limits over a longer time")
     with _fresh(failures) as file:
-        ended = _applied(settings.accounts, sheets, _Failures(file, failures), patience)
+        ended = _applied(settings.accounts, edits, _Failures(file, failures), patience)
     _tell(ended, failures)
-    ctx.exit(DONE if ended.applied + ended.superseded == len(sheets) else FAILED)
+    ctx.exit(DONE if ended.applied + ended.superseded == len(edits) else FAILED)
 
 
-def _sheets(files: Sequence[str]) -> list[FileEdit]:
+def _edits(files: Sequence[str]) -> list[FileEdit]:
     """Every edit of the files, in order."""
     found = [draft for file in files for draft in drafts(file, content(file))]
     for draft in found:
@@ -87,17 +87,17 @@ def _sheets(files: Sequence[str]) -> list[FileEdit]:
 
 def _applied(
     accounts: Sequence[Account],
-    sheets: Sequence[FileEdit],
+    edits: Sequence[FileEdit],
     file: _Failures,
     patience: timedelta | None,
 ) -> Ended:
     stops = 0
-    with bar("Settled", len(sheets)) as look:
+    with bar("Settled", len(edits)) as look:
         seconds = None if patience is None else patience.total_seconds()
         applying = OfflineRun(
             accounts,
             client_of,
-            sheets,
+            edits,
             (sys.stdout.buffer, cast("IO[bytes]", file)),
             Watcher(look, _say, seconds),
             version=version("task-edit-worker"),

@@ -1,4 +1,4 @@
-"""`taskedit history`: what happened, from the journal; and which events somebody wants to see."""
+"""`taskedit history`: what happened to edits, from the journal. `watch` has the same filter."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from worker.fleet.member import SPREADS
 from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
 
 if TYPE_CHECKING:
-    from schemas import Heartbeat, LaneBeat
+    from schemas import LaneBeat
     from worker.amqp.session import DeliveryStream, Session
 
 ANSWERS_WITHIN: Final = 1.5
@@ -225,7 +225,8 @@ def in_words(
     lines += [f"{row.account}: {_why(row)}" for row in rows if _why(row)]
     for name, one in sorted(fleet.replicas.items()):
         served = sum(lane.serving for lane in one.beat.accounts.values())
-        lines.append(f"replica {name} ({one.beat.version}) serves {served}" + _not_ready(one.beat))
+        why = "" if one.beat.why is None else f"; not ready: {one.beat.why}"
+        lines.append(f"replica {name} ({one.beat.version}) serves {served}{why}")
     for name, seconds in fleet.silent(now):
         lines.append(f"replica {name} is silent for {seconds:.0f} s")
     lines.append("dead letters: " + ("not to be seen" if dead is None else str(dead)))
@@ -235,6 +236,7 @@ def in_words(
 def _cells(row: Row, wall: datetime) -> tuple[str, ...]:
     lane = row.lane
     left = row.seconds_left
+    then = "" if row.favourite in {None, row.replica} else f", then {row.favourite}"
     return (
         row.account,
         f"{_MARKS.get(lane.state, '?')} {lane.state}",
@@ -243,13 +245,8 @@ def _cells(row: Row, wall: datetime) -> tuple[str, ...]:
         "-" if left is None else str(timedelta(seconds=round(left))),
         "?" if row.dead is None else str(row.dead),
         "-" if lane.last_success is None else f"{age(lane.last_success, wall)} ago",
-        (row.replica or "nobody") + _moving(row),
+        (row.replica or "nobody") + then,
     )
-
-
-def _moving(row: Row) -> str:
-    """Who is going to serve an account once all that is held is settled."""
-    return "" if row.favourite in {None, row.replica} else f", then {row.favourite}"
 
 
 def _why(row: Row) -> str:
@@ -261,7 +258,3 @@ def _why(row: Row) -> str:
     if lane.why is None:
         return ""
     return f"{lane.why} (since {stamp(lane.since)})"
-
-
-def _not_ready(beat: Heartbeat) -> str:
-    return "" if beat.why is None else f"; not ready: {beat.why}"

@@ -17,7 +17,7 @@ from worker.cli import running
 from worker.cli.drafts import Address, checked, drafts
 from worker.cli.exits import AGAIN, DONE, FAILED
 from worker.cli.options import FILES, bounds_options, content, parsed
-from worker.cli.sessions import broker_of, exit_code, read_settings, said
+from worker.cli.sessions import EXITS, broker_of, read_settings, said
 from worker.cli.terminal import progress_bar
 from worker.cli.validate import in_words
 from worker.core.message import ConfirmResult
@@ -311,7 +311,7 @@ def command(  # noqa: PLR0913 - an argument an option
     if len(rejected) > SHOWN_AT_MOST:
         click.echo(f"… and {len(rejected) - SHOWN_AT_MOST} more.", err=True)
     if failure is not None:
-        ctx.exit(exit_code(failure))
+        ctx.exit(EXITS[failure.kind])
     ctx.exit(AGAIN if posted.is_late else FAILED if rejected or bad else DONE)
 
 

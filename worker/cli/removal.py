@@ -1,4 +1,4 @@
-"""Queues and exchanges taken out of RabbitMQ, and no edit with them."""
+"""Queues and exchanges deleted without losing an edit: `taskedit topology prune` and `delete`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers that run with the same settings, asked what their lanes do."""
+"""What running workers say of each account: by their heartbeats, or at the ops address."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_EXITS: Final = {
+EXITS: Final = {
     FailureKind.ABSENT: ABSENT,
     FailureKind.NO_STREAM: ABSENT,
     FailureKind.BUSY: AGAIN,
@@ -27,6 +27,7 @@ _EXITS: Final = {
     FailureKind.REFUSED: FAILED,
     FailureKind.FAILED: FAILED,
 }
+"""How a command ends that failed so."""
 _WORDS_AT_MOST: Final = 500
 
 
@@ -72,9 +73,4 @@ def ended(failure: Failure) -> click.exceptions.Exit:
     """Say what kept the command from its work; to be raised."""
     more = " Try again when that is done." if failure.kind is FailureKind.BUSY else ""
     click.echo(said(failure.why) + more, err=True)
-    return click.exceptions.Exit(exit_code(failure))
-
-
-def exit_code(failure: Failure) -> int:
-    """How a command ends that failed so."""
-    return _EXITS[failure.kind]
+    return click.exceptions.Exit(EXITS[failure.kind])

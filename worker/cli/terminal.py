@@ -1,4 +1,4 @@
-"""What is shown on a terminal and not elsewhere: a progress bar, and lines that fit its width."""
+"""Progress bars, and the width of the terminal."""
 
 from __future__ import annotations
 

@@ -272,10 +272,11 @@ def _troubled(
     health: Circuit, verdict: Retry | Rejected, call: CallContext, *, unanswered: bool, now: float
 ) -> Transition:
     """A failure that may be the API's: unanswered, or a system error."""
-    excused = Retry(_pause(verdict), verdict.status, verdict.detail, counted=False)
+    after = verdict.after if isinstance(verdict, Retry) else timedelta(0)
+    excused = Retry(after, verdict.status, verdict.detail, counted=False)
     if health.state is State.SUSPENDED:
-        after = _still_suspended(health, verdict, now) if call.probe else health
-        return Transition(after, excused)
+        still = _still_suspended(health, verdict, now) if call.probe else health
+        return Transition(still, excused)
     if call.begun != health.turns:
         return Transition(health, excused)
     health = _streak(health, call, unanswered=unanswered)
@@ -319,7 +320,3 @@ def _streak(health: Circuit, call: CallContext, *, unanswered: bool) -> Circuit:
         return replace(health, unanswered=health.unanswered + 1, system_errors=())
     others = tuple(job for job in health.system_errors if job != call.job)
     return replace(health, unanswered=0, blamed=(), system_errors=(*others, call.job))
-
-
-def _pause(verdict: Retry | Rejected) -> timedelta:
-    return verdict.after if isinstance(verdict, Retry) else timedelta(0)

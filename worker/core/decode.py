@@ -95,7 +95,7 @@ def _info(
 
 
 def unread(delivery: Delivery, account: str | None) -> MessageInfo:
-    """The letterhead of a message whose body was not, or could not be, read."""
+    """What is known of a message whose body was not, or could not be, read."""
     message_id = stated_message_id(delivery)
     return MessageInfo(
         account,

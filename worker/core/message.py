@@ -1,4 +1,4 @@
-"""A message as RabbitMQ handed it to us, and one as we hand it to RabbitMQ."""
+"""Messages: as RabbitMQ delivers them (`Delivery`), and as they are published (`Publication`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verdict calls for: the publications that must be confirmed before the ack, in order."""
+"""What an ending is published as: event, dead letter, reply; each confirmed before the ack."""
 
 from __future__ import annotations
 

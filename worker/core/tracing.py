@@ -1,7 +1,4 @@
-"""An edit's way through this process, for whoever follows it across systems.
-
-What the steps of the way see of tracing, which is mostly off; see `worker.observability.tracing`.
-"""
+"""Tracing as the pipeline sees it; `worker.observability.tracing` is what does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to become of an edit: a closed union of four.
+"""What is to become of an edit after a reply: one of four verdicts.
 
 The same four are in AMQP 1.0 (accepted, rejected, modified, released) and in River (completed,
 cancelled, retryable, snoozed). A bug is an exception, not a verdict.

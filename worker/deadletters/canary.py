@@ -1,4 +1,4 @@
-"""A redrive that feels its way: a few letters first, and more only while they are applied."""
+"""A redrive in growing steps: a few letters first, and more only while they are applied."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ class Step:
 
 @dataclass(slots=True)
 class Awaited:
-    """Known by what the id of their event will be; its account may be known by then only."""
+    """Messages whose events are waited for, known by the ids that the events will have.
+
+    The account of some is only known by their event.
+    """
 
     _by_message: dict[str, set[Identity]] = field(default_factory=dict)
 

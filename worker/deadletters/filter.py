@@ -1,7 +1,4 @@
-"""Which dead letters somebody wants.
-
-Dead letters counted by cause: reason, API status, and what the detail says.
-"""
+"""Dead letters chosen by what they say, and counted by cause."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ a newer letter: a copy that a killed command left behind.
 
 Newer is what has a greater place in the lane's order. Only where a place is missing (without
 a journal, or of what reached no lane) do the replicas' clocks decide. The lane judges once more at
-the moment of the call: see `worker.core.place`.
+the moment of the call: see `worker.core.identity.Place`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A dead letter read: what it is, why it died, whence and when.
-
-A dead letter as the message that it is once more: what a redrive publishes.
-"""
+"""A dead letter read from its headers, and made into the message that a redrive publishes."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ class Letter:
     head: MessageInfo
     """What the lane read of it."""
     identity: Identity | None
-    """Who it is, apart from the redrive count, to the lane that takes it again: see `again`."""
+    """Who it is, apart from the redrive count, to the lane that takes it again."""
     key: bytes
     """The same for copies of one letter, which a crash can leave, and for nothing else."""
     size: int

@@ -1,4 +1,4 @@
-"""Dead letters in words and columns."""
+"""Times, counts and columns of text for a terminal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The fleet as a whole: what operators want of accounts, what they did, and how each worker is."""
+"""What workers and operators tell each other: pauses, operations, heartbeats."""

@@ -1,4 +1,4 @@
-"""How this worker is, as a heartbeat."""
+"""Heartbeats of this worker: how it and each of its lanes is."""
 
 from __future__ import annotations
 

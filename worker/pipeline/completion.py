@@ -143,7 +143,7 @@ class Completion:
             verdict,
             attempts=attempts,
             now=datetime.now(UTC),
-            chance_id=_random_id,
+            chance_id=lambda: str(uuid4()),
             by=self._shared.signed,
             trace=None if trace is None else trace.publish(),
             place=place,
@@ -226,7 +226,3 @@ class Completion:
             outcome=outcome,
             **facts,
         )
-
-
-def _random_id() -> str:
-    return str(uuid4())

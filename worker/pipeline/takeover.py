@@ -1,4 +1,4 @@
-"""A queue in service: consumed, its past recalled, and its deliveries handed to whoever works."""
+"""A queue taken over: first the lease and the journal, then each delivery goes to its handler."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DeliveryHandler(Protocol):
 
 @runtime_checkable
 class Pausable(Protocol):
-    """A desk that an operator can stop."""
+    """A handler that an operator can pause."""
 
     def pause(self, entry: ControlEntry | None) -> bool:
         """Begin nothing more and give back, or go on; whether there is anything to give back."""
@@ -77,7 +77,7 @@ class Takings(Protocol):
 
 
 class QueueService:
-    """Joins a desk to its queue. A first delivery means that the queue is ours to work on.
+    """Joins a handler to its queue. A first delivery means that the queue is ours to work on.
 
     If it was delivered before, to somebody else, who may not know yet that it is no longer theirs:
     their lease has to end first. Only then is the journal read, which tells what they did.
@@ -91,7 +91,7 @@ class QueueService:
         self,
         loop: Loop,
         journal: Journal,
-        desk: DeliveryHandler,
+        handler: DeliveryHandler,
         queue: str,
         objects: tuple[Object, ...],
         *,
@@ -107,8 +107,8 @@ class QueueService:
         `taken` tells when calls were made before, once the journal has been read. `lease_term`:
         for how many seconds a former holder may believe in its lease.
         """
-        self.desk = desk
-        self._pausable = desk if isinstance(desk, Pausable) else None
+        self.handler = handler
+        self._pausable = handler if isinstance(handler, Pausable) else None
         self.consumer = Consumer(
             loop,
             queue,
@@ -128,13 +128,13 @@ class QueueService:
     @property
     def is_active(self) -> bool:
         """Whether deliveries come to us, and not to another replica."""
-        if self._is_taking_over or not self.desk.is_open:
+        if self._is_taking_over or not self.handler.is_open:
             return self._is_taking_over
-        return not (self._takings.is_anothers(self.consumer.queue) and self.desk.is_empty)
+        return not (self._takings.is_anothers(self.consumer.queue) and self.handler.is_empty)
 
     @property
     def has_unread(self) -> bool:
-        """Whether there are deliveries that the desk has not seen yet."""
+        """Whether there are deliveries that the handler has not seen yet."""
         return self._is_taking_over or self.consumer.has_unread
 
     def pause(self, entry: ControlEntry | None) -> None:
@@ -149,22 +149,22 @@ class QueueService:
 
     def tick(self) -> None:
         """Look at the clock, about once a second."""
-        if self.desk.is_open and not self.is_active:
+        if self.handler.is_open and not self.is_active:
             log.info("lane_given_way", queue=self.consumer.queue)
-            self.desk.is_open = False
-        self.desk.tick()
+            self.handler.is_open = False
+        self.handler.tick()
 
     async def _work(self, deliveries: Subscription) -> None:
         """Take the queue over with its first delivery, then hand on each; until cancelled."""
         try:
             async for delivery in deliveries:
-                if not self.desk.is_open or (
-                    self.desk.is_empty and self._takings.may_be_anothers(self.consumer.queue)
+                if not self.handler.is_open or (
+                    self.handler.is_empty and self._takings.may_be_anothers(self.consumer.queue)
                 ):
                     await self._take_over(was_anothers=delivery.redelivered)
-                self.desk.deliver(delivery, deliveries)
+                self.handler.deliver(delivery, deliveries)
         finally:
-            self.desk.lost()
+            self.handler.lost()
 
     async def _take_over(self, *, was_anothers: bool) -> None:
         """Learn what was settled before, and what operators want: side by side."""
@@ -178,4 +178,4 @@ class QueueService:
         finally:
             self._is_taking_over = False
         missing = self._journal.missing is not None
-        self.desk.open(self._taken(), None if missing else self._journal.term)
+        self.handler.open(self._taken(), None if missing else self._journal.term)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.amqp.session import run
-from worker.cli.dead.render import outlook_in_words, plan_in_json, plan_in_words
+from worker.cli.dead.render import plan_in_json, plan_in_words, preview_in_words
 from worker.cli.dead.selection import history_or_none, tell_missing, wanted_options
 from worker.cli.exits import FAILED
 from worker.cli.options import parsed
@@ -135,7 +135,7 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
         mended=mended,
     )
     if not as_json:
-        _say(outlook_in_words(plan, len(preview.letters), dry_run=dry_run))
+        _say(preview_in_words(plan, len(preview.letters), dry_run=dry_run))
     if dry_run or not plan.moves:
         if as_json:
             click.echo(plan_in_json(plan, len(preview.letters), None))

@@ -103,40 +103,40 @@ class LetterReport:
     """The operations by which it was sent again, first to last."""
 
 
-def report_in_words(portrait: LetterReport, at: datetime, width: int | None) -> Iterator[str]:
-    """The portrait for a person; `at`: now. No line is wider than `width`."""
-    for line in _report(portrait, at):
+def report_in_words(report: LetterReport, at: datetime, width: int | None) -> Iterator[str]:
+    """The report for a person; `at`: now. No line is wider than `width`."""
+    for line in _report(report, at):
         yield from fitted(line, width, INDENT if FACT.match(line) else None)
     yield "What to do"
-    good = portrait.problems is None
-    yield from suggested_commands(portrait.letter, portrait.standing, width, good=good)
+    good = report.problems is None
+    yield from suggested_commands(report.letter, report.standing, width, good=good)
     yield ""
 
 
-def _report(portrait: LetterReport, at: datetime) -> Iterator[str]:
-    letter = portrait.letter
+def _report(report: LetterReport, at: datetime) -> Iterator[str]:
+    letter = report.letter
     yield f"Dead letter #{letter.place}"
-    for name, text in _facts(letter, portrait.delivery, at):
+    for name, text in _facts(letter, report.delivery, at):
         if text:
             yield f"  {name:<14}{plain(text)}"
-    for entry in portrait.sent_again:
+    for entry in report.sent_again:
         yield f"  {'sent again':<14}{done_by(entry)}"
     yield f"Body ({letter.size} bytes)"
-    yield from (f"  {line}" for line in _body(portrait.delivery.body).splitlines())
-    if portrait.problems is not None:
-        detail, fields = portrait.problems
+    yield from (f"  {line}" for line in _body(report.delivery.body).splitlines())
+    if report.problems is not None:
+        detail, fields = report.problems
         yield "The worker says of it now"
         said = [f"{field.field}: {field.problem}" for field in fields] or [detail]
         yield from (f"  {plain(line)}" for line in said)
-    if portrait.events is not None:
+    if report.events is not None:
         yield f"Job {letter.head.job_id} in the journal, since this edit was received"
-        yield from (f"  {line}" for line in _told(portrait.events, letter))
+        yield from (f"  {line}" for line in _told(report.events, letter))
 
 
-def report_in_json(portrait: LetterReport) -> str:
-    """The portrait as one line of JSON; the message itself as `export` writes it."""
-    letter = portrait.letter
-    detail, fields = portrait.problems or (None, ())
+def report_in_json(report: LetterReport) -> str:
+    """The report as one line of JSON; the message itself as `export` writes it."""
+    letter = report.letter
+    detail, fields = report.problems or (None, ())
     said: dict[str, Any] = {
         "place": letter.place,
         "messageId": letter.head.message_id,
@@ -163,18 +163,18 @@ def report_in_json(portrait: LetterReport) -> str:
                 "why": entry.begun.why,
                 "operation": entry.begun.id,
             }
-            for entry in portrait.sent_again
+            for entry in report.sent_again
         ],
         "version": letter.version,
-        "edit": _edit(portrait.delivery.body),
+        "edit": _edit(report.delivery.body),
         "problem": detail,
         "fields": [{"field": one.field, "problem": one.problem} for one in fields],
-        "standing": _standing(portrait.standing),
+        "standing": _standing(report.standing),
         "events": None
-        if portrait.events is None
-        else [one.model_dump(mode="json") for one in portrait.events[-EVENTS_SHOWN:]],
+        if report.events is None
+        else [one.model_dump(mode="json") for one in report.events[-EVENTS_SHOWN:]],
         "commands": advised_commands(letter),
-        "letter": fields_of(portrait.delivery),
+        "letter": fields_of(report.delivery),
     }
     return json.dumps(said)
 
@@ -248,7 +248,7 @@ def _standing(standing: Eligibility | None) -> dict[str, Any] | None:
 SHOWN_AT_MOST = 10
 
 
-def outlook_in_words(plan: Plan, wanted: int, *, dry_run: bool) -> Iterator[str]:
+def preview_in_words(plan: Plan, wanted: int, *, dry_run: bool) -> Iterator[str]:
     """What is going to become of the letters that are meant; a line each."""
     if not wanted:
         yield "No dead letters match."
@@ -272,16 +272,16 @@ def outlook_in_words(plan: Plan, wanted: int, *, dry_run: bool) -> Iterator[str]
 
 def plan_in_words(plan: Plan, done: RedriveProgress) -> Iterator[str]:
     """What has become of them; a line each."""
-    heard = f": {done.applied} applied, {done.rejected} rejected" if _was_heard(done) else ""
+    is_heard = done.applied or done.rejected
+    heard = f": {done.applied} applied, {done.rejected} rejected" if is_heard else ""
     yield f"Sent {done.sent} of {plan.sends}{heard}."
-    if done.copies:
-        yield f"Taken out as copies: {done.copies}."
-    if done.unroutable:
-        yield f"Left, for there is no queue to send them to: {done.unroutable}."
-    if done.refused:
-        yield f"Left, for RabbitMQ refused them: {done.refused}."
-    if done.gone:
-        yield f"Not there any more: {done.gone}."
+    counts = {
+        "Taken out as copies": done.copies,
+        "Left, for there is no queue to send them to": done.unroutable,
+        "Left, for RabbitMQ refused them": done.refused,
+        "Not there any more": done.gone,
+    }
+    yield from (f"{what}: {count}." for what, count in counts.items() if count)
     if done.unsure:
         yield f"Sent without a confirm: {done.unsure}. To send them again is harmless."
     if done.stopped:
@@ -313,10 +313,6 @@ def plan_in_json(plan: Plan, wanted: int, done: RedriveProgress | None) -> str:
             "stopped": done.stopped or None,
         }
     return json.dumps(found)
-
-
-def _was_heard(done: RedriveProgress) -> bool:
-    return done.applied + done.rejected > 0
 
 
 def _superseded(letter: Letter, by: Overtaken) -> str:

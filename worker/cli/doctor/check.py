@@ -1,4 +1,4 @@
-"""One thing that the doctor looked at."""
+"""The result of one check by `taskedit doctor`."""
 
 from __future__ import annotations
 
