@@ -34,7 +34,7 @@ demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits
 	$(BIN)/python -m ops.demo
 
 .PHONY: test
-test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (about ten minutes on two cores)
+test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (about a quarter of an hour on two cores)
 	$(BIN)/python -m ops.rabbitmq.install
 	$(BIN)/python -m ops.programs prometheus
 	CI=true $(BIN)/pytest -n 2 --durations 10 --durations-min 5 -m "not slow and not alone" \
