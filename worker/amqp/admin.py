@@ -16,13 +16,12 @@ from uuid import uuid4
 
 from worker.amqp.session import (
     ACCESS_REFUSED,
-    MISMATCH,
     NOT_FOUND,
     ChannelClosedError,
     FailureKind,
     SessionError,
 )
-from worker.amqp.topology import Binding, Exchange, Queue, described
+from worker.amqp.topology import MISMATCH, Binding, Exchange, Queue, described
 from worker.core.message import Properties, Publication
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from worker.amqp.session import ChannelClosedError, channel_of
+from worker.amqp.session import NOT_FOUND, ChannelClosedError, channel_of
 from worker.amqp.topology import MISMATCH, refused
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AGAIN_IN = 1.0
-NOT_FOUND = 404
 LOOK_EVERY = 5.0
 """Seconds between two looks whether the objects are there still."""
 WAIT_FOR_OPTIONAL = 60.0

@@ -20,7 +20,7 @@ import structlog
 from pika.spec import Basic
 
 from worker.amqp import codec
-from worker.amqp.session import Channel, ChannelClosedError, channel_of
+from worker.amqp.session import NOT_FOUND, Channel, ChannelClosedError, channel_of
 from worker.core.message import ConfirmResult
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ log = structlog.get_logger()
 REOPEN_IN = 0.2
 AFTER_GONE = 1.0
 """Seconds until what is gone is tried again: its declaration takes some hundredths of one."""
-NOT_FOUND = 404
 CLOSURES_AT_MOST = 3
 """A publication that was alone on a channel when RabbitMQ closed it, so often, is refused."""
 

@@ -1,12 +1,18 @@
-"""`taskedit lanes`: every account over the whole fleet, whichever replica serves it."""
+"""`taskedit lanes`: every account over the whole fleet, whichever replica serves it.
+
+Other commands learn here what the workers say of their lanes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -39,6 +45,12 @@ ANSWERS_WITHIN: Final = 1.5
 REDRAW_EVERY: Final = 1.0
 LETTERS_AT_MOST: Final = 20_000
 """More dead letters than these are not looked through."""
+LaneFacts = dict[str, Any]
+"""What is told of an account: its `state`, and perhaps `why`, `api_status`, `since` …"""
+PATIENCE: Final = 2.0
+"""Seconds; the ops address answers at once or not at all."""
+_LARGEST: Final = 16 * 1024 * 1024
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked, not listened on)
 _MARKS: Final = {"running": "●", "throttled": "◐", "suspended": "✖", "paused": "‖"}
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"
 
@@ -258,3 +270,43 @@ def _why(row: Row) -> str:
     if lane.why is None:
         return ""
     return f"{lane.why} (since {stamp(lane.since)})"
+
+
+# For other commands
+
+
+def lanes_at(address: tuple[str, int]) -> dict[str, LaneFacts] | None:
+    """What `/lanes` tells of each account; None when no worker answers at that address."""
+    host, port = address
+    connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=PATIENCE)
+    with closing(connection):
+        try:
+            connection.request("GET", "/lanes")
+            found = json.loads(connection.getresponse().read(_LARGEST))
+        except (OSError, HTTPException, ValueError):
+            return None
+    is_lanes = isinstance(found, dict) and all(
+        isinstance(lane, dict) and "state" in lane for lane in found.values()
+    )
+    return found if is_lanes else None
+
+
+async def fleet_lanes(session: Session) -> dict[str, LaneFacts]:
+    """What the workers' heartbeats tell of each account; of none where nobody can hear them."""
+    try:
+        _, fleet = await heard(session)
+    except SessionError:
+        return {}
+    now = asyncio.get_running_loop().time()
+    said = {account: fleet.of(account, now) for account in fleet.accounts}
+    return {account: lanes[0][1].model_dump(mode="json") for account, lanes in said.items()}
+
+
+def why_stopped(lane: LaneFacts) -> str | None:
+    """Why a lane sends nothing, as the rest of a sentence; None when it runs."""
+    if lane["state"] == "running":
+        return None
+    status = f" ({lane['api_status']})" if lane.get("api_status") else ""
+    why = f": {lane['why']}{status}" if lane.get("why") else ""
+    since = f" since {lane['since']}" if lane.get("since") else ""
+    return f"is {lane['state']}{since}{why}"

@@ -13,9 +13,9 @@ import click
 from schemas import Names, TaskEdit, read_event
 from schemas.document import printable
 from worker.amqp.session import Failure, FailureKind, SessionError, run, task_group
-from worker.cli import running
 from worker.cli.drafts import Address, checked, drafts
 from worker.cli.exits import AGAIN, DONE, FAILED
+from worker.cli.lanes import fleet_lanes, lanes_at, why_stopped
 from worker.cli.options import FILES, bounds_options, content, parsed
 from worker.cli.sessions import EXITS, broker_of, read_settings, said
 from worker.cli.terminal import progress_bar
@@ -346,14 +346,14 @@ def _stopped(settings: Settings) -> Iterator[str]:
 
     By their heartbeats, or at the ops address for a user who may not hear those.
     """
-    heard = run(broker_of(settings), running.fleet_lanes)
+    heard = run(broker_of(settings), fleet_lanes)
     lanes = None if isinstance(heard, Failure) else heard
-    lanes = lanes or running.lanes(settings.ops_address)
+    lanes = lanes or lanes_at(settings.ops_address)
     if not lanes:
         address = "{}:{}".format(*settings.ops_address)
         yield f"does a worker run? None answers by RabbitMQ, or at {address}, TASKEDIT_OPS_ADDRESS."
         return
-    found = [(name, why) for name, lane in lanes.items() if (why := running.stopped(lane))]
+    found = [(name, why) for name, lane in lanes.items() if (why := why_stopped(lane))]
     if found:
         yield "; ".join(f"account {name} {why}" for name, why in found) + "."
     else:

@@ -157,7 +157,7 @@ def _answered(health: Circuit, call: CallContext, now: float) -> Circuit:
             answers=health.answers + 1,
             answered=answered,
             doubted=health.doubted | {health.status or ""} if another else health.doubted,
-            recent=_and(health.recent, 0),
+            recent=_with_call(health.recent, 0),
         )
     return Circuit(  # said in full, for `replace` costs three times as much on every reply
         health.state,
@@ -171,11 +171,11 @@ def _answered(health: Circuit, call: CallContext, now: float) -> Circuit:
         answered=answered,
         accused=health.accused,
         doubted=health.doubted,
-        recent=_and(health.recent, 0),
+        recent=_with_call(health.recent, 0),
     )
 
 
-def _and(recent: tuple[int, ...], job: int) -> tuple[int, ...]:
+def _with_call(recent: tuple[int, ...], job: int) -> tuple[int, ...]:
     return (*recent[1 - LAST_CALLS :], job)
 
 
@@ -312,7 +312,7 @@ def _in_brownout(failing: float, verdict: Retry | Rejected, call: CallContext) -
 
 def _streak(health: Circuit, call: CallContext, *, unanswered: bool) -> Circuit:
     """One more failure in a row; an edit to blame proves nothing of the API by failing again."""
-    health = replace(health, recent=_and(health.recent, call.job))
+    health = replace(health, recent=_with_call(health.recent, call.job))
     if unanswered and call.blamed:
         blamed = tuple(dict.fromkeys((*health.blamed, call.job)))
         return replace(health, blamed=blamed, system_errors=())

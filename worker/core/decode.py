@@ -88,7 +88,7 @@ def _info(
         account,
         message_id,
         legible(delivery.properties.correlation_id),
-        _text(found.get("appId")) or _only(bounds),
+        _text(found.get("appId")) or bounds.sole_app_id,
         _whole(found.get("jobId")),
         identity(delivery, account, message_id),
     )
@@ -111,10 +111,6 @@ def _is_cloudevent(content_type: str | None) -> bool:
     if content_type is None or content_type == "application/json":
         return False
     return content_type.partition(";")[0].strip().lower() == names.CLOUDEVENTS_CONTENT_TYPE
-
-
-def _only(bounds: Bounds) -> str | None:
-    return next(iter(bounds.app_ids)) if len(bounds.app_ids) == 1 else None
 
 
 def _text(value: object) -> str | None:

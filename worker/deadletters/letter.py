@@ -92,10 +92,13 @@ def read(delivery: Delivery, place: int) -> Letter:
     said = delivery.properties.headers.texts()
     account = said.get(names.ACCOUNT_HEADER, "")
     event_id = said.get(names.EVENT_ID_HEADER, "")
-    before = _before_death(delivery)
+    # as it was read when it was rejected: of its headers only ours would matter
+    before = replace(delivery, properties=replace(delivery.properties, headers=NO_HEADERS))
     head = _head(before, account if _ACCOUNT.match(account) else None)
     stated = said.get(names.REDRIVES_HEADER)
     count = redrive_count(stated) if stated else stated_redrives(delivery)
+    # one without an id of its own is sent again under the id of its event
+    by_event = identity(before, head.account, event_id) if event_id else None
     copy = f"{event_id}\x1f{delivery.properties.message_id or ''}\x1f{count}\x1f"
     return Letter(
         place=place,
@@ -113,15 +116,10 @@ def read(delivery: Delivery, place: int) -> Letter:
         stood=place_in(said.get(names.PLACE_HEADER)),
         version=said.get(names.VERSION_HEADER, ""),
         head=head,
-        identity=head.identity or _by_event(before, head.account, event_id),
+        identity=head.identity or by_event,
         key=sha256(copy.encode(errors="replace") + delivery.body).digest(),
         size=len(delivery.body),
     )
-
-
-def _before_death(delivery: Delivery) -> Delivery:
-    """The message as it was read when it was rejected: of its headers only ours would matter."""
-    return replace(delivery, properties=replace(delivery.properties, headers=NO_HEADERS))
 
 
 def _head(delivery: Delivery, account: str | None) -> MessageInfo:
@@ -130,11 +128,6 @@ def _head(delivery: Delivery, account: str | None) -> MessageInfo:
         return message_info(delivery, account, _ANY)
     except Exception:  # noqa: BLE001 (it died as `internal`, and has to be looked at all the more)
         return unread(delivery, account)
-
-
-def _by_event(delivery: Delivery, account: str | None, event_id: str) -> Identity | None:
-    """Of a message without an id: it is sent again under the id of its event."""
-    return identity(delivery, account, event_id) if event_id else None
 
 
 def _instant(text: str) -> datetime | None:
@@ -147,7 +140,6 @@ def _instant(text: str) -> datetime | None:
 
 _BROKERS_OWN = "x-"
 _NOT_CARRIED = frozenset(("CC", "BCC"))
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +195,21 @@ def to_publication(
 
 def _identity(publication: Publication, account: str | None) -> Identity | None:
     """Who the message will be: read as the lane reads it."""
-    delivery = Delivery(
+    delivery = as_delivered(publication)
+    try:
+        return message_info(delivery, account, _ANY).identity
+    except Exception:  # noqa: BLE001 (a bug may be what it died of)
+        return unread(delivery, account).identity
+
+
+def as_delivered(publication: Publication) -> Delivery:
+    """A publication as it would be delivered, to be read only; nobody has received it."""
+    return Delivery(
         0,
         publication.exchange,
         publication.routing_key,
         redelivered=False,
         properties=publication.properties,
         body=publication.body,
-        received_at=_NEVER,
+        received_at=_LONG_AGO,
     )
-    try:
-        return message_info(delivery, account, _ANY).identity
-    except Exception:  # noqa: BLE001 (a bug may be what it died of)
-        return unread(delivery, account).identity

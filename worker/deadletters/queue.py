@@ -55,11 +55,6 @@ class DeliveryBatch:
         self.unacked = 0
         self.acked = False
 
-    @property
-    def alive(self) -> bool:
-        """Whether its letters are ours still to settle."""
-        return self.channel.is_open
-
     def ack(self, tag: int) -> None:
         """Take one letter out of the queue for good."""
         if self.channel.is_open:
@@ -131,7 +126,7 @@ class DeadLetterQueue:
             await asyncio.sleep(ACK_TAKEN_IN)
         for batch in batches:
             ready = (await self._ready())[0]
-            if batch.alive:
+            if batch.channel.is_open:
                 batch.channel.give_back()
             await self._until_ready(ready + batch.unacked)
 
@@ -204,6 +199,7 @@ async def discard(queue: DeadLetterQueue, keys: Container[bytes]) -> int:
 
 async def _locked(session: Session, who: str) -> asyncio.Task[None]:
     """Hold the lock; the task answers those who find it taken."""
+    holder: str | None = None
     for _ in range(TRIES):
         channel = await session.channel()
         try:
@@ -214,11 +210,9 @@ async def _locked(session: Session, who: str) -> asyncio.Task[None]:
             holder = await _holder(session)
             if holder is not None:
                 break
-            continue
-        questions = await channel.consume(session.names.dead_lock, auto_ack=True)
-        return asyncio.create_task(_answer(channel, questions, who))
-    else:
-        holder = None
+        else:
+            questions = await channel.consume(session.names.dead_lock, auto_ack=True)
+            return asyncio.create_task(_answer(channel, questions, who))
     raise SessionError(FailureKind.BUSY, f"at the letters already: {holder or 'another command'}")
 
 

@@ -39,16 +39,13 @@ class Fleet:
 
     replicas: dict[str, Replica] = field(default_factory=dict)
 
-    def hear(self, body: bytes, now: float) -> Heartbeat | None:
+    def hear(self, body: bytes, now: float) -> None:
         """Take in a heartbeat; one that says goodbye is forgotten."""
         beat = read_heartbeat(body)
-        if beat is None:
-            return None
-        if beat.ending:
+        if beat is not None and beat.ending:
             self.replicas.pop(beat.replica, None)
-        else:
+        elif beat is not None:
             self.replicas[beat.replica] = Replica(beat, now)
-        return beat
 
     def silent(self, now: float) -> list[tuple[str, float]]:
         """Replicas that fell silent, and for how many seconds they have been."""

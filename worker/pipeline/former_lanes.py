@@ -38,10 +38,10 @@ class FormerLanes:
         who only reads.
         """
         self._path: Path | None = None
-        self._keys: dict[str, set[str]] = {}
+        self.keys: dict[str, set[str]] = {}
         try:
             self._path = own_folder(folder, make=make) / FILE
-            self._keys = _NOTES.validate_json(self._path.read_bytes())
+            self.keys = _NOTES.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             pass
         except (OSError, ValidationError) as error:
@@ -49,27 +49,22 @@ class FormerLanes:
             log.warning("notes_unreadable", path=path, why=type(error).__name__)
         self.keys.setdefault(DEFAULT, {ANY})
 
-    @property
-    def keys(self) -> dict[str, set[str]]:
-        """All that may be bound; see the class."""
-        return self._keys
-
     def note(self, bound: Mapping[str, Iterable[str]]) -> None:
         """Lanes are about to be bound by these keys."""
-        before = {account: set(keys) for account, keys in self._keys.items()}
+        before = {account: set(keys) for account, keys in self.keys.items()}
         for account, keys in bound.items():
-            self._keys.setdefault(account, set()).update(keys)
-        if self._keys != before:
+            self.keys.setdefault(account, set()).update(keys)
+        if self.keys != before:
             self._write()
 
     def unbound(self, account: str, key: str) -> None:
         """A lane is bound by a key no more."""
-        self._keys.get(account, set()).discard(key)
+        self.keys.get(account, set()).discard(key)
         self._write()
 
     def forget(self, account: str) -> None:
         """There is no such lane."""
-        if account != DEFAULT and self._keys.pop(account, None) is not None:
+        if account != DEFAULT and self.keys.pop(account, None) is not None:
             self._write()
 
     def _write(self) -> None:
@@ -77,7 +72,7 @@ class FormerLanes:
             return
         fresh = self._path.with_suffix(".new")
         try:
-            fresh.write_bytes(_NOTES.dump_json(self._keys))
+            fresh.write_bytes(_NOTES.dump_json(self.keys))
             fresh.rename(self._path)
         except OSError as error:
             log.warning("notes_not_written", path=str(self._path), why=error.strerror)

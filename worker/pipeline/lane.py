@@ -54,6 +54,11 @@ SLOTS_AGAIN_IN = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between two times that an edit is handed on, while replicas do not agree on its lane."""
 
+_POISON = Rejected(
+    Reason.POISON,
+    "it ended the worker's process three times while called alone, and others did not",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Past:
@@ -399,7 +404,7 @@ class Lane:
             self._end_soon(waiting, again)
             return True
         is_poison = self._shared.suspects.known(delivery).is_poison
-        verdict = self._superseded(waiting) or (_poison() if is_poison else None)
+        verdict = self._superseded(waiting) or (_POISON if is_poison else None)
         if verdict is not None:
             self._end_soon(waiting, self._settle(waiting, verdict, waiting.attempts))
         return verdict is not None
@@ -659,8 +664,3 @@ def _key(waiting: HeldEdit) -> object:
 
 def _internal(doing: str) -> Rejected:
     return Rejected(Reason.INTERNAL, f"a bug of the worker while {doing}; its log has the trace")
-
-
-def _poison() -> Rejected:
-    detail = "it ended the worker's process three times while called alone, and others did not"
-    return Rejected(Reason.POISON, detail)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +16,8 @@ from worker.cli.dead.selection import selected, wanted_options
 from worker.cli.exits import FAILED
 from worker.cli.options import FILES, content
 from worker.cli.sessions import at_broker, broker_of, ended, read_settings, said
-from worker.core.message import ConfirmResult, Delivery
-from worker.deadletters.letter import read
+from worker.core.message import ConfirmResult
+from worker.deadletters.letter import as_delivered, read
 from worker.deadletters.queue import locked
 from worker.deadletters.render import counted
 from worker.deadletters.serialization import letter_in, letter_line
@@ -136,7 +135,7 @@ async def _brought(
         await queue.give_back()
         absent = []
         for one in letters:
-            key = _key(one)
+            key = read(as_delivered(one), 1).key  # that it will have in the queue
             if key not in keys:
                 keys.add(key)
                 absent.append(one)
@@ -154,20 +153,6 @@ async def _brought(
                     progress.confirmed += result is ConfirmResult.CONFIRMED
                     progress.refused += result is not ConfirmResult.CONFIRMED
                 operation.result |= {"imported": progress.confirmed, "refused": progress.refused}
-
-
-def _key(letter: Publication) -> bytes:
-    """The key that it will have in the queue."""
-    lying = Delivery(
-        0,
-        letter.exchange,
-        letter.routing_key,
-        redelivered=False,
-        properties=letter.properties,
-        body=letter.body,
-        received_at=datetime.now(UTC),
-    )
-    return read(lying, 1).key
 
 
 def _read(files: Sequence[str], names: Names) -> list[Publication]:

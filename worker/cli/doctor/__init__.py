@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from worker.cli import running
 from worker.cli.doctor import accounts, api, broker, local
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT, BAD_SETTINGS, DONE
+from worker.cli.lanes import fleet_lanes
 from worker.cli.terminal import width
 from worker.deadletters.render import fitted
 from worker.observability import log
@@ -71,7 +71,7 @@ async def _checks() -> AsyncIterator[Check]:
         if session is not None:
             async for check in broker.examined(session, settings):
                 yield check
-            lanes |= await running.fleet_lanes(session)
+            lanes |= await fleet_lanes(session)
     for check in api.reachable(settings):
         yield check
     for each in settings.accounts:

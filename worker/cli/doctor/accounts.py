@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from worker.api.client import Client
 from worker.api.probe import NOTHING
-from worker.cli import running
 from worker.cli.doctor.check import Check, Health
+from worker.cli.lanes import why_stopped
 from worker.core.judge import CLOCK, FAULTS, MEANINGS, SUCCESS, Fault
 from worker.core.reply import Answered
 
 if TYPE_CHECKING:
     from worker.account import Account
+    from worker.cli.lanes import LaneFacts
 
 
-def account(each: Account, lane: running.Lane | None) -> Check:
+def account(each: Account, lane: LaneFacts | None) -> Check:
     """What a running worker knows of an account; where none does, what the provider says."""
     name = f"account {each.name}"
-    if lane is not None and (why := running.stopped(lane)):
+    if lane is not None and (why := why_stopped(lane)):
         if lane["state"] == "suspended":
             fix = "see ops/runbook.md, by the status; the worker probes and resumes by itself"
             return Check(name, Health.BAD, why, fix)

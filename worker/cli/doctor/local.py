@@ -6,14 +6,15 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from worker.cli import running
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import BAD_SETTINGS
+from worker.cli.lanes import lanes_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from worker.cli.lanes import LaneFacts
     from worker.settings import Problem, Settings
 
 NAME = "settings"
@@ -42,14 +43,14 @@ def accepted(settings: Settings) -> Iterator[Check]:
         yield Check("state folder", Health.BAD, says, fix)
 
 
-def listening(settings: Settings) -> tuple[Check, dict[str, running.Lane] | None]:
+def listening(settings: Settings) -> tuple[Check, dict[str, LaneFacts] | None]:
     """Whether the ops HTTP can be had at its address, and what a worker there tells of its lanes.
 
     None in place of the lanes when no worker answers.
     """
     host, port = settings.ops_address
     place = f"{host}:{port}"
-    lanes = running.lanes(settings.ops_address) if port else None
+    lanes = lanes_at(settings.ops_address) if port else None
     if lanes is not None:
         return Check("ops address", Health.GOOD, f"a worker answers at {place}"), lanes
     if why := _cannot_listen(host, port):
