@@ -17,7 +17,7 @@ from worker.apply.offline import OfflineRun, Watcher
 from worker.cli.drafts import drafts
 from worker.cli.exits import DONE, FAILED
 from worker.cli.options import FILES, content, parsed
-from worker.cli.sessions import read_settings, said
+from worker.cli.sessions import read_settings, sentence
 from worker.cli.terminal import bar
 from worker.observability import log
 from worker.process import client_of
@@ -69,7 +69,7 @@ def command(
         _say("only this command's own calls are counted for limits over a longer time")
     with _fresh(failures) as file:
         ended = _applied(settings.accounts, edits, _Failures(file, failures), patience)
-    _tell(ended, failures)
+    _print(ended, failures)
     ctx.exit(DONE if ended.applied + ended.superseded == len(edits) else FAILED)
 
 
@@ -170,7 +170,7 @@ def _fresh(path: Path) -> Iterator[BinaryIO]:
             path.unlink()
 
 
-def _tell(ended: Ended, failures: Path) -> None:
+def _print(ended: Ended, failures: Path) -> None:
     parts = [f"{ended.applied} applied"]
     if ended.superseded:
         parts.append(f"{ended.superseded} superseded")
@@ -184,4 +184,4 @@ def _tell(ended: Ended, failures: Path) -> None:
 
 
 def _say(what: str) -> None:
-    click.echo(said(what), err=True)
+    click.echo(sentence(what), err=True)

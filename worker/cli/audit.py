@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from worker.amqp.session import FailureKind, SessionError
 from worker.cli.options import parsed
-from worker.cli.sessions import at_broker, read_settings, said
+from worker.cli.sessions import at_broker, read_settings, sentence
 from worker.cli.terminal import width
 from worker.deadletters.render import columns, moment, plain, stamp
 from worker.fleet.operations import operations
@@ -53,7 +53,7 @@ async def operations_if_any(session: Session) -> list[Entry]:
     except SessionError as error:
         if error.failure.kind not in {FailureKind.NO_STREAM, FailureKind.REFUSED}:
             raise
-        click.echo(f"{said(error.failure.why)} Who sent what again is not known.", err=True)
+        click.echo(f"{sentence(error.failure.why)} Who sent what again is not known.", err=True)
         return []
 
 

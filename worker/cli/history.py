@@ -18,7 +18,7 @@ from worker.amqp.session import SessionError, run
 from worker.cli.audit import done_by, operations_if_any
 from worker.cli.lanes import heard, row_of
 from worker.cli.options import parsed
-from worker.cli.sessions import broker_of, ended, read_settings, said
+from worker.cli.sessions import broker_of, exit_for, read_settings, sentence
 from worker.cli.terminal import width
 from worker.deadletters.history import MARGIN
 from worker.deadletters.render import counted, fitted, moment
@@ -69,7 +69,7 @@ class EventFilter:
         found = re.compile(rb'"jobId":\s*(?:%s)\b' % numbers.encode()).search
         return lambda body: found(body) is not None
 
-    def wants(self, event: Event) -> bool:
+    def takes(self, event: Event) -> bool:
         """Whether the event is wanted."""
         data = event.data
         return (
@@ -96,8 +96,8 @@ def event_in(body: bytes) -> Event | None:
         return None
 
 
-def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Give a command the filters, as one argument `sought`."""
+def event_filter_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Give a command the filters, as one argument `wanted`."""
 
     @click.option("--job", "jobs", multiple=True, type=click.IntRange(1), metavar="N")
     @click.option("--account", "accounts", multiple=True, metavar="NAME", help="- is for none.")
@@ -130,7 +130,7 @@ def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
         since: datetime | None,
         **rest: object,
     ) -> Result:
-        sought = EventFilter(
+        wanted = EventFilter(
             frozenset(jobs),
             frozenset(accounts),
             frozenset(apps),
@@ -139,7 +139,7 @@ def sought_options(command: Callable[..., Result]) -> Callable[..., Result]:
             frozenset(message_ids),
             since,
         )
-        return command(sought=sought, **rest)
+        return command(wanted=wanted, **rest)
 
     return seeking
 
@@ -200,18 +200,18 @@ a pager that nobody scrolls would block the connection until RabbitMQ closes it.
 
 
 @click.command(name="history")
-@sought_options
+@event_filter_options
 @click.option("--until", metavar="TIME", callback=parsed(point), help="Likewise.")
 @click.option("--json", "as_json", is_flag=True, help="The events, as they were published.")
-def command(sought: EventFilter, until: datetime | None, *, as_json: bool) -> None:
+def command(wanted: EventFilter, until: datetime | None, *, as_json: bool) -> None:
     """Show what happened to edits, oldest first, as far back as the journal goes.
 
     Ends with 69 when there is no journal: it is a stream, which RabbitMQ has from 3.9 on.
     """
-    sought, room = replace(sought, until=until), width()
+    wanted, room = replace(wanted, until=until), width()
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
         found = _Found(spool, room, as_json=as_json)
-        failure = run(broker_of(read_settings()), lambda session: _told(session, sought, found))
+        failure = run(broker_of(read_settings()), lambda session: _find(session, wanted, found))
         spool.seek(0)
         if found.count and not as_json and (names := heading(room)):
             click.echo(names)
@@ -220,8 +220,8 @@ def command(sought: EventFilter, until: datetime | None, *, as_json: bool) -> No
     for more in found.more:
         click.echo("\n".join(fitted(more, room)))
     if failure is not None:
-        raise ended(failure)
-    since_when = "" if sought.since is None else f" since {moment(sought.since)}"
+        raise exit_for(failure)
+    since_when = "" if wanted.since is None else f" since {moment(wanted.since)}"
     click.echo(f"{counted(found.count, 'event')}{since_when}.", err=True)
     for waiting in found.waiting:
         click.echo(waiting, err=True)
@@ -229,7 +229,7 @@ def command(sought: EventFilter, until: datetime | None, *, as_json: bool) -> No
 
 @dataclass(slots=True)
 class _Found:
-    """Events that were sought, a line each."""
+    """Events that are wanted, a line each."""
 
     lines: SpooledTemporaryFile[bytes]
     room: int | None
@@ -238,7 +238,7 @@ class _Found:
     begins: datetime | None = None
     """When the first event happened that the journal still has, of those that were read."""
     ids: set[str] = field(default_factory=set)
-    """Of the events, where only those of some jobs or messages were sought."""
+    """Of the events, where only those of some jobs or messages are asked for."""
     accounts: set[str] = field(default_factory=set)
     """Whose events they are."""
     more: list[str] = field(default_factory=list)
@@ -255,46 +255,46 @@ class _Found:
             self.accounts.add(event.data.account or "")
 
 
-async def _told(session: Session, sought: EventFilter, found: _Found) -> None:
+async def _find(session: Session, wanted: EventFilter, found: _Found) -> None:
     """Find the events; for people also what operators did to them, and what is still to come."""
-    await _search(session, sought, found)
+    await _search(session, wanted, found)
     if found.as_json:
         return
     if found.ids:
         by_id = by_event(await operations_if_any(session))
         entries = {one.begun.id: one for each in found.ids for one in by_id.get(each, ())}
         found.more = [done_by(one) for one in sorted(entries.values(), key=lambda e: e.begun.at)]
-    if sought.jobs and sought.until is None:
-        found.waiting = [line async for line in _waiting(session, sought, found)]
+    if wanted.jobs and wanted.until is None:
+        found.waiting = [line async for line in _waiting(session, wanted, found)]
 
 
-async def _search(session: Session, sought: EventFilter, found: _Found) -> None:
-    passes, note = sought.sieve(), bool(sought.jobs or sought.message_ids)
-    async for entry in session.journal(sought.offset or "first"):
+async def _search(session: Session, wanted: EventFilter, found: _Found) -> None:
+    passes, note = wanted.sieve(), bool(wanted.jobs or wanted.message_ids)
+    async for entry in session.journal(wanted.offset or "first"):
         if found.begins is None and (first := event_in(entry.body)) is not None:
             found.begins = first.time
         event = event_in(entry.body) if passes(entry.body) else None
         if event is None:
             continue
-        if sought.wants(event):
+        if wanted.takes(event):
             found.add(event, entry.body, note=note)
-        if sought.is_over(event):
+        if wanted.is_over(event):
             return
 
 
-async def _waiting(session: Session, sought: EventFilter, found: _Found) -> AsyncIterator[str]:
+async def _waiting(session: Session, wanted: EventFilter, found: _Found) -> AsyncIterator[str]:
     """What there is to say of jobs beside their events: since when none, and what waits."""
     if not found.count:
-        jobs = ", ".join(map(str, sorted(sought.jobs)))
-        since = sought.since or found.begins
+        jobs = ", ".join(map(str, sorted(wanted.jobs)))
+        since = wanted.since or found.begins
         when = "the journal has none at all" if since is None else f"since {moment(since)}"
         yield f"No event of job {jobs}: {when}. An edit that still waits has none yet."
     try:
         _, fleet = await heard(session)
     except SessionError as error:
-        yield f"What waits is not known: {said(error.failure.why)}"
+        yield f"What waits is not known: {sentence(error.failure.why)}"
         return
-    accounts = set(fleet.accounts) & (set(sought.accounts) or found.accounts or {*fleet.accounts})
+    accounts = set(fleet.accounts) & (set(wanted.accounts) or found.accounts or {*fleet.accounts})
     for account in sorted(accounts):
         each = await row_of(session, fleet, account, None)
         state = "" if each.lane.state == "running" else f"; it is {each.lane.state}"

@@ -28,7 +28,7 @@ from worker.amqp.session import (
     run,
 )
 from worker.cli.exits import AGAIN, DONE
-from worker.cli.sessions import broker_of, ended, read_settings
+from worker.cli.sessions import broker_of, exit_for, read_settings
 from worker.cli.terminal import width
 from worker.core.rate_limit import rates
 from worker.deadletters.queue import locked
@@ -106,7 +106,7 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
         ctx.exit(found)
     if found.kind is FailureKind.STOPPED:
         ctx.exit(DONE)
-    raise ended(found)
+    raise exit_for(found)
 
 
 async def _shown(session: Session, *, watch: bool, as_json: bool) -> int:

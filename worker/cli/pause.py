@@ -46,17 +46,17 @@ def command(ctx: click.Context, account: str, why: str, period: timedelta | None
     control stream is not there.
     """
     until = None if period is None else datetime.now(UTC) + period
-    ctx.exit(carried_out("pause", account, why, until))
+    ctx.exit(carry_out("pause", account, why, until))
 
 
-def carried_out(
+def carry_out(
     action: Literal["pause", "resume"], account: str, why: str | None, until: datetime | None = None
 ) -> int:
     """Write an operator's wish down, wait until the workers have taken it; the exit code."""
-    return at_broker(read_settings(), lambda session: _asked(session, action, account, why, until))
+    return at_broker(read_settings(), lambda session: _order(session, action, account, why, until))
 
 
-async def _asked(
+async def _order(
     session: Session,
     action: Literal["pause", "resume"],
     account: str,
@@ -67,11 +67,11 @@ async def _asked(
         session, action, account, actor=local_actor(), via="cli", why=why, until=until
     )
     if done.replaced is not None:
-        click.echo(f"This replaces a pause by {_told(done.replaced)}.", err=True)
-    return _said(done.entry, done.replicas)
+        click.echo(f"This replaces a pause by {_in_words(done.replaced)}.", err=True)
+    return _print_result(done.entry, done.replicas)
 
 
-def _said(entry: ControlEntry, answered: tuple[str, ...]) -> int:
+def _print_result(entry: ControlEntry, answered: tuple[str, ...]) -> int:
     done = "paused" if entry.action == "pause" else "resumed"
     if not answered:
         click.echo(
@@ -86,6 +86,6 @@ def _said(entry: ControlEntry, answered: tuple[str, ...]) -> int:
     return DONE
 
 
-def _told(entry: ControlEntry) -> str:
+def _in_words(entry: ControlEntry) -> str:
     why = f": {entry.why}" if entry.why else ""
     return f"{entry.actor} since {moment(entry.at)}{why}"

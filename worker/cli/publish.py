@@ -17,7 +17,7 @@ from worker.cli.drafts import Address, checked, drafts
 from worker.cli.exits import AGAIN, DONE, FAILED
 from worker.cli.lanes import fleet_lanes, lanes_at, why_stopped
 from worker.cli.options import FILES, bounds_options, content, parsed
-from worker.cli.sessions import EXITS, broker_of, read_settings, said
+from worker.cli.sessions import EXITS, broker_of, read_settings, sentence
 from worker.cli.terminal import progress_bar
 from worker.cli.validate import in_words
 from worker.core.message import ConfirmResult
@@ -372,7 +372,7 @@ def _why(
         yield f"Nothing has moved for {texts.shown(patience)}:"
         yield from _stopped(settings)
     else:
-        yield said(failure.why)
+        yield sentence(failure.why)
         if "NOT_FOUND" in failure.why:
             yield "A worker declares it when it starts, and so does `taskedit topology apply`."
     if not_sent := edits[posted.sent :]:

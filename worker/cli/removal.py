@@ -28,7 +28,7 @@ QUIET: Final = 1.0
 """Seconds without an edit after which a lane is counted."""
 
 
-async def pruned(
+async def prune(
     session: Session,
     lanes: Mapping[str, Sequence[Bound]],
     owned: Ownership,
@@ -87,7 +87,7 @@ async def _until_empty(edits: DeliveryStream, queue: str) -> AsyncIterator[Deliv
         coming.cancel()
 
 
-async def deleted(
+async def delete(
     session: Session,
     exchanges: Iterable[str],
     queues: Iterable[str],

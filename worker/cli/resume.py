@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from worker.cli.pause import carried_out
+from worker.cli.pause import carry_out
 
 
 @click.command(name="resume")
@@ -17,4 +17,4 @@ def command(ctx: click.Context, account: str, why: str | None) -> None:
     Ends with 0 when the workers have taken it; 75 when none answers (it is written down, and holds
     for whoever starts later); 69 when RabbitMQ or its control stream is not there.
     """
-    ctx.exit(carried_out("resume", account, why))
+    ctx.exit(carry_out("resume", account, why))

@@ -58,19 +58,19 @@ def at_broker(
     """
     found = run(broker_of(settings), work, graceful=graceful)
     if isinstance(found, Failure):
-        raise ended(found)
+        raise exit_for(found)
     return found
 
 
-def said(why: str) -> str:
+def sentence(why: str) -> str:
     """A sentence out of its rest."""
     why = printable(why, _WORDS_AT_MOST)
     end = "" if why.endswith("?") else "."
     return f"{why[:1].upper()}{why[1:].rstrip('.')}{end}"
 
 
-def ended(failure: Failure) -> click.exceptions.Exit:
-    """Say what kept the command from its work; to be raised."""
+def exit_for(failure: Failure) -> click.exceptions.Exit:
+    """Say what kept the command from its work; the exit to be raised."""
     more = " Try again when that is done." if failure.kind is FailureKind.BUSY else ""
-    click.echo(said(failure.why) + more, err=True)
+    click.echo(sentence(failure.why) + more, err=True)
     return click.exceptions.Exit(EXITS[failure.kind])

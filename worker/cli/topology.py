@@ -160,7 +160,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     """
     settings = read_settings(accounts_wanted=True)
     findings = at_broker(settings, lambda session: compared(session, settings))
-    _tell(findings, as_json=as_json)
+    _print(findings, as_json=as_json)
     if settings.management_url is None:
         more = "With TASKEDIT_MANAGEMENT_URL bindings, policies and all lanes are compared too."
         click.echo(more, err=True)
@@ -180,8 +180,8 @@ def apply(ctx: click.Context, *, as_json: bool, yes: bool) -> None:
     if sys.stdin.isatty() and not yes:
         address = at_broker(settings, _address)
         click.confirm(f"Declare the topology on {address}?", abort=True, err=True)
-    findings = at_broker(settings, lambda session: _applied(session, settings))
-    _tell(findings, as_json=as_json)
+    findings = at_broker(settings, lambda session: _apply(session, settings))
+    _print(findings, as_json=as_json)
     ctx.exit(FAILED if _is_wrong(findings) else DONE)
 
 
@@ -206,7 +206,7 @@ def prune(ctx: click.Context, why: str | None, *, yes: bool) -> None:
     findings = at_broker(settings, lambda session: compared(session, settings))
     lanes = [each for each in findings if each.state is ObjectState.LEFT_OVER]
     if settings.management_url is None:
-        _tell(lanes, as_json=False)
+        _print(lanes, as_json=False)
         click.echo("prune needs TASKEDIT_MANAGEMENT_URL: AMQP shows no bindings.", err=True)
         ctx.exit(BAD_SETTINGS)
     if not lanes:
@@ -216,14 +216,14 @@ def prune(ctx: click.Context, why: str | None, *, yes: bool) -> None:
         click.echo(f"Lanes that would take over are missing or unbound: {APPLY}", err=True)
         ctx.exit(FAILED)
     bindings = at_broker(settings, lambda session: _bindings(session, settings, lanes))
-    _tell(lanes, as_json=False)
+    _print(lanes, as_json=False)
     if not yes:
         click.confirm("Unbind, empty and delete them?", abort=True, err=True)
     begin = begun("prune", what={"accounts": sorted(bindings)}, why=why)
-    at_broker(settings, lambda session: _pruned(session, bindings, settings, begin))
+    at_broker(settings, lambda session: _prune(session, bindings, settings, begin))
 
 
-async def _pruned(
+async def _prune(
     session: Session,
     bindings: dict[str, list[Bound]],
     settings: Settings,
@@ -237,7 +237,7 @@ async def _pruned(
             click.echo(f"{queue} is deleted; edits moved: {edits}")
             moved[queue] = edits
 
-        await removal.pruned(session, bindings, ownership(settings.accounts), done)
+        await removal.prune(session, bindings, ownership(settings.accounts), done)
 
 
 @command.command()
@@ -275,7 +275,7 @@ def delete(ctx: click.Context, *, yes: bool, force: bool) -> None:
     spared = queues if force else records
     at_broker(
         settings,
-        lambda session: removal.deleted(session, exchanges, queues, even_with_content=spared),
+        lambda session: removal.delete(session, exchanges, queues, even_with_content=spared),
     )
 
 
@@ -314,7 +314,7 @@ async def _unowned(session: Session, settings: Settings) -> list[ObjectCheck]:
         return await left_over(session, asked, settings)
 
 
-async def _applied(session: Session, settings: Settings) -> list[ObjectCheck]:
+async def _apply(session: Session, settings: Settings) -> list[ObjectCheck]:
     """Declare what is wanted, and with management also unbind what is not."""
     items = objects(settings)
     async with management(session, settings) as asked:
@@ -356,7 +356,7 @@ def _is_wrong(findings: Sequence[ObjectCheck]) -> bool:
     )
 
 
-def _tell(findings: Sequence[ObjectCheck], *, as_json: bool) -> None:
+def _print(findings: Sequence[ObjectCheck], *, as_json: bool) -> None:
     for each in findings:
         if as_json:
             facts = {"object": each.name, "state": each.state, "detail": each.detail}

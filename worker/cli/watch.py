@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.amqp.session import OFFSET, FailureKind, run
-from worker.cli.history import event_in, heading, row, sought_options
-from worker.cli.sessions import broker_of, ended, read_settings, said
+from worker.cli.history import event_filter_options, event_in, heading, row
+from worker.cli.sessions import broker_of, exit_for, read_settings, sentence
 from worker.cli.streams import ending_with_reader
 from worker.cli.terminal import width
 
@@ -23,9 +23,9 @@ AGAIN_AFTER: Final = 1.0
 
 
 @click.command(name="watch")
-@sought_options
+@event_filter_options
 @click.option("--json", "as_json", is_flag=True, help="The events, as they were published.")
-def command(sought: EventFilter, *, as_json: bool) -> None:
+def command(wanted: EventFilter, *, as_json: bool) -> None:
     """Show events as they happen, until Ctrl-C; with --since, those since then first.
 
     Ends too when nobody reads its output any more, as `head` after ten lines.
@@ -33,7 +33,7 @@ def command(sought: EventFilter, *, as_json: bool) -> None:
     A lost connection is made anew, and no event is missed. Ends with 69 when RabbitMQ cannot be
     reached at first, or has no journal.
     """
-    settings, watcher = read_settings(), _Watcher(sought, as_json=as_json)
+    settings, watcher = read_settings(), _Watcher(wanted, as_json=as_json)
     told = ""
     with suppress(KeyboardInterrupt), ending_with_reader():
         while True:
@@ -41,21 +41,21 @@ def command(sought: EventFilter, *, as_json: bool) -> None:
             if failure is None or failure.kind is FailureKind.STOPPED:
                 return
             if failure.kind is not FailureKind.ABSENT or not watcher.was_connected:
-                raise ended(failure)
+                raise exit_for(failure)
             if failure.why != told:
                 told = failure.why
-                click.echo(f"{said(told)} Trying again.", err=True)
+                click.echo(f"{sentence(told)} Trying again.", err=True)
             sleep(AGAIN_AFTER)
 
 
 class _Watcher:
     """Prints events, over as many connections as it takes."""
 
-    def __init__(self, sought: EventFilter, *, as_json: bool) -> None:
+    def __init__(self, wanted: EventFilter, *, as_json: bool) -> None:
         self.was_connected = False
-        self._sought = sought
-        self._passes = sought.sieve()
-        self._offset: Offset = sought.offset or "next"
+        self._wanted = wanted
+        self._passes = wanted.sieve()
+        self._offset: Offset = wanted.offset or "next"
         self._as_json = as_json
         self._is_headed = as_json
         self._room = width()
@@ -66,7 +66,7 @@ class _Watcher:
         async for entry in session.journal(self._offset, follow=True):
             self._offset = int(entry.properties.headers.text(OFFSET) or 0) + 1
             event = event_in(entry.body) if self._passes(entry.body) else None
-            if event is None or not self._sought.wants(event):
+            if event is None or not self._wanted.takes(event):
                 continue
             if not self._is_headed:
                 if names := heading(self._room):

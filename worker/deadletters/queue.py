@@ -175,7 +175,7 @@ async def locked(session: Session, doing: str) -> AsyncIterator[DeadLetterQueue]
     with who holds it, as they say when they are asked by a message to the lock itself. `doing`:
     the command, for those who ask.
     """
-    holder = await _locked(session, f"{doing} on {_place()}")
+    holder = await _lock(session, f"{doing} on {_this_process()}")
     queue = DeadLetterQueue(session)
     try:
         yield queue
@@ -197,7 +197,7 @@ async def discard(queue: DeadLetterQueue, keys: Container[bytes]) -> int:
     return len(found)
 
 
-async def _locked(session: Session, who: str) -> asyncio.Task[None]:
+async def _lock(session: Session, who: str) -> asyncio.Task[None]:
     """Hold the lock; the task answers those who find it taken."""
     holder: str | None = None
     for _ in range(TRIES):
@@ -236,6 +236,6 @@ async def _holder(session: Session) -> str | None:
     return None if answer is None else answer.body[:ANSWER_BYTES].decode(errors="replace")
 
 
-def _place() -> str:
+def _this_process() -> str:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"{socket.gethostname()}, process {os.getpid()}, since {since}"

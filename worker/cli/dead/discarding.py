@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.dead.selection import selected, wanted_options
+from worker.cli.dead.selection import letter_filter_options, selected
 from worker.cli.exits import FAILED
 from worker.cli.sessions import at_broker, read_settings
 from worker.deadletters.filter import Groups
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command(name="discard")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@wanted_options
+@letter_filter_options
 @click.option("--why", metavar="TEXT", help="For whoever wonders, next week.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(ids: tuple[str, ...], wanted: DeadLetterFilter, why: str | None, *, yes: bool) -> None:
@@ -36,7 +36,7 @@ def command(ids: tuple[str, ...], wanted: DeadLetterFilter, why: str | None, *, 
         raise click.UsageError("Nobody can be asked here: give --yes to discard.")
     settings = read_settings()
     wanted = wanted.named(ids)
-    found = at_broker(settings, lambda session: _chosen(session, wanted))
+    found = at_broker(settings, lambda session: _choose(session, wanted))
     number = len(found.ids)
     if not number:
         click.echo("No dead letters match.", err=True)
@@ -48,7 +48,7 @@ def command(ids: tuple[str, ...], wanted: DeadLetterFilter, why: str | None, *, 
             click.echo(f"{group.count:>8}  {plain(cause)}", err=True)
         click.confirm(f"Discard {counted(number)} for good?", abort=True, err=True)
     begin = begun("discard", what=wanted.told(), why=why, count=number, ids=found.ids)
-    gone = at_broker(settings, lambda session: _discarded(session, found.keys, begin))
+    gone = at_broker(settings, lambda session: _discard(session, found.keys, begin))
     click.echo(f"{counted(gone)} discarded.", err=True)
     if gone < number:
         click.echo(f"{number - gone} were not there any more.", err=True)
@@ -64,7 +64,7 @@ class _Chosen:
     groups: Groups = field(default_factory=Groups)
 
 
-async def _chosen(session: Session, wanted: DeadLetterFilter) -> _Chosen:
+async def _choose(session: Session, wanted: DeadLetterFilter) -> _Chosen:
     found = _Chosen()
     async for held in selected(session, "discard", wanted):
         found.keys.add(held.letter.key)
@@ -73,7 +73,7 @@ async def _chosen(session: Session, wanted: DeadLetterFilter) -> _Chosen:
     return found
 
 
-async def _discarded(session: Session, keys: set[bytes], begin: OperationRecord) -> int:
+async def _discard(session: Session, keys: set[bytes], begin: OperationRecord) -> int:
     async with (
         locked(session, "taskedit dead discard") as queue,
         recorded(session, begin) as operation,

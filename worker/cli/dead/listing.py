@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.dead.selection import selected, wanted_options
+from worker.cli.dead.selection import letter_filter_options, selected
 from worker.cli.sessions import at_broker, read_settings
 from worker.cli.terminal import width
 from worker.deadletters.filter import Groups
@@ -25,7 +25,7 @@ _CAUSE_SHOWN = 80
 
 
 @click.command(name="list")
-@wanted_options
+@letter_filter_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each group.")
 def command(wanted: DeadLetterFilter, *, as_json: bool) -> None:
     """Count the dead letters by cause: reason, API status and detail; with their ages.

@@ -12,10 +12,10 @@ import click
 
 from worker.amqp.session import run
 from worker.cli.dead.render import plan_in_json, plan_in_words, preview_in_words
-from worker.cli.dead.selection import history_or_none, tell_missing, wanted_options
+from worker.cli.dead.selection import history_or_none, letter_filter_options, tell_missing
 from worker.cli.exits import FAILED
 from worker.cli.options import parsed
-from worker.cli.sessions import at_broker, broker_of, ended, read_settings
+from worker.cli.sessions import at_broker, broker_of, exit_for, read_settings
 from worker.cli.terminal import progress_bar
 from worker.deadletters.canary import Step
 from worker.deadletters.history import JobHistory
@@ -53,7 +53,7 @@ def _share(_: click.Context, __: click.Parameter, text: str) -> float:
 
 @click.command(name="redrive")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@wanted_options
+@letter_filter_options
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Send at most so many.")
 @click.option("--rate", callback=parsed(texts.limits), help="No faster than this, as 20/s,600/m.")
@@ -159,7 +159,7 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
     progress = RedriveProgress()
     failure = run(
         broker_of(settings),
-        lambda session: _redriven(session, plan, pace, begin, progress),
+        lambda session: _redrive(session, plan, pace, begin, progress),
         graceful=True,
     )
     if failure is None or progress != RedriveProgress():
@@ -168,7 +168,7 @@ def command(  # noqa: PLR0913, PLR0917 - an argument an option
         else:
             _say(plan_in_words(plan, progress))
     if failure is not None:
-        raise ended(failure)
+        raise exit_for(failure)
     if not progress.is_good:
         raise click.exceptions.Exit(FAILED)
 
@@ -205,7 +205,7 @@ async def _preview(session: Session, wanted: DeadLetterFilter, *, bodies: bool) 
     return RedrivePreview(letters, newest, history or JobHistory.of(letters), deliveries)
 
 
-async def _redriven(
+async def _redrive(
     session: Session,
     plan: Plan,
     pace: RedriveOptions,

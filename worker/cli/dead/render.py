@@ -130,7 +130,7 @@ def _report(report: LetterReport, at: datetime) -> Iterator[str]:
         yield from (f"  {plain(line)}" for line in said)
     if report.events is not None:
         yield f"Job {letter.head.job_id} in the journal, since this edit was received"
-        yield from (f"  {line}" for line in _told(report.events, letter))
+        yield from (f"  {line}" for line in _event_lines(report.events, letter))
 
 
 def report_in_json(report: LetterReport) -> str:
@@ -220,7 +220,7 @@ def _edit(body: bytes) -> dict[str, Any] | None:
     return None if isinstance(found, Malformed) else found
 
 
-def _told(events: list[Event], letter: Letter) -> Iterator[str]:
+def _event_lines(events: list[Event], letter: Letter) -> Iterator[str]:
     if len(events) > EVENTS_SHOWN:
         yield f"… and {len(events) - EVENTS_SHOWN} before these"
     for event in events[-EVENTS_SHOWN:]:

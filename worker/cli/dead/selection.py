@@ -11,7 +11,7 @@ import click
 from schemas import Reason
 from worker.amqp.session import FailureKind, SessionError
 from worker.cli.options import parsed
-from worker.cli.sessions import said
+from worker.cli.sessions import sentence
 from worker.deadletters.filter import DeadLetterFilter
 from worker.deadletters.history import read_history
 from worker.deadletters.queue import locked
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 _AGE: Final = texts.duration(timedelta(0), timedelta(days=3650))
 
 
-def wanted_options(command: Callable[..., Result]) -> Callable[..., Result]:
+def letter_filter_options(command: Callable[..., Result]) -> Callable[..., Result]:
     """Give a command the filters, as one argument `wanted`."""
 
     @click.option(
@@ -113,7 +113,7 @@ async def history_or_none(
     except SessionError as error:
         if error.failure.kind is not FailureKind.NO_STREAM:
             raise
-        click.echo(f"{said(error.failure.why)} {without}", err=True)
+        click.echo(f"{sentence(error.failure.why)} {without}", err=True)
         return None
 
 

@@ -10,7 +10,7 @@ import click
 
 from worker.cli.audit import operations_if_any
 from worker.cli.dead.render import LetterReport, report_in_json, report_in_words
-from worker.cli.dead.selection import history_or_none, selected, wanted_options
+from worker.cli.dead.selection import history_or_none, letter_filter_options, selected
 from worker.cli.exits import FAILED
 from worker.cli.sessions import at_broker, read_settings
 from worker.cli.terminal import width
@@ -35,7 +35,7 @@ MEND_MANY: Final = (
 
 @click.command(name="show")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@wanted_options
+@letter_filter_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each letter.")
 @click.option(
     "--max",
@@ -57,7 +57,7 @@ def command(
     """
     settings, at = read_settings(), datetime.now(UTC)
     wanted = wanted.named(ids)
-    found = at_broker(settings, lambda each: _found(each, wanted, most, journal=not no_journal))
+    found = at_broker(settings, lambda each: _find(each, wanted, most, journal=not no_journal))
     if not found.letters:
         click.echo("No dead letters match.", err=True)
         raise click.exceptions.Exit(FAILED)
@@ -107,7 +107,7 @@ def _sent_again(letter: Letter, found: _Found) -> list[Entry]:
     return sorted(entries.values(), key=lambda entry: entry.begun.at)
 
 
-async def _found(session: Session, wanted: DeadLetterFilter, most: int, *, journal: bool) -> _Found:
+async def _find(session: Session, wanted: DeadLetterFilter, most: int, *, journal: bool) -> _Found:
     found = _Found()
     async for held in selected(session, "show", wanted):
         if len(found.letters) < most:

@@ -12,10 +12,10 @@ import click
 
 from schemas import Names
 from worker.amqp.session import Failure, run
-from worker.cli.dead.selection import selected, wanted_options
+from worker.cli.dead.selection import letter_filter_options, selected
 from worker.cli.exits import FAILED
 from worker.cli.options import FILES, content
-from worker.cli.sessions import at_broker, broker_of, ended, read_settings, said
+from worker.cli.sessions import at_broker, broker_of, exit_for, read_settings, sentence
 from worker.core.message import ConfirmResult
 from worker.deadletters.letter import as_delivered, read
 from worker.deadletters.queue import locked
@@ -38,7 +38,7 @@ UNCONFIRMED_AT_MOST: Final = 500
 
 @click.command(name="export")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@wanted_options
+@letter_filter_options
 @click.option(
     "--output",
     "-o",
@@ -55,7 +55,7 @@ def export(ids: tuple[str, ...], wanted: DeadLetterFilter, output: str) -> None:
     wanted = wanted.named(ids)
     # Nothing is printed while letters are held: a pager would block the connection.
     with SpooledTemporaryFile(MEMORY_AT_MOST) as spool:
-        number = at_broker(read_settings(), lambda session: _exported(session, wanted, spool))
+        number = at_broker(read_settings(), lambda session: _export(session, wanted, spool))
         spool.seek(0)
         try:
             with click.open_file(output, "wb") as file:
@@ -84,7 +84,7 @@ def import_(files: tuple[str, ...], why: str | None) -> None:
         return
     what = {"files": list(files)}
     progress = _Imported()
-    found = run(broker_of(settings), lambda each: _brought(each, letters, what, why, progress))
+    found = run(broker_of(settings), lambda each: _import(each, letters, what, why, progress))
     if progress.known:
         click.echo(f"{counted(progress.known)} there already: not imported again.", err=True)
     wanted = len(letters) - progress.known
@@ -96,7 +96,7 @@ def import_(files: tuple[str, ...], why: str | None) -> None:
         if progress.is_begun:
             left = wanted - progress.confirmed - progress.refused
             click.echo(f"{left} were not confirmed; some of them may have arrived.", err=True)
-        raise ended(found)
+        raise exit_for(found)
     if progress.refused:
         raise click.exceptions.Exit(FAILED)
 
@@ -112,7 +112,7 @@ class _Imported:
     refused: int = 0
 
 
-async def _exported(
+async def _export(
     session: Session, wanted: DeadLetterFilter, spool: SpooledTemporaryFile[bytes]
 ) -> int:
     number = 0
@@ -122,7 +122,7 @@ async def _exported(
     return number
 
 
-async def _brought(
+async def _import(
     session: Session,
     letters: Sequence[Publication],
     what: dict[str, Any],
@@ -165,7 +165,7 @@ def _read(files: Sequence[str], names: Names) -> list[Publication]:
             letter = letter_in(text, names.dead)
             if isinstance(letter, str):
                 bad += 1
-                click.echo(f"{file}:{number}: {said(letter)}", err=True)
+                click.echo(f"{file}:{number}: {sentence(letter)}", err=True)
             else:
                 letters.append(letter)
     if bad:

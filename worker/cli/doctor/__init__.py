@@ -47,7 +47,7 @@ async def _examined(*, as_json: bool) -> list[int]:
     """Tell each check as soon as it is made; the exit codes of the bad ones."""
     bad = []
     async for check in _checks():
-        _tell(check, as_json=as_json)
+        _print(check, as_json=as_json)
         bad += [check.exit] if check.health is Health.BAD else []
     return bad
 
@@ -78,7 +78,7 @@ async def _checks() -> AsyncIterator[Check]:
         yield accounts.account(each, lanes.get(each.name))
 
 
-def _tell(check: Check, *, as_json: bool) -> None:
+def _print(check: Check, *, as_json: bool) -> None:
     if as_json:
         facts = {"check": check.name, "health": check.health, "says": check.says}
         click.echo(json.dumps(facts | {"mend": check.mend}, ensure_ascii=False))
