@@ -99,29 +99,19 @@ class Access:
         """How whoever started the console signs in."""
         return f"Sign in once: {self.address}/sign-in?code={self.code}"
 
-    def refusal(self, request: Request) -> Refusal | None:
-        """Why the request is not answered, whoever sent it; None when it may be."""
-        hosts = request.headers.getlist("host")
+    def refusal(self, request: Request, person: Person | None) -> Refusal | None:
+        """Why this person's request is not answered; None when it may be."""
+        hosts, path = request.headers.getlist("host"), request.scope["path"]
         if len(hosts) != 1 or not self._knows_host(hosts[0].lower()):
             return Refusal(421, "host")
-        if request.method in _SAFE_METHODS or _bearer(request) is not None:
-            return None
-        site = request.headers.get("sec-fetch-site")
-        if site is not None:
-            return None if site == "same-origin" else Refusal(403, "cross_site")
-        origin = urlsplit(request.headers.get("origin", ""))
-        if origin.scheme in {"http", "https"} and origin.netloc.lower() == hosts[0].lower():
-            return None
-        return Refusal(403, "cross_site")
-
-    def refusal_of(self, request: Request, person: Person | None) -> Refusal | None:
-        """Why this person's request is not answered; None when it may be."""
-        path = request.scope["path"]
+        is_safe = request.method in _SAFE_METHODS
+        if not (is_safe or _bearer(request) is not None or _is_ours(request, hosts[0])):
+            return Refusal(403, "cross_site")
         if path in _OPEN_PATHS or path.startswith("/static/"):
             return None
         if person is None:
             return Refusal(401, "sign_in")
-        if request.method in _SAFE_METHODS or path in _FOR_EVERYBODY or person.is_operator:
+        if is_safe or path in _FOR_EVERYBODY or person.is_operator:
             return None
         return Refusal(403, "viewer")
 
@@ -247,6 +237,15 @@ def _newest(failures: dict[str, list[float]], *, without: str) -> dict[str, list
     """What is worth remembering of failures: names are anybody's invention."""
     rest = [(name, at) for name, at in failures.items() if name != without]
     return dict(rest[: _SESSIONS_AT_MOST - 1])
+
+
+def _is_ours(request: Request, host: str) -> bool:
+    """Whether a browser says that a request comes from a page of ours."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = urlsplit(request.headers.get("origin", ""))
+    return origin.scheme in {"http", "https"} and origin.netloc.lower() == host.lower()
 
 
 def _bearer(request: Request) -> str | None:

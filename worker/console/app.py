@@ -65,12 +65,9 @@ def application(console: Console, access: Access, ending: asyncio.Event, title: 
     failures = Failures(renderer)
     app = Starlette(
         routes=[*Pages(console, access, renderer, ending).routes(), *Api(console).routes()],
-        exception_handlers={
-            HTTPException: failures.of_http,
-            UnavailableError: failures.unavailable,
-            RefusedError: failures.refused,
-            Exception: failures.bug,
-        },
+        exception_handlers=dict.fromkeys(
+            (HTTPException, UnavailableError, RefusedError, Exception), failures.told
+        ),
     )
     app.router.redirect_slashes = False
     return Guard(app, access, failures)
@@ -103,7 +100,7 @@ class Guard:
 
         request = Request(scope, receive)
         person = scope["person"] = self._access.person(request)
-        refusal = self._access.refusal(request) or self._access.refusal_of(request, person)
+        refusal = self._access.refusal(request, person)
         if refusal is not None:
             await self._failures.refusal(request, refusal)(scope, receive, guarded)
             return
@@ -145,25 +142,17 @@ class Failures:
             return self._renderer.page(request, "bounce.html")
         return RedirectResponse(f"/sign-in?next={quote(here(request))}", 303)
 
-    async def of_http(self, request: Request, error: Exception) -> Response:
-        """What Starlette or a page gave up on."""
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return self.answer(request, status, f"http_{status}")
-
-    async def unavailable(self, request: Request, error: Exception) -> Response:
-        """RabbitMQ is away."""
-        facts = {"why": str(error), "since": getattr(error, "since", None)}
-        return self.answer(request, 503, "unavailable", facts)
-
-    async def refused(self, request: Request, error: Exception) -> Response:
-        """What was asked for cannot be done."""
-        facts = error.facts if isinstance(error, RefusedError) else {}
-        return self.answer(request, 409, str(error), facts)
-
-    async def bug(self, request: Request, error: Exception) -> Response:
-        """A bug of ours; `Guard` logs it."""
-        del error
-        return self.answer(request, 500, "bug")
+    async def told(self, request: Request, error: Exception) -> Response:
+        """The answer to a request that ended in an exception; `Guard` logs those that are bugs."""
+        match error:
+            case HTTPException(status_code=status):
+                return self.answer(request, status, f"http_{status}")
+            case UnavailableError(why=why, since=since):
+                return self.answer(request, 503, "unavailable", {"why": why, "since": since})
+            case RefusedError(kind=kind, facts=facts):
+                return self.answer(request, 409, kind, facts)
+            case _:
+                return self.answer(request, 500, "bug")
 
 
 class _Server(uvicorn.Server):

@@ -44,14 +44,13 @@ if TYPE_CHECKING:
     from worker.console.model import (
         Account,
         Eligible,
-        EventPage,
         EventRow,
         Group,
         GroupedBy,
-        LetterPage,
+        LetterRow,
         MendCheck,
-        OperationPage,
         OperationRow,
+        Page,
         Part,
         Picture,
         Plan,
@@ -132,7 +131,7 @@ class Console:
 
     async def letters(
         self, filter_: LetterFilter, cursor: str | None = None, limit: int = 50
-    ) -> LetterPage:
+    ) -> Page[LetterRow]:
         """The letters that are meant, page by page; of what is known by now."""
         self._letters.need()
         return self._index.page(filter_, cursor, limit)
@@ -234,7 +233,7 @@ class Console:
         """One operation as it is now."""
         return self._log.row(id_)
 
-    async def operations(self, cursor: str | None = None, limit: int = 50) -> OperationPage:
+    async def operations(self, cursor: str | None = None, limit: int = 50) -> Page[OperationRow]:
         """What operators did, the newest first."""
         return self._log.page(cursor, limit)
 
@@ -242,7 +241,7 @@ class Console:
 
     async def events(
         self, filter_: EventFilter, cursor: str | None = None, limit: int = 100
-    ) -> EventPage:
+    ) -> Page[EventRow]:
         """Events, the newest first; of what is known by now."""
         return self._events.page(filter_, cursor, limit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas import encode, read_event
 from worker.console.causes import cause_of
-from worker.console.model import EventPage, EventRow, JournalState
+from worker.console.model import EventRow, JournalState, Page
 from worker.console.store import instant, known_instant, micros, storable, whole
 from worker.core.identity import place_in
 from worker.deadletters.history import JobHistory
@@ -72,12 +73,12 @@ class EventIndex:
         except ValidationError:
             return None
         data = event.data
-        fields = [(each.field, each.problem) for each in data.fields]
+        problems = [(each.field, each.problem) for each in data.fields]
         row = (
             place, stood, event.id, micros(event.time), data.outcome, data.account, data.appId,
             data.jobId, data.messageId, data.correlationId,
             None if data.reason is None else data.reason.value, data.apiStatus, data.apiReason,
-            data.detail, json.dumps(fields) if fields else None, data.attempts,
+            data.detail, json.dumps(problems) if problems else None, data.attempts,
             data.supersededBy, micros(data.receivedAt),
         )  # fmt: skip
         if not self._database.execute(_INSERT, row).rowcount:
@@ -108,7 +109,9 @@ class EventIndex:
             why=self.why,
         )
 
-    def page(self, wanted: EventFilter, cursor: str | None = None, limit: int = 100) -> EventPage:
+    def page(
+        self, wanted: EventFilter, cursor: str | None = None, limit: int = 100
+    ) -> Page[EventRow]:
         """Events that are meant, the newest first; `cursor` is the `next` of the page before."""
         terms: dict[str, object] = {
             "account = ?": wanted.account,
@@ -124,7 +127,7 @@ class EventIndex:
             (*given.values(), limit + 1),
         ).fetchall()
         more = str(found[limit - 1][0]) if len(found) > limit else None
-        return EventPage(tuple(_row(*each) for _, _, *each in found[:limit]), more)
+        return Page(tuple(_row(*each) for _, _, *each in found[:limit]), more)
 
     def history(self, letters: Sequence[Letter]) -> JobHistory | None:
         """What the journal knows of the jobs of some letters; None if it must be asked itself.
@@ -180,16 +183,14 @@ class EventIndex:
         self.is_complete = False
 
 
+@dataclass(slots=True)
 class _Bucket:
     """What ended within half a minute: each count by account."""
 
-    __slots__ = ("calls", "causes", "statuses")
-
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.statuses: Counter[tuple[str, str]] = Counter()
-        self.causes: Counter[tuple[str, str]] = Counter()
-        """Rejections, by account and the id of their cause."""
+    calls: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rejections, by account and the id of their cause."""
 
 
 class Recent:
@@ -253,7 +254,7 @@ class Recent:
 
 
 def _row(id_: str, at: int, *columns: Any) -> EventRow:  # noqa: ANN401 (as the database gives them)
-    *texts, fields, attempts, superseded_by, received = columns
-    named = tuple((field, problem) for field, problem in json.loads(fields or "[]"))
-    values = known_instant(at), *texts, named, attempts, superseded_by, known_instant(received)
+    *texts, problems, attempts, superseded_by, received = columns
+    fields = tuple(map(tuple, json.loads(problems or "[]")))
+    values = known_instant(at), *texts, fields, attempts, superseded_by, known_instant(received)
     return EventRow(id_, *values)

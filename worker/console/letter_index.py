@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import PydanticSerializationError, to_json
 
 from worker.console.causes import Cause, cause_of
-from worker.console.model import Group, GroupedBy, LetterPage, LetterRow
+from worker.console.model import Group, GroupedBy, LetterRow, Page
 from worker.console.store import LETTER_INDEXES, instant, known_instant, micros, storable, whole
 from worker.core.headers import Headers
 from worker.core.message import Delivery, Properties
@@ -206,7 +206,9 @@ class LetterIndex:
                 detail=told.detail,
             )
 
-    def page(self, wanted: LetterFilter, cursor: str | None = None, limit: int = 50) -> LetterPage:
+    def page(
+        self, wanted: LetterFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[LetterRow]:
         """Letters that are meant, in the order of their deaths."""
         where, given = _where(wanted)
         count = f"SELECT count(*) FROM letters WHERE {where}"
@@ -221,7 +223,7 @@ class LetterIndex:
         ).fetchall()
         last = found[limit - 1] if len(found) > limit else None
         cursor = None if last is None else f"{last[10]}.{last[0]}"
-        return LetterPage(tuple(_row(*each) for each in found[:limit]), cursor, total)
+        return Page(tuple(_row(*each) for each in found[:limit]), cursor, total)
 
     def rows(self, keys: Sequence[str]) -> list[LetterRow]:
         """The letters with these keys, as far as there are such, in the order of the keys."""
@@ -354,24 +356,9 @@ def _group_id(by: GroupedBy, value: object) -> str:
     return str(value)
 
 
-def _row(*columns: Any) -> LetterRow:  # noqa: ANN401 (as the database gives them)
-    key, cause, reason, status, detail, account, app, job, message_id, event_id = columns[:10]
-    died, redrives, attempts, size, copies = columns[10:]
-    return LetterRow(
-        key=key,
-        cause=cause,
-        reason=reason,
-        status=status,
-        fields=cause_of(reason, status, detail).fields,
-        detail=detail,
-        account=None if account == NO_ACCOUNT else account,
-        app_id=app,
-        job_id=job,
-        message_id=message_id,
-        event_id=event_id,
-        dead_at=instant(died),
-        redrives=redrives,
-        attempts=attempts,
-        size=size,
-        copies=copies,
-    )
+def _row(key: str, *columns: Any) -> LetterRow:  # noqa: ANN401 (as the database gives them)
+    cause, reason, status, detail, account, *ids, died, redrives, attempts, size, copies = columns
+    why = cause, reason, status, cause_of(reason, status, detail).fields, detail
+    whose = (None if account == NO_ACCOUNT else account), *ids
+    values = *why, *whose, instant(died), redrives, attempts, size, copies
+    return LetterRow(key, *values)

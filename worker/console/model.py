@@ -7,7 +7,7 @@ a publisher, the provider or a worker wrote are passed on as they are: they are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -265,14 +265,18 @@ class Group:
     """With numbers and quoted texts masked. All four of a group by cause only."""
 
 
-@dataclass(frozen=True, slots=True)
-class LetterPage:
-    """Some letters of a filter, in the order of their deaths."""
+Row = TypeVar("Row")
 
-    rows: tuple[LetterRow, ...]
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some of what was asked for: letters in the order of their deaths, others the newest first."""
+
+    rows: tuple[Row, ...]
     next: str | None
     """The cursor of the next page."""
-    total: int
+    total: int | None = None
+    """How many there are on all pages; of letters only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +287,6 @@ class EventFilter:
     outcome: str | None = None
     job: int | None = None
     message_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """Some events, the newest first."""
-
-    rows: tuple[EventRow, ...]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,14 +319,6 @@ class OperationRow:
     is_ours: bool = False
     """It runs in this console, and can be stopped here."""
     can_go_on: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OperationPage:
-    """Some operations, the newest first."""
-
-    rows: tuple[OperationRow, ...]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from schemas import read_operation
-from worker.console.model import OperationPage, OperationRow
+from worker.console.model import OperationRow, Page
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,14 +83,14 @@ class OperationLog:
         entry = self._entries.get(operation)
         return None if entry is None else self._row(entry)
 
-    def page(self, cursor: str | None = None, limit: int = 50) -> OperationPage:
+    def page(self, cursor: str | None = None, limit: int = 50) -> Page[OperationRow]:
         """Operations, the newest first; `cursor` is the `next` of the page before."""
         ids = list(reversed(self._entries))
         first = ids.index(cursor) if cursor in self._entries else 0
         shown = ids[first : first + limit]
         following = ids[first + limit : first + limit + 1]
         rows = tuple(self._row(self._entries[each]) for each in shown)
-        return OperationPage(rows, following[0] if following else None)
+        return Page(rows, following[0] if following else None)
 
     def see_lock(self, *, is_locked: bool | None) -> None:
         """Whether anybody is at the letters: where nobody is, what has not ended was cut short."""

@@ -14,19 +14,17 @@ from worker.console.model import (
     Account,
     BrokerState,
     CheckRow,
-    EventPage,
     EventRow,
     Group,
     JobTimeline,
     JournalState,
     LetterDetail,
     LetterFilter,
-    LetterPage,
     LetterRow,
     LettersState,
     MendCheck,
-    OperationPage,
     OperationRow,
+    Page,
     Picture,
     Plan,
     RefusedError,
@@ -268,11 +266,11 @@ class FakeSource:
 
     async def letters(
         self, filter_: LetterFilter, cursor: str | None = None, limit: int = 50
-    ) -> LetterPage:
+    ) -> Page[LetterRow]:
         rows = self._of(filter_)
         start = int(cursor) if cursor and cursor.isdecimal() else 0
         end = start + limit
-        return LetterPage(tuple(rows[start:end]), str(end) if end < len(rows) else None, len(rows))
+        return Page(tuple(rows[start:end]), str(end) if end < len(rows) else None, len(rows))
 
     async def letter(self, key: str) -> LetterDetail | None:
         row = self.rows.get(key)
@@ -303,9 +301,9 @@ class FakeSource:
     async def operation(self, id_: str) -> OperationRow | None:
         return self.known_operations.get(id_)
 
-    async def operations(self, cursor: str | None = None, limit: int = 50) -> OperationPage:
+    async def operations(self, cursor: str | None = None, limit: int = 50) -> Page[OperationRow]:
         del cursor
-        return OperationPage(tuple(self.known_operations.values())[:limit], None)
+        return Page(tuple(self.known_operations.values())[:limit], None)
 
     async def job(self, job_id: int) -> JobTimeline:
         return JobTimeline(
@@ -319,14 +317,14 @@ class FakeSource:
 
     async def events(
         self, filter_: EventFilter, cursor: str | None = None, limit: int = 50
-    ) -> EventPage:
+    ) -> Page[EventRow]:
         del cursor
         found = [
             one
             for one in self.known_events
             if filter_.account in {None, one.account} and filter_.outcome in {None, one.outcome}
         ]
-        return EventPage(tuple(found[:limit]), None)
+        return Page(tuple(found[:limit]), None)
 
     async def search(self, text: str) -> SearchResult:
         return SearchResult(
