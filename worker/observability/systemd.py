@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,7 +32,7 @@ class SystemdNotifier:
         self._heard = True
 
     def ready(self, status: str) -> None:
-        """Started, or done with a reload; `status` is what ``systemctl status`` shows."""
+        """Started; `status` is what ``systemctl status`` shows."""
         self._tell("READY=1", _status(status))
 
     def status(self, status: str) -> None:
@@ -43,10 +42,6 @@ class SystemdNotifier:
     def alive(self) -> None:
         """Feed the watchdog."""
         self._tell("WATCHDOG=1")
-
-    def reloading(self) -> None:
-        """Reading the settings anew; `ready` ends it."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self, status: str) -> None:
         """On the way out."""

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import re
 import socket
-from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,17 +39,6 @@ def test_systemd_hears_of_the_whole_life(systemd: socket.socket, address: str) -
         assert systemd.recv(4096) == b"WATCHDOG=1"
         notifier.stopping("draining")
         assert systemd.recv(4096) == b"STOPPING=1\nSTATUS=draining"
-
-
-def test_a_reload_says_when_it_began(systemd: socket.socket, address: str) -> None:
-    before = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
-    with SystemdNotifier(address) as notifier:
-        notifier.reloading()
-    after = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
-
-    found = re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)", systemd.recv(4096))
-    assert found is not None
-    assert before <= int(found[1]) <= after
 
 
 def test_without_systemd_nothing_happens() -> None:

@@ -1,4 +1,4 @@
-"""The strays' desk: everything on it is rejected with why it is there, once."""
+"""The strays' queue: everything in it is rejected with why it is there, once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.core.headers import Headers
 from worker.pipeline.unrouted import Strays
 
 
-class Desk:
+class StraysWorld:
     """The strays of a world, and their queue."""
 
     def __init__(self) -> None:
@@ -59,40 +59,40 @@ def taken(reason: str, queue: str = "task-edit.lane.acme") -> Headers:
 def test_a_stray_is_rejected_with_event_and_dead_letter(
     headers: Headers, reason: str, account: str | None
 ) -> None:
-    desk = Desk()
+    stage = StraysWorld()
 
-    desk.queue.publish(body(edit()), properties(headers=headers))
-    desk.world.run(1.0)
+    stage.queue.publish(body(edit()), properties(headers=headers))
+    stage.world.run(1.0)
 
-    assert desk.reasons() == [reason]
-    [told] = desk.events()
+    assert stage.reasons() == [reason]
+    [told] = stage.events()
     assert (told["reason"], told["account"], told["jobId"]) == (reason, account, 123)
-    assert desk.queue.is_empty
-    assert desk.strays.is_quiet
+    assert stage.queue.is_empty
+    assert stage.strays.is_quiet
 
 
 @pytest.mark.parametrize("content", [b"not json", b"", body(edit(mode="X")), b"\xff"])
 def test_a_stray_that_cannot_be_read_is_a_stray_all_the_same(content: bytes) -> None:
-    desk = Desk()
+    stage = StraysWorld()
 
-    desk.queue.publish(content, properties())
-    desk.world.run(1.0)
+    stage.queue.publish(content, properties())
+    stage.world.run(1.0)
 
-    assert desk.reasons() == ["unknown_app"]
+    assert stage.reasons() == ["unknown_app"]
 
 
 def test_strays_wait_until_what_was_settled_before_is_known() -> None:
-    desk = Desk()
-    desk.queue.publish(b"1", properties(message_id="m-1"))
-    desk.world.run(1.0)
-    known = list(desk.world.events())
+    stage = StraysWorld()
+    stage.queue.publish(b"1", properties(message_id="m-1"))
+    stage.world.run(1.0)
+    known = list(stage.world.events())
 
-    desk.queue.lose(acks_too=False)
-    desk.queue.publish(b"1", properties(message_id="m-1"))
-    desk.world.run(1.0)
+    stage.queue.lose(acks_too=False)
+    stage.queue.publish(b"1", properties(message_id="m-1"))
+    stage.world.run(1.0)
 
-    assert len(desk.world.letters()) == 1
-    assert desk.world.events() == known * 2
+    assert len(stage.world.letters()) == 1
+    assert stage.world.events() == known * 2
 
 
 def test_strays_of_a_channel_that_is_gone_are_not_settled_when_the_desk_opens() -> None:
@@ -108,31 +108,31 @@ def test_strays_of_a_channel_that_is_gone_are_not_settled_when_the_desk_opens() 
 
 
 def test_a_drain_settles_what_was_begun_and_takes_no_more() -> None:
-    desk = Desk()
-    desk.world.publisher.prompt = False
-    desk.queue.publish(b"1", properties(message_id="m-1"))
-    desk.world.run(1.0)
+    stage = StraysWorld()
+    stage.world.publisher.prompt = False
+    stage.queue.publish(b"1", properties(message_id="m-1"))
+    stage.world.run(1.0)
 
-    desk.strays.drain()
-    desk.queue.publish(b"2", properties(message_id="m-2"))
-    quiet_before = desk.strays.is_quiet
-    desk.world.publisher.prompt = True
-    desk.world.publisher.lose(received=False)
-    desk.world.publisher.reopen()
-    desk.world.run(1.0)
+    stage.strays.drain()
+    stage.queue.publish(b"2", properties(message_id="m-2"))
+    quiet_before = stage.strays.is_quiet
+    stage.world.publisher.prompt = True
+    stage.world.publisher.lose(received=False)
+    stage.world.publisher.reopen()
+    stage.world.run(1.0)
 
     assert not quiet_before
-    assert desk.strays.is_quiet
-    assert len(desk.world.letters()) == 1
+    assert stage.strays.is_quiet
+    assert len(stage.world.letters()) == 1
 
 
 def test_a_bug_in_reading_a_stray_is_its_end_and_nobody_elses() -> None:
-    desk = Desk()
+    stage = StraysWorld()
 
-    desk.queue.publish(b"1", properties(headers=Unlucky()))
-    desk.queue.publish(b"2", properties(message_id="m-2"))
+    stage.queue.publish(b"1", properties(headers=Unlucky()))
+    stage.queue.publish(b"2", properties(message_id="m-2"))
     with capture_logs() as logged:
-        desk.world.run(1.0)
+        stage.world.run(1.0)
 
-    assert sorted(map(str, desk.reasons())) == ["internal", "unknown_app"]
+    assert sorted(map(str, stage.reasons())) == ["internal", "unknown_app"]
     assert "decode_failed" in {line["event"] for line in logged}
