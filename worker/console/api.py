@@ -1,4 +1,8 @@
-"""The same for programs: JSON under ``/api/v1/``, with the names of the commands' ``--json``."""
+"""The same for programs: JSON under ``/api/v1/``.
+
+Accounts and operations have the names of ``lanes --json`` and ``audit --json``, the rest those of
+`model`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ _LANE: Final = (
     "state", "why", "api_status", "since", "until", "paused", "rate_allowed", "rate_used",
     "waiting", "seconds_left", "dead", "last_success", "replica",
 )  # fmt: skip
-"""What is told of an account, in the order of `taskedit lanes --json`."""
+"""What is told of an account, by the names of `taskedit lanes --json`."""
 Wanted = TypeVar("Wanted", bound=BaseModel)
 Text = TypeVar("Text")
 Parsed = TypeVar("Parsed")

@@ -153,7 +153,7 @@ FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "http_404": N_("There is nothing here, or not any more."),
         "http_405": N_("That cannot be done here."),
         "http_413": N_("That is too large."),
-        "unavailable": N_("Nothing was done, for RabbitMQ does not do it: %(why)s"),
+        "unavailable": N_("RabbitMQ is away or refused it, so nothing was done: %(why)s"),
         "bug": N_("A bug of the console; its log says more."),
         "plan_expired": N_("Nothing was done: this plan is too old. Make it again."),
         "plan_unknown": N_("Nothing was done: this plan is not known any more. Make it again."),
