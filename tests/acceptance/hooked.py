@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.account import Account
-    from worker.core.reply import Reply
+    from worker.core.reply import Reply, Shortage
     from worker.pipeline.callers import Caller
 
 DEADLY, BUGGY = "deadly", "buggy"
@@ -37,7 +37,7 @@ class Mortal:
         *,
         traceparent: str | None = None,
         leave: Callable[[], bool],
-    ) -> Reply | None:
+    ) -> Reply | Shortage | None:
         """Die of a deadly edit, fail at a buggy one; call the API with any other."""
         if BUGGY.encode() in body:
             raise RuntimeError("a bug")

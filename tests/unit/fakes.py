@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from worker.core.reply import Shortage
 from worker.loop import Loop
 from worker.pipeline.callers import ApiCall, CallerPool
 from worker.pipeline.poison import CrashLedger, Record
@@ -147,7 +148,7 @@ class FakeApi:
     def __init__(
         self,
         loop: FakeLoop,
-        script: Callable[[FakeCall], Reply] | None = None,
+        script: Callable[[FakeCall], Reply | Shortage] | None = None,
         latency: Callable[[], float] = lambda: 0.05,
     ) -> None:
         self.loop = loop
@@ -178,12 +179,14 @@ class FakeApi:
             script = self.script
             self.loop.call_later(self.latency(), lambda: self.answer(call, script(call)))
 
-    def answer(self, call: FakeCall, reply: Reply | Exception) -> None:
+    def answer(self, call: FakeCall, reply: Reply | Shortage | Exception) -> None:
         """The call returns, or raises."""
         self.under_way.remove(call)
         call.ended = self.loop.now()
         if isinstance(reply, Exception):
             call.task.bug = reply
+        elif isinstance(reply, Shortage):
+            call.task.shortage = reply.detail
         else:
             call.task.reply = reply
         call.done(call.task)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.core.message import ConfirmResult, Publication
-    from worker.core.reply import Reply
+    from worker.core.reply import Reply, Shortage
 
 GOOD = Answered("0", "success")
 
@@ -41,7 +41,7 @@ class World:
     def __init__(
         self,
         serving: Account | None = None,
-        script: Callable[[FakeCall], Reply] | None = lambda _: GOOD,
+        script: Callable[[FakeCall], Reply | Shortage] | None = lambda _: GOOD,
         *,
         prefetch: int = 200,
         hold: float = 1200.0,
@@ -89,7 +89,9 @@ class World:
         self.loop.call_later(1.0, self._tick)
 
     def another_lane(
-        self, serving: Account, script: Callable[[FakeCall], Reply] | None = lambda _: GOOD
+        self,
+        serving: Account,
+        script: Callable[[FakeCall], Reply | Shortage] | None = lambda _: GOOD,
     ) -> tuple[Lane, FakeQueue]:
         """One more account of the same process."""
         api = FakeApi(self.loop, script, self.api.latency)

@@ -13,8 +13,8 @@ from requests.exceptions import RequestException
 from worker.api.adapter import ApiRequest, ApiSession, BoundedAdapter
 from worker.api.auth import SignatureAuth
 from worker.api.connect import BAD_URL, Route, trust
-from worker.api.errors import NotSentError
-from worker.core.reply import Answered, Reply, Unanswered, answer
+from worker.api.errors import NotSentError, ShortageError
+from worker.core.reply import Answered, Reply, Shortage, Unanswered, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,10 +62,11 @@ class Client:
         *,
         traceparent: str | None = None,
         leave: Callable[[], bool] | None = None,
-    ) -> Reply | None:
+    ) -> Reply | Shortage | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
-        Trouble of any kind with the API or on the way to it is a reply. `traceparent` is passed
+        Trouble of any kind with the API or on the way to it is a reply. What this machine lacks
+        is a `Shortage`, and nothing was sent. `traceparent` is passed
         on if it is one (W3C Trace Context), else left out. `leave` is asked when the connection
         stands, right before the request goes out on it. If it says no, nothing is sent, and
         there is no reply.
@@ -80,6 +81,8 @@ class Client:
             request.headers["traceparent"] = traceparent
         try:
             reply = self._session.send(request, allow_redirects=False, proxies=self._proxies)
+        except ShortageError as lacking:
+            return Shortage(str(lacking))
         except NotSentError:
             return None
         except RequestException as error:

@@ -19,7 +19,14 @@ from requests.exceptions import ReadTimeout, RequestException
 from requests.utils import get_auth_from_url
 from urllib3.util import create_urllib3_context, make_headers
 
-from worker.api.errors import late_connect, no_address, no_connect, no_tls
+from worker.api.errors import (
+    ShortageError,
+    check_room,
+    late_connect,
+    no_address,
+    no_connect,
+    no_tls,
+)
 from worker.api.http1 import NOT_YET, HttpConnection, wanted
 
 if TYPE_CHECKING:
@@ -171,6 +178,7 @@ def first_that_accepts(addresses: list[str], port: int, attempt: Attempt) -> soc
             if not more:
                 raise late_connect(attempt.place, attempt.seconds) from None
         except OSError as error:
+            check_room(error)
             if not more:
                 raise no_connect(attempt.place, error) from None
         else:
@@ -306,11 +314,15 @@ def _addresses(origin: HostPort, attempt: Attempt) -> list[str]:
         except (OSError, UnicodeError) as error:
             found.put(error)
 
-    Thread(target=resolve, name=f"resolve-{origin.host}", daemon=True).start()
+    try:
+        Thread(target=resolve, name=f"resolve-{origin.host}", daemon=True).start()
+    except RuntimeError as refused:
+        raise ShortageError(str(refused)) from None
     try:
         result = found.get(timeout=attempt.left())
     except Empty:
         raise late_connect(attempt.place, attempt.seconds) from None
     if not isinstance(result, list):
+        check_room(result)
         raise no_address(origin.host, result) from None
     return result

@@ -7,6 +7,7 @@ the system's own words, never from a request, a proxy's user or a reply's body.
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 
@@ -23,6 +24,27 @@ from requests.exceptions import RequestException as RequestException  # noqa: PL
 
 class NotSentError(RequestException):
     """Nothing was sent: `may_send` said no."""
+
+
+class ShortageError(NotSentError):
+    """Nothing was sent, for this machine lacks what a connection takes."""
+
+
+_LACKING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+
+def check_room(error: OSError | UnicodeError) -> None:
+    """Raise `ShortageError` where this machine, and not the other end, is why a step failed.
+
+    The resolver does not pass on why it could not open a socket: so one is opened to see.
+    """
+    if isinstance(error, socket.gaierror):
+        try:
+            socket.socket().close()
+        except OSError as lacking:
+            error = lacking
+    if isinstance(error, OSError) and error.errno in _LACKING:
+        raise ShortageError(error.strerror) from None
 
 
 def no_address(host: str, error: OSError | UnicodeError) -> NoConnectionError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.apply.feeder import FileEdit
-    from worker.core.reply import Reply
+    from worker.core.reply import Reply, Shortage
     from worker.pipeline.callers import Caller
 
 
@@ -181,7 +181,7 @@ class RecordingCaller:
         *,
         traceparent: str | None = None,
         leave: Callable[[], bool],
-    ) -> Reply | None:
+    ) -> Reply | Shortage | None:
         """Note, and call."""
         self.called.add(json.loads(body)["jobId"])
         return self._caller.call(body, timestamp, traceparent=traceparent, leave=leave)

@@ -56,6 +56,16 @@ class Unanswered:
 Reply = Answered | Unanswered
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """No call was made: this machine lacks what one takes, a thread or a descriptor, say.
+
+    Nobody's fault, so it is no reply: it says nothing of the edit, the account or the API.
+    """
+
+    detail: str
+
+
 REASON_LENGTH = 500
 """Characters kept of the API's words."""
 

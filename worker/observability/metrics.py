@@ -70,7 +70,8 @@ def overall(reading: Reading) -> Iterator[Metric]:
     )
     yield _gauge(
         "threads_short",
-        "1 while the machine gives fewer threads than the accounts' concurrency asks for.",
+        "1 while the machine gives fewer threads than the accounts' concurrency asks for, or "
+        "lacks what a call takes.",
         reading.threads_short,
     )
     yield _gauge("publishing_blocked", "1 while RabbitMQ takes no publications.", reading.blocked)

@@ -50,7 +50,7 @@ class Reading:
     letters_refused: int
     """How often RabbitMQ would not take a dead letter; each is offered until it does."""
     threads_short: bool = False
-    """The machine gives fewer threads than the accounts' concurrency asks for."""
+    """The machine gives fewer threads than accounts ask for, or lacks what a call takes."""
     state_folder_usable: bool = True
     """Notes of what is being called outlive the process."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
@@ -272,7 +272,8 @@ def ready(worker: Worker) -> str | None:
 
 def notes(worker: Worker) -> tuple[str, ...]:
     """What somebody should know of a worker that is ready all the same."""
-    standing = tuple(note for note in (worker.suspects.trouble, _few_threads(worker)) if note)
+    found = (worker.suspects.trouble, _few_threads(worker), _shortage(worker))
+    standing = tuple(note for note in found if note)
     lanes = (
         f"left over: queue {worker.names.lane(name)}, {edits} edits in it; no account owns it"
         for name, edits in sorted(worker.leftover.items())
@@ -289,6 +290,12 @@ def _few_threads(worker: Worker) -> str | None:
         wanted = sum(lane.account.concurrency for lane in lanes)
         return f"this process may have {have} of {wanted} threads for calls: accounts share them"
     return None
+
+
+def _shortage(worker: Worker) -> str | None:
+    """What this machine lacks for calls."""
+    found = next(filter(None, (lane.shortage for lane in list(worker.lanes.values()))), None)
+    return found and f"this machine lacks what a call takes ({found}): it is made again and again"
 
 
 def lanes(worker: Worker) -> Mapping[str, object]:
@@ -312,7 +319,7 @@ def reading(worker: Worker) -> Reading:
         confirms_outstanding=worker.publisher.outstanding,
         events_refused=worker.settler.events_refused,
         letters_refused=worker.settler.letters_refused,
-        threads_short=_few_threads(worker) is not None,
+        threads_short=(_few_threads(worker) or _shortage(worker)) is not None,
         state_folder_usable=worker.suspects.trouble is None,
         subscribed=dict(_subscribed(worker)),
         strays=worker.strays.tally,

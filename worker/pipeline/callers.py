@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from worker.core.reply import Shortage
+
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
@@ -36,7 +38,7 @@ class Caller(Protocol):
         *,
         traceparent: str | None = None,
         leave: Callable[[], bool],
-    ) -> Reply | None:
+    ) -> Reply | Shortage | None:
         """Sign and send `body`; returns within the account's connect and call timeouts.
 
         `leave` is asked when there is a connection, right before the request goes out on it. If
@@ -56,7 +58,9 @@ class ApiCall:
     oldest: HeldEdit | None = None
     """The oldest edit of the job, where the call is for a newer one that covers it; else None."""
     reply: Reply | None = None
-    """None after the call: it was not begun, for the lease had run out."""
+    """None after the call: it was not begun, for the lease had run out or there was a shortage."""
+    shortage: str | None = None
+    """What this machine lacked for it."""
     bug: Exception | None = None
     seconds: float = 0.0
 
@@ -98,6 +102,8 @@ class CallerPool:
         self._stopped = False
         self.refused = False
         """Whether the system has refused us a thread lately."""
+        self.shortage: str | None = None
+        """What the system has refused a call lately: a descriptor, say."""
 
     def begin(self, task: ApiCall, in_flight: int) -> None:
         """Have a task called; `in_flight` counts those under way, this one included."""
@@ -159,6 +165,7 @@ class CallerPool:
             if tasks and not self._waking:
                 self._wake()
             self._make(task)
+            self._note_shortage(task)
             self._done(task)
 
     def _rest(self, bell: Lock) -> bool:
@@ -190,12 +197,21 @@ class CallerPool:
             self._threads += 1
         return False
 
+    def _note_shortage(self, task: ApiCall) -> None:
+        """Say once what calls cannot be made for, until one is made again."""
+        if task.shortage is not None and self.shortage is None:
+            log.warning("calls_short", account=self._name, why=task.shortage)
+        if task.shortage is not None or task.reply is not None:
+            self.shortage = task.shortage
+
     def _make(self, task: ApiCall) -> None:
         begun = monotonic()
         if not self._still_ours(task.waiting):
             return
         try:
             self._call(task, int(time() + task.clock_offset))
+        except MemoryError:
+            task.shortage = None if task.reply else "no memory left"
         except Exception as bug:  # noqa: BLE001 (the one broad except: see `ops/docs/architecture.md`, "The way of an edit")
             if task.reply is None:  # else what the API has said counts, whatever failed after it
                 task.bug = bug
@@ -209,7 +225,11 @@ class CallerPool:
             return self._leave(waiting)
 
         def call(parent: str | None) -> Reply | None:
-            task.reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)
+            reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)
+            if isinstance(reply, Shortage):
+                task.shortage = reply.detail
+            else:
+                task.reply = reply
             return task.reply
 
         if trace is None:

@@ -51,6 +51,8 @@ OTHERS_FIRST = 1.0
 EARLY_ENOUGH = 0.0005
 SLOTS_AGAIN_IN = 1.0
 """Seconds until slots are asked for again that the journal did not take."""
+SHORTAGE_LASTS = 1.0
+"""Seconds until an edit is called again that this machine lacked something for."""
 LONGEST_PAUSE = 30.0
 """Seconds between two times that an edit is handed on, while replicas do not agree on its lane."""
 
@@ -486,7 +488,8 @@ class Lane:
                 self.tally.retries += 1
                 self.window.put_back(first, now + after.total_seconds())
             case Suspend() | None:
-                self.window.put_back(first, now)
+                wait = SHORTAGE_LASTS if task.shortage is not None else 0.0
+                self.window.put_back(first, now + wait)
         self._moved()
 
     async def _settle_line(
@@ -509,7 +512,7 @@ class Lane:
         return line if waiting in line else ()
 
     def _verdict(self, task: ApiCall, now: float) -> Verdict | None:
-        """What the reply means; None if no call was made, for want of a lease.
+        """What the reply means; None if no call was made, for want of a lease or a descriptor.
 
         What raises here is a bug of ours, and the end of this edit alone.
         """
@@ -569,6 +572,11 @@ class Lane:
     def threads_refused(self) -> bool:
         """Whether the system would not give the thread that was asked for last."""
         return self._callers.refused
+
+    @property
+    def shortage(self) -> str | None:
+        """What this machine lacked for the last call; None if that was made."""
+        return self._callers.shortage
 
     @property
     def is_quiet(self) -> bool:

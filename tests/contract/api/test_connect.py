@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -83,3 +85,38 @@ def test_a_peer_that_comes_back_is_used_again(new_client: NewClient, port: int) 
     assert isinstance(client.call(EDIT, TIMESTAMP), Unanswered)
     with Peer(keeps_answering, port=port):
         assert client.call(EDIT, TIMESTAMP) == Answered("0", "success")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from pydantic import SecretStr
+from tests.contract.api.conftest import EDIT, TIMESTAMP, endpoint
+from worker.api.client import Client
+
+kind, url = sys.argv[1:]
+client = Client(endpoint(url), "key", SecretStr("secret"))
+if kind == "descriptors":
+    most = max(int(found.name) for found in Path("/proc/self/fd").iterdir())
+    limit, left = resource.RLIMIT_NOFILE, most  # one of those it lists is gone by now
+else:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit, left = resource.RLIMIT_AS, pages * resource.getpagesize() + 4 * 2**20
+resource.setrlimit(limit, (left, left))
+print(type(client.call(EDIT, TIMESTAMP)).__name__)
+"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "api.invalid"])
+@pytest.mark.parametrize("kind", ["descriptors", "threads"])
+def test_what_this_machine_lacks_for_a_connection_says_nothing_of_the_api(
+    kind: str, host: str
+) -> None:
+    with Peer(keeps_answering) as peer:
+        ended = subprocess.run(
+            (sys.executable, "-c", LIMITED, kind, f"http://{host}:{peer.port}/x"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.stdout == "Shortage\n", ended.stderr

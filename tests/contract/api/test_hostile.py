@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.api.conftest import EDIT, TIMESTAMP
 from tests.contract.api.peer import BODY, OK, Peer, Talk, http
-from worker.core.reply import Answered, Reply, Unanswered
+from worker.core.reply import Answered, Reply, Shortage, Unanswered
 
 if TYPE_CHECKING:
     import ssl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.contract.api.conftest import Authority, NewClient
     from tests.contract.api.peer import Script
 
-    Ask = Callable[[Script, float], Reply | None]
+    Ask = Callable[[Script, float], Reply | Shortage | None]
 
 BOMB = gzip.compress(b"0" * 30_000_000, mtime=0)
 SUCCESS = Answered("0", "success")
@@ -30,7 +30,7 @@ def ask(request: pytest.FixtureRequest, new_client: NewClient, authority: Author
     """The client's reply to one call of a peer with a script, in so many seconds."""
     context: ssl.SSLContext | None = authority.server() if request.param == "tls" else None
 
-    def asked(script: Script, seconds: float) -> Reply | None:
+    def asked(script: Script, seconds: float) -> Reply | Shortage | None:
         with Peer(script, context) as peer:
             client = new_client(peer.url, call=seconds, ca_file=authority.file)
             return client.call(EDIT, TIMESTAMP)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ops.simulator.faults.fault import Kind
     from tests.contract.api.conftest import NewClient
     from worker.api.client import Client
-    from worker.core.reply import Reply
+    from worker.core.reply import Reply, Shortage
 
 EDIT = {
     "appId": "LILIN888",
@@ -57,7 +57,7 @@ def client(simulator: Simulator, new_client: NewClient) -> Client:
     return new_client(simulator.url, call=2)
 
 
-def call(client: Client, ago: float = 0, **changes: object) -> Reply | None:
+def call(client: Client, ago: float = 0, **changes: object) -> Reply | Shortage | None:
     """The reply to a good edit with some changes, signed so many seconds ago."""
     return client.call(json.dumps({**EDIT, **changes}).encode(), int(time.time() - ago))
 

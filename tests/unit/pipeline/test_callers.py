@@ -14,7 +14,7 @@ import pytest
 from tests.unit.builders import waiting
 from worker.core.circuit import CallContext
 from worker.core.rate_limit import Rate, SendLimiter, rates, send_limiter
-from worker.core.reply import Answered, Reply
+from worker.core.reply import Answered, Reply, Shortage
 from worker.pipeline.callers import ApiCall, CallerPool
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ GOOD = Answered("0")
 class Script:
     """A `Caller` that does what it is told for each call, once it has connected."""
 
-    def __init__(self, act: Callable[[bytes, int], Reply], connect: Callable[[], None]) -> None:
+    def __init__(
+        self, act: Callable[[bytes, int], Reply | Shortage], connect: Callable[[], None]
+    ) -> None:
         self._act = act
         self._connect = connect
 
@@ -38,7 +40,7 @@ class Script:
         *,
         traceparent: str | None = None,
         leave: Callable[[], bool],
-    ) -> Reply | None:
+    ) -> Reply | Shortage | None:
         self._connect()
         return self._act(body, timestamp) if leave() else None
 
@@ -57,7 +59,7 @@ class Pool:
 
     def __init__(
         self,
-        act: Callable[[bytes, int], Reply],
+        act: Callable[[bytes, int], Reply | Shortage],
         may_call: Callable[[], bool] = lambda: True,
         connect: Callable[[], None] = lambda: None,
         idle_ends: float = 60.0,
@@ -301,3 +303,28 @@ def test_where_it_gives_none_at_all_calls_wait_until_it_does() -> None:
 
     assert pool.returned(1)[0].reply == GOOD
     assert not pool.callers.refused
+
+
+def no_memory(*_: object) -> Reply:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("act", [lambda *_: Shortage("Too many open files"), no_memory])
+def test_what_the_machine_lacks_for_a_call_is_no_reply_and_no_bug(
+    act: Callable[[bytes, int], Reply | Shortage],
+) -> None:
+    acts: list[Callable[[bytes, int], Reply | Shortage]] = [act, lambda *_: GOOD]
+
+    def each_in_turn(body: bytes, timestamp: int) -> Reply | Shortage:
+        return acts.pop(0)(body, timestamp)
+
+    pool = Pool(each_in_turn)
+
+    pool.begin(task())
+    [back] = pool.returned(1)
+    assert (back.reply, back.bug) == (None, None)
+    assert back.shortage == pool.callers.shortage is not None
+
+    pool.begin(task())
+    assert pool.returned(1)[0].reply == GOOD
+    assert pool.callers.shortage is None

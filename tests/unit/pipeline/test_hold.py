@@ -10,7 +10,7 @@ import pytest
 from tests.unit.builders import account
 from tests.unit.world import GOOD, World, by_status, calls_of
 from worker.core.judge import Policy
-from worker.core.reply import Answered, Unanswered
+from worker.core.reply import Answered, Shortage, Unanswered
 
 if TYPE_CHECKING:
     from tests.unit.fake_queue import FakeChannel
@@ -181,6 +181,19 @@ def test_a_call_whose_turn_comes_when_the_lease_has_run_out_is_not_made_and_not_
     assert len(world.api.calls) == 1
     assert b'"attempts":1' in world.events()[0].body
     assert next(answers, None) is None
+
+
+def test_a_call_that_the_machine_lacks_something_for_is_made_again_and_counts_nothing() -> None:
+    """Nobody is to blame, however often: neither edit nor account."""
+    short = [Shortage("Too many open files")] * 20
+    world = World(script=lambda _: short.pop() if short else GOOD)
+    world.publish(1)
+
+    world.finish(within=60.0)
+
+    assert len(world.api.calls) == 21
+    assert b'"attempts":1' in world.events()[0].body
+    assert world.lane.tally.suspensions == 0
 
 
 def test_no_call_starts_for_a_consumer_that_rabbitmq_has_cancelled() -> None:
