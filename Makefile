@@ -33,6 +33,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: install  ## Show it: broker, simulated API, worker, some hundreds of edits (about a minute)
 	$(BIN)/python -m ops.demo
 
+# With what the worker needs alone, and its build: a fraction of `make install`.
+.PHONY: sandbox
+sandbox: build/sandbox-venv/.installed  ## RabbitMQ, simulated API and worker, up until Ctrl-C, to try things on
+	@build/sandbox-venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@build/sandbox-venv/bin/taskedit sandbox
+
 .PHONY: test
 test: install  ## Unit, contract and acceptance tests on a private RabbitMQ (about a quarter of an hour on two cores)
 	$(BIN)/python -m ops.rabbitmq.install
@@ -116,6 +122,7 @@ bench-venvs: install build/ship-venv/.installed build/bench-venv/.installed
 	for venv in ship bench; do build/$$venv-venv/bin/pip install --quiet \
 		--disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl || exit; done
 
+build/sandbox-venv/.installed: requirements.lock ops/docker/build.lock
 build/ship-venv/.installed: requirements.lock
 build/bench-venv/.installed: requirements.lock tests/bench/requirements.lock
 build/%-venv/.installed:

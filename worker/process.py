@@ -191,7 +191,7 @@ def _spans(settings: Settings) -> Spans | None:
     try:
         from worker.observability.tracing import exporting  # noqa: PLC0415 (what it imports is an extra)
     except ImportError as missing:
-        mend = f"pip install '{DISTRIBUTION}[tracing]'"
+        mend = "pip install 'FILE[tracing]', with the wheel that the worker was installed from"
         log.warning("tracing_unavailable", why=str(missing), mend=mend)
         return None
     brokers = [shown(url.get_secret_value()) for url in settings.amqp_urls]

@@ -11,26 +11,33 @@ import secrets
 import signal
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ops.demo import post as posts
 from ops.demo import worker as workers
-from ops.demo.broker import a_broker
 from ops.demo.messages import FILE, messages
 from ops.demo.play import Play, prepare
 from ops.demo.promises import Evidence, Promise, outcomes, promises
 from ops.demo.telling import Telling
-from ops.demo.worker import CLIENTS, TroubleError
+from ops.demo.worker import CLIENTS
 from ops.rabbitmq.install import AbsentError
 from ops.rabbitmq.node import NodeError
+from ops.sandbox.broker import Broker, own_broker
+from ops.sandbox.worker import TroubleError
 from ops.simulator.control import Simulator
 from schemas import Names
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ops.demo.messages import Message
+
+
+VARIABLE: Final = "TASKEDIT_AMQP_URL"
 
 
 def main() -> int:
@@ -53,16 +60,17 @@ def _demo(telling: Telling) -> int:
     names, edits = Names(f"demo-{secrets.token_hex(3)}"), messages()
     telling.say("Looking for a RabbitMQ, and starting one if need be …")
     with (
-        a_broker() as broker,
+        _broker() as broker,
         Simulator() as simulator,
         tempfile.TemporaryDirectory(prefix="task-edit-demo-") as folder,
         posts.opened(broker.url, names, [client.name for client in CLIENTS]) as post,
     ):
+        log = Path(folder) / "worker.log"
         telling.say(f"{broker.what}.")
         prepare(simulator)
         limits = ", ".join(f"{each.name} {each.allowed}" for each in CLIENTS)
         telling.say(f"A simulated API. Calls a second that it allows: {limits}.")
-        with workers.running(broker.url, names.namespace, simulator.url, Path(folder)) as worker:
+        with workers.running(broker.url, names.namespace, simulator.url, log) as worker:
             rates = ", ".join(f"{each.name} {each.calls_a_second}" for each in CLIENTS)
             telling.say(f"One worker, with a lane for each account. Its limits: {rates}.")
             post.listen()
@@ -71,10 +79,18 @@ def _demo(telling: Telling) -> int:
             play = Play(simulator, worker, post, telling)
             play.run(len(edits))
             telling.say("Every message has its event.")
-            return _told(telling, _evidence(play, edits), ended=worker.end())
+            evidence = _evidence(play, edits, log)
+            return _told(telling, evidence, ended=worker.end())
 
 
-def _evidence(play: Play, edits: list[Message]) -> Evidence:
+def _broker() -> AbstractContextManager[Broker]:
+    """The RabbitMQ that the environment names, else one of our own."""
+    if url := os.environ.get(VARIABLE):
+        return nullcontext(Broker(url.split(",")[0], f"your RabbitMQ, of {VARIABLE}"))
+    return own_broker()
+
+
+def _evidence(play: Play, edits: list[Message], log: Path) -> Evidence:
     return Evidence(
         messages=edits,
         events=play.post.events,
@@ -83,7 +99,7 @@ def _evidence(play: Play, edits: list[Message]) -> Evidence:
         summaries=play.simulator.summary(),
         pauses=play.pauses,
         left=play.post.left([client.name for client in CLIENTS]),
-        said=play.worker.log.read_text(encoding="utf-8"),
+        said=log.read_text(encoding="utf-8"),
     )
 
 

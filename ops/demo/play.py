@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from ops.demo.messages import CUT_OFF, HOPELESS, MAX_ROBOTS, SYSTEM_ERROR, TAKEN, UNAVAILABLE
 from ops.demo.promises import Pause
-from ops.demo.worker import ACME, CLIENTS, GLOBEX, TroubleError
+from ops.demo.worker import ACME, CLIENTS, GLOBEX
+from ops.sandbox.worker import TroubleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ops.demo.post import Post
     from ops.demo.telling import Telling
-    from ops.demo.worker import Worker
+    from ops.sandbox.worker import Worker
     from ops.simulator.control import Simulator
 
 PATIENCE = 60.0

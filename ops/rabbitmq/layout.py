@@ -40,8 +40,8 @@ class Layout:
     name: str
     plugins: tuple[str, ...]
     root: Path | None
-    port: int = field(default_factory=free_port)
-    management_port: int = field(default_factory=free_port)
+    port: int
+    management_port: int
     distribution_port: int = field(default_factory=free_port)
 
     @property

@@ -14,6 +14,7 @@ from ops.rabbitmq import chroot, install
 from ops.rabbitmq.guard import Guarded
 from ops.rabbitmq.layout import MANAGEMENT, Layout
 from ops.rabbitmq.portmapper import PortMapper, reachable
+from ops.rabbitmq.ports import USUAL, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,8 @@ class Node:
     Ports, name and data stay the same over stop, kill and start, so clients find it again.
     Everything it writes is under `folder`, which must exist and be new. `config` is
     rabbitmq.conf (it wins over the node's own lines), `root` the folder of another Debian to
-    run in (see `chroot`). Nodes that are to meet share a `mapper`.
+    run in (see `chroot`). Nodes that are to meet share a `mapper`. With `usual_ports` it takes
+    those that every client tries first, where they are free.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Node:
         plugins: Sequence[str] = (),
         root: Path | None = None,
         mapper: PortMapper | None = None,
+        usual_ports: bool = False,
     ) -> None:
         installation = install.found(root or Path("/"))
         if installation is None:
             raise install.AbsentError(f"there is no RabbitMQ under {root or '/'}")
         self._installation = installation
-        self._layout = Layout(folder.resolve(), f"{name}@localhost", tuple(plugins), root)
+        ports = map(free_port, USUAL) if usual_ports else (free_port(), free_port())
+        self._layout = Layout(folder.resolve(), f"{name}@localhost", tuple(plugins), root, *ports)
         self._own_mapper = mapper is None
         self._mapper = mapper or PortMapper(folder, root=root)
         self._layout.write(config, self._mapper.cookie)

@@ -10,10 +10,13 @@ import socket
 _RANGE = range(20_000, 32_000)
 _TRIES = 100
 
+USUAL = 5672, 15672
+"""Where clients look for RabbitMQ unless told otherwise: AMQP, and its management API."""
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now."""
-    for port in random.choices(_RANGE, k=_TRIES):
+
+def free_port(usual: int | None = None) -> int:
+    """A port on 127.0.0.1 that nobody listens on now: the usual one if it is free."""
+    for port in ([usual] if usual else []) + random.choices(_RANGE, k=_TRIES):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

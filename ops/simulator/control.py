@@ -72,6 +72,7 @@ class Simulator(Remote):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for us alone
         )
         try:
             self.url = _first_line(self._child)["url"]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ops.rabbitmq.ports import USUAL
+from ops.sandbox.cli import first_edit
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path.relative_to(ROOT)
@@ -37,3 +40,14 @@ def test_nothing_refers_to_notes_outside_the_project(folder: str) -> None:
     sources = [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.md")]
     ours = [path for path in sources if "node_modules" not in path.parts]
     assert [str(path) for path in ours if alien.search(path.read_text())] == []
+
+
+def test_the_readmes_first_edit_is_the_one_that_the_sandbox_prints() -> None:
+    said = (ROOT / "README.md").read_text()
+    assert f"$ {first_edit(USUAL[1])}\n" in said
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_nothing_is_installed_by_a_name_that_an_index_would_have_to_know(document: Path) -> None:
+    text = (ROOT / document).read_text()
+    assert re.findall(r"pip install[^\n`]*task-edit-worker", text) == []

@@ -1,8 +1,9 @@
 """`taskedit`: the worker's commands, one module a command.
 
 A new command is a row in `COMMANDS` and a module ``worker.cli.<name>`` that has a click command
-named `command`. It is imported when it is called and not before: `--help` and completion need
-the table only, and `taskedit run` never pays for what the others import.
+named `command`; one of `BESIDE` has its module elsewhere. It is imported when it is called and not
+before: `--help` and completion need the table only, and `taskedit run` never pays for what the
+others import.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ COMMANDS: Final = {
     "dead": "What failed, why, and how to put it right.",
     "topology": "What RabbitMQ holds against what it should.",
     "schema": "The contract as files for other languages.",
+    "sandbox": "RabbitMQ, a simulated API and a worker, to try things on.",
     "completion": "Commands and options by the Tab key.",
 }
 """Each command in a line, in the order of --help."""
+
+
+BESIDE: Final = {"sandbox": "ops.sandbox.cli"}
+"""Modules of commands that nothing of the worker needs: they are in `ops`, and ship with it."""
 
 
 class _Commands(click.Group):
@@ -55,7 +61,8 @@ class _Commands(click.Group):
 
 
 def _imported(name: str) -> click.Command:
-    found: click.Command = import_module(f"worker.cli.{name}").command
+    module = BESIDE.get(name, f"worker.cli.{name}")
+    found: click.Command = import_module(module).command
     return found
 
 

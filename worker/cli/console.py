@@ -44,7 +44,8 @@ def command(ctx: click.Context, *, hash_password: bool, new_token: bool) -> None
     """
     if any(find_spec(name) is None for name in _EXTRA):
         click.echo(
-            "The console is an extra that is not installed: pip install task-edit-worker[console].",
+            "The console is an extra that is not installed: pip install 'FILE[console]', with the"
+            " wheel that taskedit was installed from.",
             err=True,
         )
         ctx.exit(ABSENT)
