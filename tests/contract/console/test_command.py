@@ -75,7 +75,7 @@ def test_without_the_extra_it_says_which(missing: str) -> None:
     )
 
     assert done.returncode == 69
-    assert "task-edit-worker[console]" in done.stderr
+    assert "FILE[console]" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["validate", "run", "lanes"])
