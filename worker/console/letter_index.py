@@ -1,7 +1,7 @@
 """The dead letters, counted by cause, account, app and hour, and listed page by page.
 
 Filled by a look at the queue, then kept true by events and operations: `begin_look`, `see` for each
-letter, `end_look`; `died` for a rejected event, `remove` for what an operation took out.
+batch, `end_look`; `died` for a rejected event, `remove` for what an operation took out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -40,6 +41,7 @@ NO_ACCOUNT: Final = "-"
 _HOUR: Final = 3_600_000_000
 _EVENT_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _PROPERTIES: Final = tuple(each.name for each in fields(Properties) if each.name != "headers")
+_values: Final = attrgetter(*_PROPERTIES)
 _ROW: Final = (
     "key, cause, reason, status, detail, account, app, job, message_id, event_id, died, redrives,"
     " attempts, size, copies"
@@ -49,6 +51,14 @@ _SEEN_AGAIN: Final = ", ".join(
     for name in (*_ROW.split(", "), "digest", "message", "generation")
     if name not in {"key", "event_id", "copies"}
 )
+_SEE: Final = (
+    f"INSERT INTO letters ({_ROW}, digest, message, generation) VALUES ({','.join('?' * 18)})"
+    f" ON CONFLICT (key) DO UPDATE SET {_SEEN_AGAIN},"
+    " copies = CASE WHEN generation = excluded.generation AND digest IS NOT NULL"
+    " THEN copies + 1 ELSE 1 END"
+)
+_KEEP: Final = "INSERT OR REPLACE INTO contents SELECT id, ?, ?, ? FROM letters WHERE key = ?"
+FIRST_COUNT: Final = 500
 _NO_CAUSE: Final = Cause("", "", "", (), "")
 _GROUPED: Final[dict[GroupedBy, str]] = {
     "cause": "cause",
@@ -73,7 +83,8 @@ class LetterIndex:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._generation = 0
-        self._place = 0
+        self._place = self._count_at = 0
+        """Of a look under way: letters seen, and how many there must be to count them anew."""
         self._bytes = 0
         self._seen: dict[str, bytes] = {}
         """Of a look under way: the digest of each key."""
@@ -91,35 +102,41 @@ class LetterIndex:
     def begin_look(self) -> None:
         """Every letter that is in the queue from now on will be seen, or die."""
         self._generation += 1
-        self._place = 0
+        self._place = self._count_at = 0
         self._seen = {}
 
-    def see(self, delivery: Delivery) -> tuple[str, Letter]:
-        """Take in the next letter of the queue; its key, and what it is."""
-        self._place += 1
-        self._changed()
-        letter = read(delivery, self._place)
+    def see(self, deliveries: Sequence[Delivery]) -> list[tuple[str, Letter]]:
+        """Take in the next letters of the queue; the key of each, and what it is."""
+        found, rows, contents = [], [], []
+        for delivery in deliveries:
+            self._place += 1
+            letter = read(delivery, self._place)
+            key = self._key(letter)
+            found.append((key, letter))
+            rows.append((
+                key, cause_of(letter.reason, letter.status, letter.detail).id, letter.reason,
+                letter.status, letter.detail, letter.account or NO_ACCOUNT, letter.head.app_id,
+                letter.head.job_id, letter.head.message_id, letter.event_id,
+                micros(letter.dead_at), letter.redrives, letter.attempts, letter.size, 1,
+                letter.key, _whose(message(letter)), self._generation,
+            ))  # fmt: skip
+            size = len(delivery.body) + len(delivery.properties.headers.table)
+            if len(delivery.body) <= BODY_AT_MOST and self._bytes + size <= CONTENTS_AT_MOST:
+                self._bytes += size
+                contents.append(_content(key, delivery))
+        self._database.executemany(_SEE, rows)
+        self._database.executemany(_KEEP, contents)
+        if self._place >= self._count_at:
+            self._count_at = max(FIRST_COUNT, self._place * 3 // 2)
+            self._changed()
+        return found
+
+    def _key(self, letter: Letter) -> str:
         key = letter.event_id if _EVENT_ID.fullmatch(letter.event_id) else letter.key.hex()
         if self._seen.setdefault(key, letter.key) != letter.key:
             key = letter.key.hex()
             self._seen.setdefault(key, letter.key)
-        values = (
-            key, cause_of(letter.reason, letter.status, letter.detail).id, letter.reason,
-            letter.status, letter.detail, letter.account or NO_ACCOUNT, letter.head.app_id,
-            letter.head.job_id, letter.head.message_id, letter.event_id, micros(letter.dead_at),
-            letter.redrives, letter.attempts, letter.size, 1, letter.key, _whose(message(letter)),
-            self._generation,
-        )  # fmt: skip
-        upserted = self._database.execute(
-            f"INSERT INTO letters ({_ROW}, digest, message, generation)"
-            f" VALUES ({','.join('?' * len(values))})"
-            f" ON CONFLICT (key) DO UPDATE SET {_SEEN_AGAIN},"
-            " copies = CASE WHEN generation = excluded.generation AND digest IS NOT NULL"
-            " THEN copies + 1 ELSE 1 END RETURNING id",
-            values,
-        )
-        self._keep(upserted.fetchone()[0], delivery)
-        return key, letter
+        return key
 
     def end_look(self, *, complete: bool) -> None:
         """All have been seen; with `complete` what was not is gone."""
@@ -296,17 +313,14 @@ class LetterIndex:
         if self._groups:
             self._groups = {}
 
-    def _keep(self, id_: int, delivery: Delivery) -> None:
-        had, size = delivery.properties, len(delivery.body) + len(delivery.properties.headers.table)
-        if len(delivery.body) > BODY_AT_MOST or self._bytes + size > CONTENTS_AT_MOST:
-            return
-        self._bytes += size
-        values = [delivery.routing_key, *(getattr(had, name) for name in _PROPERTIES)]
-        row = id_, _json(values), had.headers.table, delivery.body
-        self._database.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", row)
+
+def _content(key: str, delivery: Delivery) -> tuple[object, ...]:
+    """A row for `_KEEP`."""
+    had = delivery.properties
+    return _json((delivery.routing_key, *_values(had))), had.headers.table, delivery.body, key
 
 
-def _json(values: list[object]) -> str:
+def _json(values: tuple[object, ...]) -> str:
     try:
         return to_json(values).decode()
     except PydanticSerializationError:  # bytes that are no UTF-8, as surrogates

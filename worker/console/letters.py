@@ -14,13 +14,14 @@ from worker.console.model import LettersState, RefusedError, UnavailableError
 from worker.deadletters.queue import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from worker.amqp.session import Broker
     from worker.console.changes import Changes
     from worker.console.letter_index import LetterIndex
     from worker.console.live import Live
     from worker.console.operation_log import OperationLog
+    from worker.core.message import Delivery
 
 DOING: Final = "taskedit console: a look"
 LOOK_EVERY: Final = 60.0
@@ -30,7 +31,8 @@ DISAGREE_FOR: Final = 10.0
 TICK: Final = 0.5
 AGAIN_AFTER: Final = 2.0
 """Seconds after which a look that could not be had is tried again."""
-BREATHE_EVERY: Final = 500
+TOGETHER: Final = 500
+"""Letters that are read at once: others have their turn between."""
 
 
 @dataclass(slots=True)
@@ -151,13 +153,14 @@ class Letters:
             index.begin_look()
             complete = False
             try:
-                async for delivery, _ in queue.take():
-                    key, letter = index.see(delivery)
-                    self._seen += 1
-                    if key in wanted:
-                        found[key] = Kept(index.rows((key,))[0], letter, delivery)
-                    if self._seen % BREATHE_EVERY == 0:
-                        self.changes.touch("dead")
+                async for deliveries in _together(queue.take()):
+                    self._seen += len(deliveries)
+                    for (key, letter), delivery in zip(
+                        index.see(deliveries), deliveries, strict=True
+                    ):
+                        if key in wanted:
+                            found[key] = Kept(index.rows((key,))[0], letter, delivery)
+                    self.changes.touch("dead")
                 complete = not queue.missing
             finally:
                 index.end_look(complete=complete)
@@ -182,6 +185,18 @@ class Letters:
         if not at_it:
             return None
         return f"{at_it[-1].actor} ({at_it[-1].action}, since {at_it[-1].at:%H:%M:%S} UTC)"
+
+
+async def _together(taken: AsyncIterator[tuple[Delivery, object]]) -> AsyncIterator[list[Delivery]]:
+    """What is taken, `TOGETHER` at a time."""
+    found: list[Delivery] = []
+    async for delivery, _ in taken:
+        found.append(delivery)
+        if len(found) == TOGETHER:
+            yield found
+            found = []
+            await asyncio.sleep(0)
+    yield found
 
 
 def holder(error: SessionError) -> str:

@@ -43,7 +43,7 @@ class Headers:
 
     def text(self, name: str) -> str | None:
         """The header as text: a string as it is, an integer in digits; None if neither."""
-        if not self.table:
+        if name.encode() not in self.table:
             return None
         for known, value in self:
             if known == name:
@@ -52,16 +52,20 @@ class Headers:
 
     def texts(self) -> dict[str, str]:
         """The headers that are strings, fit for events and logs: what is no UTF-8 is marked."""
-        table, found, at = self.table, dict[str, str](), 0
-        while at < len(table):  # `_fields` in one piece: a look reads a hundred thousand of these
+        table, found, at, size = self.table, dict[str, str](), 0, len(self.table)
+        while at < size:  # `_fields` in one piece: a look reads a hundred thousand of these
             start = at + 1 + table[at]
-            end = _end(table, start)
-            if end is None:
-                break
-            if table[start : start + 1] == b"S":
+            if table[start : start + 1] == b"S" and start + 5 <= size:
+                end = start + 5 + int.from_bytes(table[start + 1 : start + 5])
+                if end > size:
+                    break
                 name = table[at + 1 : start].decode("utf-8", "surrogateescape")
                 found[name] = _legible(table[start + 5 : end])
-            at = end
+                at = end
+            elif (other := _end(table, start)) is not None:
+                at = other
+            else:
+                break
         return found
 
     def tables(self, name: str) -> tuple[Headers, ...]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from schemas import Bounds, names
 from worker.core.decode import message_info, unread
-from worker.core.headers import NO_HEADERS
 from worker.core.identity import (
     identity,
     place_in,
     redrive_count,
     stated_redrives,
 )
-from worker.core.message import OWN_PREFIX, PERSISTENT, Delivery, Publication
+from worker.core.message import OWN_PREFIX, PERSISTENT, Delivery, Properties, Publication
 
 if TYPE_CHECKING:
     from schemas import Names
@@ -93,12 +92,13 @@ def read(delivery: Delivery, place: int) -> Letter:
     account = said.get(names.ACCOUNT_HEADER, "")
     event_id = said.get(names.EVENT_ID_HEADER, "")
     # as it was read when it was rejected: of its headers only ours would matter
-    before = replace(delivery, properties=replace(delivery.properties, headers=NO_HEADERS))
+    before = _without_headers(delivery)
     head = _head(before, account if _ACCOUNT.match(account) else None)
     stated = said.get(names.REDRIVES_HEADER)
     count = redrive_count(stated) if stated else stated_redrives(delivery)
-    # one without an id of its own is sent again under the id of its event
-    by_event = identity(before, head.account, event_id) if event_id else None
+    who = head.identity
+    if who is None and event_id:  # one without an id of its own is sent again under its event's
+        who = identity(before, head.account, event_id)
     copy = f"{event_id}\x1f{delivery.properties.message_id or ''}\x1f{count}\x1f"
     return Letter(
         place=place,
@@ -116,9 +116,27 @@ def read(delivery: Delivery, place: int) -> Letter:
         stood=place_in(said.get(names.PLACE_HEADER)),
         version=said.get(names.VERSION_HEADER, ""),
         head=head,
-        identity=head.identity or by_event,
+        identity=who,
         key=sha256(copy.encode(errors="replace") + delivery.body).digest(),
         size=len(delivery.body),
+    )
+
+
+def _without_headers(delivery: Delivery) -> Delivery:
+    """Written out, for `replace` takes three times as long."""
+    had = delivery.properties
+    return Delivery(
+        delivery.tag,
+        delivery.exchange,
+        delivery.routing_key,
+        delivery.redelivered,
+        Properties(
+            content_type=had.content_type,
+            correlation_id=had.correlation_id,
+            message_id=had.message_id,
+        ),
+        delivery.body,
+        delivery.received_at,
     )
 
 

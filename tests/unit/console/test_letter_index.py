@@ -28,7 +28,7 @@ def index() -> LetterIndex:
 def looked(index: LetterIndex, letters: Iterable[Delivery], *, complete: bool = True) -> list[str]:
     """The keys that a look has found."""
     index.begin_look()
-    keys = [index.see(letter)[0] for letter in letters]
+    keys = [key for key, _ in index.see(list(letters))]
     index.end_look(complete=complete)
     return keys
 
@@ -92,9 +92,23 @@ def test_what_is_gone_at_the_next_look_is_forgotten_but_not_at_one_that_was_cut_
 def test_a_letter_that_died_during_a_look_stays(index: LetterIndex) -> None:
     index.begin_look()
     index.died(read_event(numbered(1).event))
-    index.see(numbered(0).dead)
+    index.see([numbered(0).dead])
     index.end_look(complete=True)
     assert index.total == 2
+
+
+def test_a_look_that_somebody_watches_counts_its_letters_a_few_times_only() -> None:
+    database = opened()
+    index, asked = LetterIndex(database), list[str]()
+    database.set_trace_callback(asked.append)
+    index.begin_look()
+    for first in range(0, 4000, 50):
+        index.see([numbered(number).dead for number in range(first, first + 50)])
+        assert index.total <= first + 50
+        index.groups("cause", ALL)
+    index.end_look(complete=True)
+    assert index.total == 4000
+    assert sum("sum(copies)" in each for each in asked) < 20
 
 
 def test_a_letter_that_an_operation_has_had_in_hand_is_no_new_one() -> None:
