@@ -75,7 +75,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "malformed": (
             N_("cannot be read as an edit"),
-            N_("Ask the publisher; a letter can be mended here."),
+            N_("Ask the publisher; a letter can be mended in the console."),
         ),
         "invalid": (
             N_("against a rule"),
@@ -107,7 +107,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
     }
 )
-"""What a reason means, and what to do about a letter that has it."""
+"""What a reason means, and what to do about a letter that has it; the runbook says the same."""
 
 _SUSPENDING: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -115,12 +115,13 @@ _SUSPENDING: Final[Mapping[str, str]] = MappingProxyType(
         "-3": N_("Top up. It resumes by itself within a minute."),
         "-4": N_("Set the clock of the worker's machine right."),
         "-5": N_("Wait; if it lasts, tell the provider."),
+        "-46": N_("Wait; if it lasts, check the network to the provider."),
         "-6": N_("Have the address of the worker's machine allowed at the provider."),
         "-49": N_("Have the account verified at the provider."),
         "-50": N_("Ask the provider for the application's price."),
-        "-57": N_("Look for a proxy that strips headers."),
-        "-58": N_("Look for a proxy that strips headers."),
-        "-59": N_("Look for a proxy that strips headers."),
+        "-57": N_("Look for a proxy that strips headers; if there is none, report a bug."),
+        "-58": N_("Look for a proxy that strips headers; if there is none, report a bug."),
+        "-59": N_("Look for a proxy that strips headers; if there is none, report a bug."),
         "http:401": N_("Check the credentials of the gateway or proxy."),
         "http:403": N_("Check the credentials of the gateway or proxy."),
         "http:407": N_("Check the credentials of the gateway or proxy."),

@@ -13,6 +13,7 @@ import yaml
 
 from schemas import Reason
 from worker.cli import root
+from worker.console.wording import REASONS, remedy
 from worker.core.judge import FAULTS, MEANINGS, SUCCESS, THROTTLED
 
 if TYPE_CHECKING:
@@ -74,6 +75,33 @@ def test_a_status_has_its_row_with_what_it_means_what_happens_and_what_to_do(sta
     assert all(cell.strip() for cell in full[0].split("|")[1:-1])
     if status in MEANINGS:
         assert MEANINGS[status] in full[0]
+
+
+@pytest.mark.parametrize("status", [*sorted({*FAULTS, "-4", "http:503"} - {SUCCESS}), "http:3xx"])
+def test_what_the_console_says_to_do_about_a_stopped_account_is_what_its_row_says(
+    status: str,
+) -> None:
+    [row] = [
+        row
+        for row in plain().splitlines()
+        if re.match(rf"\|[^|]*(?<!\S){status}(?!\w)[^|]*\|", row)
+    ]
+    told = remedy(status).removesuffix(".")
+    assert row.split("|")[4].strip().startswith(told)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_what_the_console_says_to_do_about_a_letter_is_in_the_section_of_its_reason(
+    reason: Reason,
+) -> None:
+    section = plain().partition(f"\n### {reason.value}\n")[2].partition("\n#")[0]
+    _, told = REASONS[reason.value]
+    assert told.removesuffix(".").lower() in section.lower()
+
+
+def plain() -> str:
+    """The runbook as it is read: links and code as their words."""
+    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text()).replace("`", "")
 
 
 def test_every_link_leads_somewhere() -> None:
