@@ -18,3 +18,6 @@ for option in --read-only '--cap-drop all' --security-opt=no-new-privileges '--u
     '--stop-timeout 60' '--env-file /etc/taskedit/worker.env' systemd-task-edit-state:/var/lib/taskedit; do
     check "the container gets $option" grep -qF -- "$option" <<<"$start"
 done
+restarts() { generated 2>/dev/null | grep -qx "RestartPreventExitStatus=78"; }
+check "bad settings are not tried again" restarts
+step "Quadlet: all as it should be"

@@ -12,14 +12,13 @@ base=$(tree systemd bookworm systemd systemd-sysv dbus python3 python3-venv rabb
 cp -a --reflink=auto "$base/." "$box/tree"
 step "a Debian 12 with systemd and RabbitMQ"
 
-# As the README says, in an unpacked release.
-rm -rf build/wheel
-.venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    --wheel-dir build/wheel .
+# As the README says, in an unpacked release, beside its wheel.
+rm -rf build/deploy
+.venv/bin/uv build --quiet --no-build-isolation --python .venv/bin/python --out-dir build/deploy .
 release=$box/tree/root/release
-mkdir -p "$release/ops"
-cp -r requirements.lock build/wheel/*.whl "$release/"
-cp -r ops/systemd ops/simulator ops/__init__.py "$release/ops/"
+mkdir "$release"
+tar --extract --file build/deploy/*.tar.gz --strip-components 1 --directory "$release"
+cp build/deploy/*.whl "$release/"
 cp /etc/ssl/certs/ca-certificates.crt "$box/tree/etc/ssl/certs/"
 cp /etc/resolv.conf "$box/tree/etc/resolv.conf"
 printf 'taskedit-box\n' >"$box/tree/etc/hostname"
@@ -42,7 +41,7 @@ ExecStart=/opt/taskedit/bin/python -m ops.simulator --account=demo-key:demo-secr
 WantedBy=multi-user.target
 I
 # The README's own lines, up to the start: what is typed there comes from a file here.
-sed -n '/^```sh$/,/^```$/p' ops/systemd/README.md | sed '1d;$d' |
+sed -n '/^```sh$/,/^```$/{ /^```/d; p }' ops/systemd/README.md |
     sed 's:/dev/stdin /etc/taskedit/amqp.url.*:amqp.url /etc/taskedit/amqp.url:; /^systemctl daemon-reload/d
          s:^systemctl enable --now:systemctl enable:' >"$release/install.sh"
 printf 'amqp://guest:guest@localhost:5672/%%2F' >"$release/amqp.url"
@@ -60,7 +59,8 @@ end() {
     status=$?
     [ "$status" = 0 ] || {
         tail -n 20 "$box/boot.log"
-        inside journalctl --unit task-edit-worker --no-pager --lines 20 || true
+        inside journalctl --unit task-edit-worker --unit task-edit-console --no-pager --lines 200 |
+            grep -v '"event":"edit"' | tail -n 20 || true
     }
     kill "$nspawn" 2>/dev/null || true
     wait || true
@@ -96,6 +96,17 @@ check "and without a capability" test \
     "$(inside sed -n 's/^CapBnd:\t//p' "/proc/$(property MainPID)/status")" = 0000000000000000
 check "the broker's address is a credential that only it can read" \
     fails inside setpriv --reuid nobody --clear-groups cat /etc/taskedit/amqp.url
+
+signed_in() { # with the code that its journal shows, which is good for once
+    local code page=http://127.0.0.1:9465
+    code=$(inside journalctl --unit task-edit-console --output cat --no-pager | grep -o 'code=.*' | tail -n 1)
+    inside python3 -c 'import sys, urllib.request as u
+page, code = sys.argv[1:]
+browser = u.build_opener(u.HTTPCookieProcessor())
+browser.addheaders = [("Origin", page)]
+assert b"acme" in browser.open(page + "/sign-in", code.encode()).read()' "$page" "$code"
+}
+within 60 "the console's code signs in, and its page shows the account" signed_in
 
 before=$(property MainPID)
 check "reload succeeds" inside systemctl reload $unit

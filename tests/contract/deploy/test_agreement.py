@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
 from ops import prometheus_rule
 from ops.prometheus_rule import ALERTS, RULE
@@ -21,6 +25,7 @@ CORE_PANELS = {
     *("row", "stat", "state-timeline", "status-history", "table", "text", "timeseries"),
 }
 """Of Grafana itself, so that no plugin has to be installed."""
+OPERATORS_SCHEMAS = json.loads(Path(__file__).with_name("monitoring.coreos.com.json").read_text())
 COMPOSES_OWN = {"TASKEDIT_CONFIG", "TASKEDIT_OPS_PORT", "TASKEDIT_CONSOLE_PORT"}
 SPEAK_OF_SETTINGS = [
     Path("docker-compose.yml"),
@@ -67,6 +72,38 @@ def test_the_component_for_the_operator_has_the_alerts_and_finds_the_workers_pod
     assert endpoint["path"] in PATHS
 
 
+def closed(schema: object) -> object:
+    """The schema of a resource, in which a field that it does not know is an error."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shut = {} if "properties" not in schema else {"additionalProperties": False}
+    return shut | {name: closed(value) for name, value in schema.items()}
+
+
+def problems(resource: dict[str, Any]) -> list[str]:
+    """What the Prometheus operator's published schema has against a resource."""
+    schema = closed(OPERATORS_SCHEMAS[resource["kind"]])
+    assert isinstance(schema, dict)
+    validator = jsonschema.Draft202012Validator(schema)
+    return [error.message for error in validator.iter_errors(resource)]
+
+
+@pytest.mark.parametrize("name", ["pod-monitor", "prometheus-rule"])
+def test_what_the_prometheus_operator_gets_is_of_its_published_schema(name: str) -> None:
+    assert problems(manifest(f"monitoring/{name}.yaml")) == []
+
+
+def test_a_field_that_the_prometheus_operator_does_not_know_is_found() -> None:
+    monitor = manifest("monitoring/pod-monitor.yaml")
+    monitor["spec"]["podMetricsEndpoints"][0]["intervall"] = "15s"
+    assert len(problems(monitor)) == 1
+    rule = manifest("monitoring/prometheus-rule.yaml")
+    rule["spec"]["groups"][0]["rules"][0]["for"] = "five minutes"
+    assert len(problems(rule)) == 1
+
+
 def test_the_probes_ask_what_is_answered_and_the_end_is_waited_for() -> None:
     pod = manifest("deployment.yaml")["spec"]["template"]["spec"]
     container = pod["containers"][0]
@@ -110,3 +147,33 @@ def test_every_panel_is_of_a_type_that_grafana_ships(path: Path) -> None:
     panels += [inner for row in panels for inner in row.get("panels", ())]
     assert panels
     assert {panel["type"] for panel in panels} <= CORE_PANELS
+
+
+@pytest.mark.parametrize("path", sorted(Path("ops/grafana/dashboards").glob("*.json")), ids=str)
+def test_grafanas_own_models_read_and_write_a_dashboard_without_loss(path: Path) -> None:
+    with warnings.catch_warnings():  # its other models are of a form that files are not in yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.models.dashboard import Dashboard  # noqa: PLC0415
+    register_default_plugins()
+    board = json.loads(path.read_text())
+    again = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+    assert lost(board, again) == []
+
+
+def lost(before: object, after: object, at: str = "") -> list[str]:
+    """Where what was there before is not there, or is something else."""
+    match before, after:
+        case dict(), dict():
+            missing = [f"{at}.{name}" for name in before.keys() - after.keys()]
+            common = before.keys() & after.keys()
+            return missing + [
+                each for name in common for each in lost(before[name], after[name], f"{at}.{name}")
+            ]
+        case list(), list() if len(before) == len(after):
+            return [
+                each
+                for place, (one, other) in enumerate(zip(before, after, strict=True))
+                for each in lost(one, other, f"{at}[{place}]")
+            ]
+        case _:
+            return [] if before == after else [at]
