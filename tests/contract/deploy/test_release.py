@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hatchling.builders.sdist import SdistBuilder
 
-from hatch_build import absolute
+from hatch_build import SOURCE_VARIABLE, absolute
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 
@@ -37,6 +42,41 @@ def test_every_version_is_the_same(path: str) -> None:
 )
 def test_links_of_the_packages_readme_lead_to_the_repository(text: str, then: str) -> None:
     assert absolute(text, "P", "R") == then
+
+
+def metadata(source: str) -> dict[str, Any]:
+    """What a package says of itself when it is made for that repository."""
+    command = (sys.executable, "-m", "hatchling", "metadata")
+    environ = {"PATH": os.environ["PATH"], SOURCE_VARIABLE: source}
+    told = subprocess.run(command, env=environ, capture_output=True, check=True)
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+def test_a_package_leads_to_the_repository_that_it_is_released_from() -> None:
+    told = metadata("https://forge.example/a/b/")
+    there = f"https://forge.example/a/b/blob/v{PROJECT['version']}"
+    assert told["urls"]["Source"] == "https://forge.example/a/b"
+    assert told["urls"]["Changelog"] == f"{there}/CHANGELOG.md"
+    assert f"]({there}/ops/runbook.md" in told["readme"]["text"]
+    assert "](ops/" not in told["readme"]["text"]
+
+
+def test_a_package_that_is_made_for_no_repository_names_none() -> None:
+    told = metadata("")
+    assert not told.get("urls")
+    assert told["readme"]["text"] == Path("README.md").read_text()
+
+
+def test_every_folder_of_tests_that_is_run_by_name_exists() -> None:
+    callers = (Path("Makefile"), Path(".ci/run"), *Path(".github/workflows").glob("*.yml"))
+    named = {
+        path.strip()
+        for caller in callers
+        for path in re.findall(r"\stests(?:/\w+)+(?=\s)", caller.read_text())
+    }
+    assert {"tests/unit", "tests/contract/broker"} <= named
+    assert [path for path in named if not Path(path).exists()] == []
 
 
 def test_every_link_of_the_readme_leads_to_something() -> None:
