@@ -97,8 +97,10 @@ def _sandbox() -> Iterator[tuple[dict[str, str], Worker]]:
             "TASKEDIT_STATE_DIR": str(Path(folder) / "state"),
         }
         with running(settings, port, Path(folder), sys.stderr.buffer) as worker:
-            yield settings, worker
-            worker.end()
+            try:
+                yield settings, worker
+            finally:
+                worker.end()
 
 
 def _run(program: tuple[str, ...], settings: dict[str, str]) -> int:

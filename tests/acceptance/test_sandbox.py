@@ -69,6 +69,8 @@ def test_the_command_that_it_prints_applies_a_first_edit_and_its_end_leaves_noth
         _, rest = child.communicate()
     assert child.returncode == 0, rest
     assert "nothing is left running" in rest
+    assert re.search('"event":"edit".*"outcome":"applied"', rest)
+    assert '"drained":true' in rest
     assert "Traceback" not in told + rest
     assert psutil.wait_procs(started, timeout=10)[1] == []
 
