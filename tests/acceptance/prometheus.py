@@ -38,6 +38,8 @@ class Prometheus:
     folder: Path
     targets: Mapping[str, tuple[int, str]]
     factor: int
+    runbook: str
+    """Where the alerts' runbook is."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     _since: float = 0.0
@@ -81,6 +83,11 @@ class Prometheus:
         """The names of the alerts that fire now."""
         return self._names('ALERTS{alertstate="firing"}')
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that fire now, with labels and annotations."""
+        alerts = self._asked("/api/v1/alerts")["data"]["alerts"]
+        return [one for one in alerts if one["state"] == "firing"]
+
     def watch(self) -> None:
         """Begin: the first scrapes are in, and what they answer (who is there?) is settled."""
         until(lambda: self.scrapes("taskedit") > 1 and not self.firing())
@@ -116,7 +123,7 @@ class Prometheus:
         ]
         settings = {
             "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY}
-            | {"evaluation_interval": EVERY},
+            | {"evaluation_interval": EVERY, "external_labels": {"taskedit_runbook": self.runbook}},
             "rule_files": ["rules.yml"],
             "scrape_configs": jobs,
         }

@@ -6,8 +6,11 @@ The rules are those that are shipped, with every duration in them divided by `HA
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 HASTE = 60
 """Five minutes are five seconds."""
+OURS = "https://runbooks.example/task-edit"
+"""The external label that names our copy of the runbook."""
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus")
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics"
 DASHBOARDS = sorted(Path("ops/grafana/dashboards").glob("*.json"))
@@ -75,7 +80,7 @@ def watch(node: tuple[Node, int], tmp_path: Path) -> Iterator[Watch]:
             folder = tmp_path / "prometheus"
             folder.mkdir()
             targets = {"taskedit": (worker.port, "/metrics"), "rabbitmq": (node[1], QUEUES)}
-            prometheus = stack.enter_context(Prometheus(folder, targets, haste))
+            prometheus = stack.enter_context(Prometheus(folder, targets, haste, OURS))
             prometheus.watch()
             return prometheus
 
@@ -90,6 +95,13 @@ def expressions(dashboard: Path) -> list[str]:
         expression.replace("$__rate_interval", "10s").replace("$account", "default")
         for expression in found
     ]
+
+
+def taskedit(*arguments: str, settings: dict[str, str]) -> None:
+    """Run a command beside the worker; fails if it does."""
+    command = (sys.executable, "-m", "worker", *arguments)
+    environment = {"PATH": os.environ["PATH"], **settings}
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=40)
 
 
 def _scraped_twice_since(prometheus: Prometheus, seen: int) -> bool:
@@ -110,6 +122,12 @@ def test_load_suspension_and_recovery(
     until(lambda: "TaskeditDeadLettersGrowing" in prometheus.firing())
     simulator.state("balance_gone")
     until(lambda: "TaskeditAccountSuspended" in prometheus.firing(), 30)
+    [cause] = [
+        one["annotations"]["cause"]
+        for one in prometheus.alerts()
+        if one["labels"]["alertname"] == "TaskeditAccountSuspended"
+    ]
+    assert cause.startswith("Status -3, the API answered -3 (balance exhausted).")
     simulator.state("running")
     until(lambda: prometheus.query("taskedit:critical_time_seconds:p95_rate5m >= 0"))
     silent = {
@@ -288,3 +306,68 @@ def test_settings_that_cannot_be_used(new_worker: NewWorker, watch: Watch, tmp_p
     worker.signal(signal.SIGHUP)
     until(lambda: prometheus.firing() == set(), 20)
     assert prometheus.fired() == {"TaskeditSettingsRefused"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_quarter_of_the_calls_is_throttled_though_the_lane_goes_on_each_time(
+    amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, watch: Watch
+) -> None:
+    worker = new_worker(RATE="50/s")
+    prometheus = watch(worker)
+    simulator.fault("http", code=429, retry_after="1", share=0.25)
+    publish(amqp_url, namespace, [edit(1 + n) for n in range(400)])
+    until(lambda: "TaskeditCallsThrottled" in prometheus.firing(), 60)
+    [alert] = prometheus.alerts()
+    assert alert["labels"]["status"] == "http:429"
+    assert re.match(r"The API answers [\d.]+% of the calls", alert["annotations"]["summary"])
+    simulator.clear()
+    until(lambda: worker.lane()["held"] == 0, 60)
+    until(lambda: prometheus.firing() == set(), 60)
+    assert prometheus.fired() == {"TaskeditCallsThrottled"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_an_account_that_stays_paused(
+    amqp_url: str, namespace: str, new_worker: NewWorker, watch: Watch
+) -> None:
+    settings = {"TASKEDIT_AMQP_URL": amqp_url, "TASKEDIT_NAMESPACE": namespace}
+    worker = new_worker(HEARTBEAT="1s")
+    prometheus = watch(worker, haste=3600)
+    taskedit("pause", "default", "--why", "INC-1", settings=settings)
+    publish(amqp_url, namespace, [edit(1 + n) for n in range(20)])
+    until(lambda: worker.lane()["state"] == "paused")
+    until(lambda: "TaskeditAccountPaused" in prometheus.firing(), 40)
+    taskedit("resume", "default", settings=settings)
+    until(lambda: worker.lane()["edits"] == {"applied": 20})
+    until(lambda: prometheus.firing() == set(), 20)
+    assert prometheus.fired() == {"TaskeditAccountPaused"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_lane_that_no_account_owns_any_more_and_notes_that_are_lost(
+    amqp_url: str, namespace: str, new_worker: NewWorker, watch: Watch, tmp_path: Path
+) -> None:
+    table = '[accounts.{}]\napi_key = "{}"\napi_secret = "{}"\napp_ids = ["{}"]\n'
+    kept, gone = table.format("kept", KEY, SECRET, "k"), table.format("gone", "other", "s", "g")
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(kept + gone)
+    (tmp_path / "file").touch()
+    worker = new_worker(
+        ACCOUNTS_FILE=str(accounts), API_KEY="", API_SECRET="", STATE_DIR=f"{tmp_path}/file/state"
+    )
+    prometheus = watch(worker)
+    until(lambda: prometheus.firing() == {"TaskeditStateFolderUnusable"}, 30)
+    accounts.write_text(kept)
+    worker.signal(signal.SIGHUP)
+    until(lambda: "TaskeditLaneLeftOver" in prometheus.firing(), 60)
+    told = {one["labels"]["alertname"]: one["annotations"] for one in prometheus.alerts()}
+    summary = "Lane gone in RabbitMQ belongs to no account, and 0 edits are in it"
+    assert told["TaskeditLaneLeftOver"]["summary"] == summary
+    runbook = f"{OURS}#taskeditlaneleftover"
+    assert told["TaskeditLaneLeftOver"]["runbook_url"] == runbook
+    accounts.write_text(kept + gone)
+    worker.signal(signal.SIGHUP)
+    until(lambda: prometheus.firing() == {"TaskeditStateFolderUnusable"}, 60)

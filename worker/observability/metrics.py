@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from schemas import Reason
 from worker.core.circuit import State
+from worker.core.judge import meaning
 from worker.observability.status import snapshot
 
 if TYPE_CHECKING:
@@ -63,10 +64,16 @@ def overall(reading: Reading) -> Iterator[Metric]:
         "0 while notes of what is being called would end with the process.",
         reading.state_folder_usable,
     )
+    yield _gauges(
+        "lane_left_over_edits",
+        "Edits in the queue of a lane that no account owns and nobody consumes.",
+        "lane",
+        reading.left_over,
+    )
     yield _gauge(
         "lanes_left_over",
         "Lanes that no account owns and nobody consumes, as far as this worker knows of them.",
-        reading.lanes_left_over,
+        len(reading.left_over),
     )
     yield _gauge(
         "threads_short",
@@ -159,14 +166,19 @@ _GAUGED: tuple[tuple[str, str, Callable[[Lane], float | None]], ...] = (
         lambda lane: min(rate.calls / rate.seconds for rate in lane.account.rates),
     ),
     (
+        "paused_since_timestamp_seconds",
+        "When an operator paused the account; absent while it is not paused.",
+        lambda lane: None if lane.paused is None else lane.paused.at.timestamp(),
+    ),
+    (
         "last_success_timestamp_seconds",
         "When an edit was applied last; absent before the first.",
         lambda lane: lane.tally.last_success,
     ),
     (
         "clock_skew_seconds",
-        "How far the API's clock was found ahead of ours.",
-        lambda lane: lane.tally.clock_skew,
+        "How far the API's clock is ahead of ours; absent while no answer tells.",
+        lambda lane: lane.tally.skew(monotonic()),
     ),
 )
 
@@ -174,6 +186,7 @@ _GAUGED: tuple[tuple[str, str, Callable[[Lane], float | None]], ...] = (
 def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
     """Gauges of each lane; its own thread is not waited for."""
     yield _states(lanes)
+    yield _stopped(lanes)
     for name, words, value in _GAUGED:
         family = GaugeMetricFamily(f"taskedit_{name}", words, labels=["account"])
         for lane in lanes:
@@ -190,6 +203,20 @@ def _states(lanes: Sequence[Lane]) -> Metric:
         now = lane.state
         for state in (*(state.value for state in State), "paused"):
             family.add_metric([lane.account.name, state], state == now)
+    return family
+
+
+def _stopped(lanes: Sequence[Lane]) -> Metric:
+    words = "1 while the lane is throttled or suspended; the labels say by which status."
+    labels = ["account", "state", "status", "cause"]
+    family = GaugeMetricFamily("taskedit_lane_stopped", words, labels=labels)
+    for lane in lanes:
+        health = lane.standing.health
+        if health.state is not State.RUNNING:
+            status = health.status or "none"
+            status = status if _STATUS.fullmatch(status) else OTHER
+            cause = meaning(health.status) if health.status else "the API does not answer"
+            family.add_metric([lane.account.name, health.state.value, status, cause], 1)
     return family
 
 

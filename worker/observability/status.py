@@ -55,8 +55,8 @@ class Reading:
     """Notes of what is being called outlive the process."""
     subscribed: Mapping[str, bool] = field(default_factory=dict)
     """Account to whether its queue is consumed, as a stand-by too; ``-`` for the strays."""
-    lanes_left_over: int = 0
-    """Lanes that this worker served once, that no account owns, and that nobody consumes."""
+    left_over: Mapping[str, int] = field(default_factory=dict)
+    """Lanes of no account that nobody consumes, as far as known, and the edits in each."""
     strays: LaneCounters = field(default_factory=LaneCounters)
     """Of the edits that belong to no account."""
 
@@ -219,19 +219,19 @@ def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
         "rate": ",".join(map(str, lane.account.rates)),
         "concurrency": lane.account.concurrency,
         "app_ids": sorted(lane.account.bounds.app_ids),
-        **_counts(lane.tally, wall),
+        **_counts(lane.tally, now, wall),
     }
 
 
-def _counts(tally: LaneCounters, wall: datetime) -> dict[str, object]:
+def _counts(tally: LaneCounters, now: float, wall: datetime) -> dict[str, object]:
     """What was counted since the process started."""
-    success = tally.last_success
+    success, skew = tally.last_success, tally.skew(now)
     edits = {reason or outcome: count for (outcome, reason), count in dict(tally.outcomes).items()}
     return {
         "last_success": None
         if success is None
         else _shown(datetime.fromtimestamp(success, wall.tzinfo)),
-        "clock_skew_seconds": round(tally.clock_skew, 3),
+        "clock_skew_seconds": None if skew is None else round(skew, 3),
         "edits": edits,
         "calls": dict(Counter(dict(tally.calls)).most_common(MOST_STATUSES)),
         "retries": tally.retries,
@@ -323,7 +323,7 @@ def reading(worker: Worker) -> Reading:
         state_folder_usable=worker.suspects.trouble is None,
         subscribed=dict(_subscribed(worker)),
         strays=worker.strays.tally,
-        lanes_left_over=len(worker.leftover),
+        left_over=dict(worker.leftover),
     )
 
 

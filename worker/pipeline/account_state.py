@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import random
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -136,6 +136,7 @@ class AccountState:
         """
         if reply.date is not None:
             self._tally.clock_skew = reply.date.timestamp() - time()
+            self._tally.clocks_compared = monotonic()
         if reply.status == CLOCK:
             waiting.clock_corrected = True
             skew = self._tally.clock_skew

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 CALL_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STATUSES_AT_MOST = 200
+SKEW_HOLDS = 300.0
+"""Seconds."""
 OUTCOME_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
 
 
@@ -59,6 +61,17 @@ class LaneCounters:
     """When an edit was applied last, in epoch seconds."""
     clock_skew: float = 0.0
     """How far the API's clock was found ahead of ours, in seconds."""
+    clocks_compared: float | None = None
+    """When, in monotonic seconds; None before the first answer with a date."""
+
+    def skew(self, now: float) -> float | None:
+        """How far the API's clock is ahead of ours; None where no answer of late has told it.
+
+        Either clock may have been mended since, so what is older than `SKEW_HOLDS` is no news.
+        """
+        compared = self.clocks_compared
+        fresh = compared is not None and now - compared <= SKEW_HOLDS
+        return self.clock_skew if fresh else None
 
     def count_call(self, status: str) -> None:
         """Count one call; statuses beyond any sensible number are counted together."""

@@ -93,7 +93,7 @@ def test_a_page_reaches_its_webhook_and_holds_back_what_follows_from_it(tmp_path
     assert path == "/page"
     [alert] = message["alerts"]
     assert alert["labels"] == fired["labels"], "what follows from a page is no page"
-    assert set(alert["annotations"]) >= {"summary", "cause", "consequence", "runbook"}
+    assert set(alert["annotations"]) >= {"summary", "cause", "consequence", "runbook_url"}
 
 
 def _sent(port: int, alerts: list[dict[str, Any]]) -> bool:

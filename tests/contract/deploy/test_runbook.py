@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RUNBOOK = Path("ops/runbook.md")
 ALERTS = Path("ops/prometheus/alerts.yml")
+OURS = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Runbook"]
 MOST_LETTERS = {"ID": "m-1", "FILE": str(RUNBOOK), "letters.jsonl": str(RUNBOOK)}
 """What stands for something in the runbook's commands, as something that exists."""
 
@@ -50,9 +52,14 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_an_alert_has_a_cause_a_consequence_and_a_section(alert: dict[str, Any]) -> None:
     said = alert["annotations"]
-    assert set(said) - {"console"} == {"summary", "cause", "consequence", "runbook"}
+    assert set(said) - {"console"} == {"summary", "cause", "consequence", "runbook_url"}
     assert ("console" in said) == ("$labels.account" in said["summary"])
-    assert said["runbook"] == f"{RUNBOOK}#{alert['alert'].lower()}"
+    runbook = (
+        r"\{\{ with \$externalLabels\.taskedit_runbook }}\{\{ \. }}\{\{ else }}(.+)\{\{ end }}(#.+)"
+    )
+    found = re.fullmatch(runbook, said["runbook_url"])
+    assert found is not None
+    assert found.groups() == (OURS, f"#{alert['alert'].lower()}")
     assert alert["alert"].lower() in anchors()
     assert alert["labels"]["severity"] in {"page", "ticket"}
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.unit.observability.builders import lane, reading
+from tests.unit.pipeline.test_pause import PAUSE
 from worker.core.circuit import State
 from worker.observability.metrics import Metrics, exposition
 from worker.pipeline.counters import LaneCounters
@@ -49,13 +50,16 @@ NAMES = {
     "taskedit_give_backs_total": {"account"},
     "taskedit_handed_on_total": {"account"},
     "taskedit_lane_open": {"account"},
+    "taskedit_lane_left_over_edits": {"lane"},
     "taskedit_lane_state": {"account", "state"},
     "taskedit_lane_state_since_timestamp_seconds": {"account"},
+    "taskedit_lane_stopped": {"account", "state", "status", "cause"},
     "taskedit_lane_subscribed": {"account"},
     "taskedit_lanes_left_over": set(),
     "taskedit_last_success_timestamp_seconds": {"account"},
     "taskedit_message_id_conflicts_total": {"account"},
     "taskedit_oldest_held_timestamp_seconds": {"account"},
+    "taskedit_paused_since_timestamp_seconds": {"account"},
     "taskedit_publishing_blocked": set(),
     "taskedit_rate_limit_calls_per_second": {"account"},
     "taskedit_ready": set(),
@@ -91,8 +95,11 @@ def test_the_names_and_labels_are_these() -> None:
     busy = lane(held=2)
     busy.tally.calls["0"] += 1
     busy.tally.last_success = time()
+    busy.tally.clocks_compared = monotonic()
+    busy.paused = PAUSE
+    busy.standing.health = replace(busy.standing.health, state=State.THROTTLED)
 
-    samples = scraped(busy)
+    samples = scraped(busy, of=reading(left_over={"old": 3}))
 
     found: dict[str, set[str]] = {}
     for name, labels in samples:
@@ -159,7 +166,8 @@ def test_durations_are_cumulative() -> None:
 def test_how_a_lane_is_now() -> None:
     acme = lane(rate="20/s,600/m", held=3, concurrency=40)
     acme.in_flight, acme.unconfirmed, acme.is_open = 1, 2, True
-    acme.tally.last_success, acme.tally.clock_skew = 1_795_331_000.5, -12.5
+    acme.tally.last_success = 1_795_331_000.5
+    acme.tally.clock_skew, acme.tally.clocks_compared = -12.5, monotonic()
     acme.standing.health = replace(
         acme.standing.health, state=State.SUSPENDED, since=monotonic() - 60
     )
@@ -180,6 +188,34 @@ def test_how_a_lane_is_now() -> None:
     assert gauge("rate_limit_calls_per_second") == 10
     assert gauge("last_success_timestamp_seconds") == 1_795_331_000.5
     assert gauge("clock_skew_seconds") == -12.5
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "cause"),
+    [
+        ("-3", "-3", "the API answered -3 (balance exhausted)"),
+        ("http:429", "http:429", "the API answered HTTP 429"),
+        (None, "none", "the API does not answer"),
+        ("a b", "other", "the API answered a b"),
+    ],
+)
+def test_a_lane_that_is_stopped_says_by_which_status_until_it_goes_on(
+    status: str | None, told: str, cause: str
+) -> None:
+    acme = lane()
+    acme.standing.health = replace(acme.standing.health, state=State.SUSPENDED, status=status)
+    labels = {"account": "acme", "state": "suspended", "status": told, "cause": cause}
+    assert value(scraped(acme), "lane_stopped", **labels) == 1
+
+    acme.standing.health = replace(acme.standing.health, state=State.RUNNING)
+    assert not any(name == "taskedit_lane_stopped" for name, _ in scraped(acme))
+
+
+def test_a_skew_that_no_answer_has_confirmed_for_five_minutes_is_not_told() -> None:
+    acme = lane()
+    acme.tally.clock_skew, acme.tally.clocks_compared = 40.0, monotonic() - 301
+
+    assert value(scraped(acme), "clock_skew_seconds", account="acme") is None
 
 
 def test_what_never_was_has_no_time() -> None:
