@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.programs import AMQP_FOR_GO, AMQP_FOR_PHP, ensure
+from ops.rabbitmq.install import AbsentError
 from ops.rabbitmq.ports import free_port
 from ops.simulator.control import Simulator
 from tests import npm
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
 
 KITS = Path(__file__).parents[2] / "ops" / "kits"
-PYTHON, NODE, SHELL, PIKA = "python", "node", "shell", "pika"
+PYTHON, NODE, SHELL, PIKA, KOMBU = "python", "node", "shell", "pika", "kombu"
+GO, PHP = "go", "php"
 COMMANDS = {
     PYTHON: (sys.executable, KITS / "python" / "publish_edit.py"),
     NODE: ("node", KITS / "node" / "publish-edit.mjs"),
     PIKA: (sys.executable, KITS / "pika" / "publish_edit.py"),
+    KOMBU: (sys.executable, KITS / "kombu" / "publish_edit.py"),
     SHELL: ("sh", KITS / "shell" / "publish-edit.sh"),
+    PHP: ("php", KITS / "php" / "publish-edit.php"),
+    GO: (Path("build", "kits", "publish-edit").resolve(),),
 }
+UNCHECKED = (PIKA, KOMBU, PHP, GO)
+"""The worker checks for them."""
 SHORT = {"--by": "-b", "--timeout": "-t", "--message-id": "-i"}
 APPLIED, REJECTED, MISUSED, ABSENT, LATE = 0, 1, 2, 69, 75
 
@@ -92,8 +100,8 @@ class Run:
         return found
 
 
-@pytest.fixture(scope="module")
-def station(broker: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+@contextmanager
+def serving(broker: Node, folder: Path, app_ids: str = "") -> Iterator[Station]:
     namespace = f"t-{secrets.token_hex(4)}"
     with Simulator("--account", f"{KEY}:{SECRET}", "--rate", "100000/s") as simulator:
         settings = {
@@ -102,12 +110,27 @@ def station(broker: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "TASKEDIT_API_URL": simulator.url,
             "TASKEDIT_API_KEY": KEY,
             "TASKEDIT_API_SECRET": SECRET,
+            "TASKEDIT_APP_IDS": app_ids,
             "TASKEDIT_RATE": "1000/s",
         }
-        with WorkerProcess(tmp_path_factory.mktemp("worker"), settings) as worker:
+        with WorkerProcess(folder, settings) as worker:
             worker.ready()
             yield Station(broker, namespace, simulator, worker)
     sweep(broker, namespace)
+
+
+@pytest.fixture(scope="module")
+def station(broker: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """One that takes every appId."""
+    with serving(broker, tmp_path_factory.mktemp("worker")) as serves:
+        yield serves
+
+
+@pytest.fixture(scope="module")
+def strict(broker: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """One that takes a single appId."""
+    with serving(broker, tmp_path_factory.mktemp("strict"), app_ids="acme-app") as serves:
+        yield serves
 
 
 @pytest.fixture(params=COMMANDS)
@@ -118,7 +141,34 @@ def kit(request: pytest.FixtureRequest) -> str:
         npm.install(KITS / "node")
     if name == SHELL and shutil.which("curl") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("curl is absent")
+    if name == PHP:
+        had("php", AMQP_FOR_PHP)
+    if name == GO:
+        had("go", AMQP_FOR_GO)
+        build_go()
     return name
+
+
+def had(*programs: str) -> None:
+    """See that they are there, installed if that may be done; else skip, and fail in CI."""
+    try:
+        for program in programs:
+            ensure(program)
+    except AbsentError as absent:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(absent))
+
+
+def build_go() -> None:
+    """Build the kit with Debian's library, without modules: those come from the network."""
+    [target] = COMMANDS[GO]
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": AMQP_FOR_GO.partition("/src/")[0]}
+    subprocess.run(
+        ("go", "build", "-o", target, "publish_edit.go"),
+        cwd=KITS / "go",
+        env=environment,
+        check=True,
+        timeout=npm.INSTALL_SECONDS,
+    )
 
 
 @pytest.fixture
@@ -180,7 +230,7 @@ def test_a_bad_edit_is_not_sent(kit: str, station: Station, job: int) -> None:
     nameless = run(kit, station.settings, edit(job, appId=None), "--message-id", f"m-{job}")
 
     assert [bad.code, torn.code, nameless.code] == [REJECTED] * 3
-    if kit == PIKA:  # the worker checks for it
+    if kit in UNCHECKED:
         assert [torn.out, nameless.out] == ["", ""]
         assert "Not sent" in torn.err
         assert bad.event["fields"][0]["field"] == "redialTimes"
@@ -312,7 +362,10 @@ def test_the_shell_kit_needs_no_taskedit_and_shows_no_password_and_leaves_nothin
     assert not [name for name in queues(station) if name.startswith("outcome-of-")]
 
 
-@pytest.mark.parametrize(("kit", "needs"), [(PYTHON, {"schemas", "pika"}), (PIKA, {"pika"})])
+@pytest.mark.parametrize(
+    ("kit", "needs"),
+    [(PYTHON, {"schemas", "pika"}), (PIKA, {"pika"}), (KOMBU, {"kombu", "amqp"})],
+)
 def test_a_python_kit_needs_no_more_than_it_says(kit: str, needs: set[str]) -> None:
     tree = ast.parse((KITS / kit / "publish_edit.py").read_text(encoding="utf-8"))
     imported = {
@@ -330,12 +383,22 @@ def test_a_python_kit_needs_no_more_than_it_says(kit: str, needs: set[str]) -> N
     assert imported - sys.stdlib_module_names == needs
 
 
+@pytest.mark.parametrize("by", ["events", "reply"])
+def test_a_misspelt_app_id_is_heard_of(kit: str, by: str, strict: Station, job: int) -> None:
+    told = run(kit, strict.settings, edit(job, appId="acme-ap"), "--by", by)
+
+    assert (told.code, told.err) == (REJECTED, "")
+    assert (told.event["reason"], told.event["appId"]) == ("unknown_app", "acme-ap")
+    letters(strict.node.amqp_url, strict.namespace)
+
+
+@pytest.mark.parametrize("kit", UNCHECKED, indirect=True)
 def test_an_edit_that_cannot_be_read_is_heard_of_without_reply_to(
-    station: Station, job: int
+    kit: str, station: Station, job: int
 ) -> None:
     twice = f'{{"appId": "acme-app", "jobId": {job}, "jobId": {job}}}'
 
-    told = run(PIKA, station.settings, twice, "--timeout", "20")
+    told = run(kit, station.settings, twice, "--timeout", "20")
 
     assert told.code == REJECTED, told.err
     assert (told.event["reason"], told.event["appId"]) == ("malformed", None)
