@@ -356,6 +356,8 @@ class Worker:
         now = [one for one in todo if one.after <= bound]
         busy = len(now) < len(todo) or self.loop.now() - self._changed_at < CHANGES_TAKE
         self._tidy_at = self.loop.now() + (TICK if busy else TIDY_EVERY)
+        for name in self.leftover.keys() & owned.keys.keys():
+            del self.leftover[name]  # an account owns it again
         for name in set(self.former.keys) - owned.keys.keys():
             self._counted(name, *await counts(connection, self.names.lane(name)))
         for one in now:
