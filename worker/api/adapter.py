@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from functools import cached_property
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from worker.api.errors import NotSentError
 from worker.api.http1 import LARGEST_BODY, HttpConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import timedelta
 
     from worker.api.http1 import HttpReply
@@ -47,15 +48,52 @@ _HARMLESS = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 
 
+class Headers(CaseInsensitiveDict[str]):
+    """Headers as requests has them, but made, copied, asked and read without a step for each."""
+
+    _store: dict[str, tuple[str, str]]
+
+    @classmethod
+    def of(cls, lower: Mapping[str, str]) -> Headers:
+        """Those of a reply, whose names are in lower case already."""
+        made = cls.__new__(cls)
+        vars(made)["_store"] = {name: (name, value) for name, value in lower.items()}
+        return made
+
+    def copy(self) -> Headers:
+        """Another one that holds the same."""
+        made = Headers.__new__(Headers)
+        vars(made)["_store"] = self._store.copy()
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is one of this name, in any case."""
+        return str(name).lower() in self._store
+
+    def items(self) -> Collection[tuple[str, str]]:  # type: ignore[override]
+        """Each header's name, as it was written, and value."""
+        return self._store.values()
+
+
 class ApiRequest(requests.PreparedRequest):
     """A prepared request that asks once more before it leaves."""
 
     may_send: Callable[[], bool] | None = None
     """Asked when the connection stands, right before anything is sent; on no, nothing is."""
 
+    def prepare_headers(self, headers: Mapping[str, str | bytes] | None) -> None:
+        """Check and take the headers, as requests does."""
+        super().prepare_headers(headers)
+        self.headers = Headers(self.headers)
+
+    @cached_property
+    def path_url(self) -> str:
+        """The path and query of the URL, which a copy need not split again."""
+        return str(super().path_url)
+
     def copy(self) -> ApiRequest:
         """Another one, with headers of its own."""
-        made = ApiRequest()
+        made = ApiRequest.__new__(ApiRequest)
         made.__dict__.update(self.__dict__)
         made.headers = self.headers.copy()
         return made
@@ -71,14 +109,18 @@ class ApiResponse(requests.Response):
         self._next = None
         self.status_code = reply.code
         self.reason = reply.phrase
-        self.headers = CaseInsensitiveDict(reply.headers)
-        self.encoding = get_encoding_from_headers(self.headers)
+        self.headers = Headers.of(reply.headers)
         self.raw = None
         self.url = str(request.url)
         self.request = request
         self.history = []
 
-    @property
+    @cached_property
+    def encoding(self) -> str | None:  # type: ignore[override]
+        """What the body's text is written in, as its `Content-Type` says."""
+        return get_encoding_from_headers(self.headers)
+
+    @cached_property
     def cookies(self) -> RequestsCookieJar:  # type: ignore[override]
         """None: the API sets none that count."""
         return RequestsCookieJar()
@@ -95,8 +137,9 @@ class ApiSession(requests.Session):
         self.mount("http://", adapter)
         self.headers["Accept-Encoding"] = "identity"
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere, whatever `resp` says: an edit is never sent to another address."""
+    def resolve_redirects(self, *_: object, **__: object) -> Iterator[Any]:
+        """None, whatever the reply says: an edit is never sent to another address."""
+        return iter(())
 
 
 class BoundedAdapter(BaseAdapter):
@@ -200,21 +243,20 @@ def head(request: requests.PreparedRequest, body: bytes, route: Route) -> bytes:
     but what it has prepared can be changed. The message never shows a value.
     """
     target = request.path_url
-    headers = dict(request.headers.lower_items())
-    if not _HARMLESS.fullmatch("".join(map(_text, headers.values()))):
+    headers = request.headers
+    fields = [f"{name}: {_text(value)}" for name, value in headers.items()]
+    if not _HARMLESS.fullmatch("".join(fields)):
         raise InvalidHeader("a header holds a control character")
     lines = []
     if "host" not in headers:
-        lines.append(f"Host: {_host(route)}")
+        lines.append(f"Host: {route.host_header}")
     if "content-length" not in headers and request.method not in {"GET", "HEAD"}:
         lines.append(f"Content-Length: {len(body)}")
     if route.proxy is not None and not route.is_tunnel:
-        target = f"http://{_host(route)}{target}"
+        target = f"http://{route.host_header}{target}"
         lines += route.proxy_header
-    for name, value in zip(request.headers, headers.values(), strict=True):
-        lines.append(f"{name}: {_text(value)}")
     try:
-        text = "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""])
+        text = "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, *fields, "", ""])
         return text.encode("latin-1")
     except UnicodeEncodeError:
         raise InvalidHeader("a header holds a character that HTTP cannot carry") from None
@@ -222,13 +264,6 @@ def head(request: requests.PreparedRequest, body: bytes, route: Route) -> bytes:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _host(route: Route) -> str:
-    """The `Host` header: the port only if it is not the scheme's own (RFC 9110, 7.2)."""
-    host = f"[{route.target.host}]" if ":" in route.target.host else route.target.host
-    usual = 443 if route.target.secure else 80
-    return host if route.target.port == usual else f"{host}:{route.target.port}"
 
 
 def _announced(headers: Mapping[str, str]) -> float:

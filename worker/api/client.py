@@ -75,7 +75,7 @@ class Client:
         secret = self._secret.get_secret_value()
         request = self._template.copy()
         request.body = body
-        request.prepare_auth(SignatureAuth(self._key, secret, timestamp))
+        SignatureAuth(self._key, secret, timestamp)(request)
         request.may_send = leave
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
             request.headers["traceparent"] = traceparent
@@ -87,10 +87,8 @@ class Client:
             return None
         except RequestException as error:
             return Unanswered(str(error))
-        headers = dict(reply.headers.lower_items())
-        return _discreet(
-            answer(reply.status_code, headers, reply.content, now=now), (secret, self._key)
-        )
+        found = answer(reply.status_code, reply.headers, reply.content, now=now)
+        return _discreet(found, (secret, self._key))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -113,18 +111,19 @@ def prepared(method: str, url: str, headers: Mapping[str, str] | None = None) ->
     except RequestException:
         raise ValueError(BAD_URL) from None
     request.headers.pop("Content-Length", None)
+    _ = request.path_url  # worked out once, for all copies
     return request
 
 
 def _discreet(reply: Reply, secrets: tuple[str, ...]) -> Reply:
     """The reply without our credentials, should the API's words repeat them."""
-    match reply:
-        case Answered(reason=str(words)) if any(secret in words for secret in secrets):
-            for secret in secrets:
-                words = words.replace(secret, "***")
-            return replace(reply, reason=words)
-        case _:
-            return reply
+    if not isinstance(reply, Answered) or reply.reason is None:
+        return reply
+    words = reply.reason
+    for secret in secrets:
+        if secret in words:
+            words = words.replace(secret, "***")
+    return reply if words is reply.reason else replace(reply, reason=words)
 
 
 def _check(ca_file: str | None) -> None:

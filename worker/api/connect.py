@@ -96,6 +96,13 @@ class Route:
         return place if self.proxy is None else f"{place} through the proxy {self.proxy.place}"
 
     @property
+    def host_header(self) -> str:
+        """The `Host` header: the port only if it is not the scheme's own (RFC 9110, 7.2)."""
+        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
+        usual = 443 if self.target.secure else 80
+        return host if self.target.port == usual else f"{host}:{self.target.port}"
+
+    @property
     def is_tunnel(self) -> bool:
         """Whether the proxy passes bytes on unseen; it reads and forwards plain requests."""
         return self.proxy is not None and self.target.secure

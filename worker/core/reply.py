@@ -155,9 +155,11 @@ def _plain(headers: Mapping[str, str], body: bytes) -> tuple[bytes, bool]:
     Some gateways name a coding that is none (``none``, a charset), or one that they did not
     apply; so a body that cannot be unpacked within bounds is given as it came.
     """
-    named = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    if not body or "content-encoding" not in headers:
+        return body, False
+    named = [name.strip().lower() for name in headers["content-encoding"].split(",")]
     codings = [name for name in named if name not in {"", "identity", "none"}]
-    if not codings or not body:
+    if not codings:
         return body, False
     if len(codings) == 1 and codings[0] in _WINDOW_BITS:
         unpacker = decompressobj(wbits=_WINDOW_BITS[codings[0]])
