@@ -21,6 +21,8 @@ TITLES = {
     "growth": "Growth",
     "backlog": "A backlog",
     "accounts": "Accounts",
+    "scale": "A thousand accounts",
+    "replicas": "Replicas",
     "start": "Start, idleness, size",
 }
 SECTIONS = tuple(TITLES)

@@ -178,6 +178,73 @@ def accounts(found: Found) -> str:
     return f"{words}\n\n{table(head, rows)}"
 
 
+def scale(found: Found) -> str:
+    """What grows with the number of accounts."""
+    rows = [
+        (
+            f"{row['accounts']:,}" + (f" in {row['processes']}" if row["processes"] > 1 else ""),
+            f"{row['start']:.1f} s",
+            number(row["resident"]),
+            number(row["peak"]),
+            f"{row['idle_percent']:.1f}%",
+            f"{row['load_percent']:.0f}%",
+            row["threads"],
+            f"{row['metrics'] / 1e6:.1f} MB, {row['metrics_seconds']:.2f} s",
+            f"{row['reload']:.1f} s",
+            f"{row['applied']:,} of {row['wanted']:,}, {row['refused']} refused",
+        )
+        for row in found["rows"]
+    ]
+    head = (
+        "accounts",
+        "start",
+        "MiB idle",
+        "MiB peak",
+        "CPU idle",
+        "CPU under load",
+        "threads",
+        "`/metrics`",
+        "reload",
+        "edits",
+    )
+    words = (
+        f"{found['edits']} edits of each account at {found['rate']}/s, its limit. Several processes"
+        " share the accounts, and the figures are of all together."
+    )
+    return f"{words}\n\n{table(head, rows)}"
+
+
+def replicas(found: Found) -> str:
+    """One replica and several, and what each party takes of the machine."""
+    one = found["rows"][0]["rate"]
+    rows = [
+        (
+            row["replicas"],
+            number(row["rate"]),
+            times(row["rate"] / one),
+            *(number(row[who]) for who in ("ours", "broker", "api")),
+            f"{row['busy']:.1f} of {found['cores']}",
+            ", ".join(map(str, row["served"])),
+        )
+        for row in found["rows"]
+    ]
+    head = (
+        "replicas",
+        "edits/s",
+        "ratio",
+        "CPU µs an edit: replicas",
+        "RabbitMQ",
+        "API",
+        "cores in use",
+        "lanes of each",
+    )
+    words = (
+        f"{found['accounts']} accounts without a limit, RabbitMQ 4.0. All share the machine: once"
+        " its cores are in use, what more replicas bring is what they take from each other."
+    )
+    return f"{words}\n\n{table(head, rows)}"
+
+
 def start(found: Found) -> str:
     """Small things."""
     rows = [

@@ -8,7 +8,6 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pika
-import requests
 
 from ops.rabbitmq.ports import free_port
 from ops.simulator.control import Simulator
@@ -16,11 +15,11 @@ from schemas import Names
 from tests.bench import queues, usage
 from tests.bench.contestants import OURS, edit
 from tests.bench.ground import say
+from tests.bench.many import accounts_file, is_ready
 from tests.bench.program import Setup, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ops.simulator.control import Summary
     from tests.bench.ground import Ground
@@ -53,7 +52,7 @@ def _row(ground: Ground, number: int, edits: int, *, stalled: bool) -> dict[str,
         if stalled:
             simulator.fault("stall", account=keys[0])
         port = free_port()
-        file = str(_accounts_file(folder, keys))
+        file = str(accounts_file(folder, keys))
         more = (("ACCOUNTS_FILE", file), ("OPS_ADDRESS", f"127.0.0.1:{port}"))
         setup = Setup(url, simulator.url, namespace, concurrency=16, rate=f"{RATE}/s", more=more)
         lanes = [names.lane(f"account-{each}") for each in range(number)]
@@ -62,7 +61,7 @@ def _row(ground: Ground, number: int, edits: int, *, stalled: bool) -> dict[str,
             running(OURS, setup, folder) as process,
             queues.connected(url) as channel,
         ):
-            queues.until(lambda: _is_ready(port), _READY_WITHIN, "the worker ready")
+            queues.until(lambda: is_ready(port), _READY_WITHIN, "the worker ready")
             for routing_key, body, properties in _edits(number, edits):
                 channel.basic_publish(names.exchange, routing_key, body, properties)
             begun, cpu = monotonic(), usage.cpu(process.pid)
@@ -78,25 +77,6 @@ def _row(ground: Ground, number: int, edits: int, *, stalled: bool) -> dict[str,
             }
     say(f"accounts: {row}")
     return row
-
-
-def _accounts_file(folder: Path, keys: list[str]) -> Path:
-    tables = [
-        f'[accounts.account-{number}]\napi_key = "{key}"\napi_secret = "secret-of-{key}"\n'
-        f'app_ids = ["app-{number}"]\n'
-        for number, key in enumerate(keys)
-    ]
-    path = folder / "accounts.toml"
-    path.write_text("\n".join(tables))
-    return path
-
-
-def _is_ready(port: int) -> bool:
-    """Whether the worker says that it serves every lane; so it has declared them all."""
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).ok
-    except requests.RequestException:
-        return False
 
 
 def _edits(number: int, edits: int) -> Iterator[tuple[str, bytes, pika.BasicProperties]]:
