@@ -14,13 +14,13 @@ compose-uid|compose.sh|docker-compose.yml|s/65532:65532/65533:65533/|the worker 
 compose-capability-kept|compose.sh|docker-compose.yml|s/cap_drop: .ALL./cap_drop: []/|it has no capability, and can get none
 compose-capability-missing|compose.sh|docker-compose.yml|/user: "999:999"/d|everything is up and healthy
 compose-credential|compose.sh|docker-compose.yml|s:/etc/taskedit/amqp.url:/etc/taskedit/amqp.uri:|everything is up and healthy
-compose-exit-code|compose.sh|docker-compose.yml|s/-eq 78/-eq 79/|the container becomes unhealthy
+compose-exit-code|compose.sh|docker-compose.yml|s/-eq 78/-eq 79/|(the container becomes unhealthy|and is not started over and over)
 quadlet-uid|quadlet.sh|ops/podman/task-edit-worker.container|s:^User=65532:User=65533:|the container gets --user 65532:65532
 quadlet-capability|quadlet.sh|ops/podman/task-edit-worker.container|/^DropCapability=/d|the container gets --cap-drop all
 quadlet-credential|quadlet.sh|ops/podman/task-edit-worker.container|s:worker.env$:work.env:|the container gets --env-file /etc/taskedit/worker.env
 quadlet-exit-code|quadlet.sh|ops/podman/task-edit-worker.container|/^RestartPreventExitStatus=/d|bad settings are not tried again
 systemd-probe|systemd.sh|ops/systemd/task-edit-worker.service|/^WatchdogSec=/d|frozen, it is ended by the watchdog and started again
-systemd-uid|systemd.sh|ops/systemd/task-edit-worker.service|s/^User=taskedit/User=daemon/|200 edits are applied
+systemd-uid|systemd.sh|ops/systemd/task-edit-worker.service|s/^User=taskedit/User=daemon/|it runs as taskedit
 systemd-capability|systemd.sh|ops/systemd/task-edit-worker.service|s/^CapabilityBoundingSet=/&CAP_NET_BIND_SERVICE/|and without a capability
 systemd-credential|systemd.sh|ops/systemd/task-edit-worker.service|s:^LoadCredential=.*:&.txt:|the worker says that it is ready
 systemd-exit-code|systemd.sh|ops/systemd/task-edit-worker.service|/^RestartPreventExitStatus=/d|and it has failed

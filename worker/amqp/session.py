@@ -441,10 +441,9 @@ class Channel:
                 )
 
     def _cancelled(self, _: object) -> None:
-        """RabbitMQ has ended a consumer: its queue is deleted, or has lost its leader."""
-        self._fail(
-            ChannelClosedError(NOT_FOUND, "the consumer is cancelled, for its queue is gone")
-        )
+        """RabbitMQ has ended a consumer: its queue is gone or moved, or from 4.3 acks were late."""
+        why = "the consumer is cancelled: its queue is gone or has moved, or acks came too late"
+        self._fail(ChannelClosedError(NOT_FOUND, why))
         self.give_back()
 
     def _closed(self, _: object, error: Exception) -> None:

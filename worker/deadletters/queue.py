@@ -126,9 +126,9 @@ class DeadLetterQueue:
             await asyncio.sleep(ACK_TAKEN_IN)
         for batch in batches:
             ready = (await self._ready())[0]
-            if batch.channel.is_open:
+            if batch.channel.is_open:  # what a closed one held is back already
                 batch.channel.give_back()
-            await self._until_ready(ready + batch.unacked)
+                await self._until_ready(ready + batch.unacked)
 
     async def _total(self) -> int:
         """How many letters there are, once whoever was killed at them is gone."""
