@@ -84,7 +84,7 @@ def visitor(amqp_url: str, namespace: str, events: Subscriber) -> Iterator[Visit
 def test_a_suspended_account_is_said_at_once_with_its_remedy_and_gone_when_it_recovers(
     visitor: Visitor, new_worker: NewWorker, simulator: Simulator, amqp_url: str, namespace: str
 ) -> None:
-    new_worker(HEARTBEAT="1s")
+    worker = new_worker()
     publish(amqp_url, namespace, [edit(1)])
     until(lambda: "Nothing to do" in visitor.page(), 20)
 
@@ -94,7 +94,8 @@ def test_a_suspended_account_is_said_at_once_with_its_remedy_and_gone_when_it_re
     assert "Do: Top up." in visitor.page()
 
     simulator.state("running")
-    until(lambda: "is suspended" not in visitor.page(), 20)
+    until(lambda: worker.lane()["state"] == "running", 70)
+    until(lambda: "is suspended" not in visitor.page(), WITHIN)
 
 
 def test_without_rabbitmq_the_page_answers_and_is_live_again_soon(

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from worker.console import forms
 from worker.console.access import LONGEST_SESSION, SESSION_COOKIE
+from worker.console.data import SHOWN
 from worker.console.model import PlanAction, RefusedError, RunOptions
 from worker.console.rendering import LANGUAGES, THEMES
 from worker.settings import texts
@@ -216,7 +217,8 @@ class Pages:
     async def job(self, request: Request) -> Response:
         """What became of a job's edits."""
         number = forms.existing(forms.job_id(request.path_params["number"]))
-        return self._page(request, "job.html", job=await self._console.job(number))
+        found = await self._console.job(number)
+        return self._page(request, "job.html", job=found, shown=SHOWN)
 
     async def search(self, request: Request) -> Response:
         """What a text may mean; a single thing is gone to at once."""

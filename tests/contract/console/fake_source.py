@@ -177,6 +177,7 @@ class FakeSource:
         self.bodies = dict.fromkeys(self.rows, BAD_BODY)
         self.headers: tuple[tuple[str, str], ...] = (("taskedit-reason", "invalid"),)
         self.known_events = [event(number) for number in range(60)]
+        self.is_complete = False
         self.plans: dict[str, Plan] = {}
         self.plans_state: PlanState = "ready"
         self.known_operations: dict[str, OperationRow] = {}
@@ -224,7 +225,7 @@ class FakeSource:
             self.replicas,
             self.troubles,
             LettersState(looked_at=now, total=len(self.rows)),
-            JournalState(now - timedelta(days=6), now, events=60),
+            JournalState(now - timedelta(days=6), now, self.is_complete, 60),
         )
 
     async def changes(self) -> AsyncIterator[frozenset[Part]]:

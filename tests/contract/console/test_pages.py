@@ -11,6 +11,7 @@ import pytest
 
 import worker.console
 from tests.contract.console.fake_source import FakeSource, event, letter
+from worker.console.data import SHOWN
 from worker.console.model import RunOptions, Trouble
 from worker.console.troubles import WORST_FIRST
 
@@ -283,6 +284,23 @@ def test_a_search_goes_to_what_is_meant_at_once(text: str, path: str, console: R
     answer = console.browser().get(f"{console.url}/search", params={"q": text}, timeout=10)
 
     assert answer.url == console.url + path
+
+
+@pytest.mark.parametrize(("is_complete", "events"), [(False, 0), (False, 1), (True, SHOWN)])
+def test_of_a_job_whose_older_events_are_not_shown_it_says_where_they_are(
+    is_complete: bool, events: int, console: Running
+) -> None:
+    console.source.is_complete = is_complete
+    console.source.known_events = [replace(event(number), job_id=9) for number in range(events)]
+    page = seen(console.browser(), f"{console.url}/jobs/9").words
+
+    assert "taskedit history --job 9" in page
+    assert ("No event of job 9 since" in page) == (not events)
+    console.source.is_complete = True
+    console.source.known_events = console.source.known_events[:1]
+    page = seen(console.browser(), f"{console.url}/jobs/9").words
+    assert "The whole journal has been read." in page
+    assert "taskedit history" not in page
 
 
 def test_a_live_part_that_has_not_changed_is_not_sent_again(console: Running) -> None:
