@@ -30,11 +30,17 @@ from worker.amqp.session import (
 from worker.cli.exits import AGAIN, DONE
 from worker.cli.sessions import broker_of, exit_for, read_settings
 from worker.cli.terminal import width
-from worker.core.rate_limit import rates
 from worker.deadletters.queue import locked
 from worker.deadletters.render import age, columns, fitted, plain, stamp
 from worker.fleet.member import SPREADS
-from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats, gather
+from worker.fleet.watch import (
+    BEAT_EVERY,
+    Fleet,
+    allowed,
+    ask_for_beats,
+    gather,
+    seconds_left,
+)
 
 if TYPE_CHECKING:
     from schemas import LaneBeat
@@ -72,21 +78,13 @@ class Row:
 
     @property
     def rate_allowed(self) -> float | None:
-        """Calls a second that all limits together allow for long; None if that is no number."""
-        try:
-            return min(rate.calls / rate.seconds for rate in rates(self.lane.rate_allowed))
-        except ValueError:
-            return None
+        """Calls a second that its limits allow for long; None if that is no number."""
+        return allowed(self.lane.rate_allowed)
 
     @property
     def seconds_left(self) -> float | None:
-        """How long what waits takes at the allowed rate; None while nothing goes out."""
-        allowed = self.rate_allowed
-        if self.waiting == 0:
-            return 0.0
-        if not allowed or self.waiting is None or self.lane.state != "running":
-            return None
-        return round(self.waiting / allowed, 1)
+        """How long what waits takes at that rate; None while nothing goes out."""
+        return seconds_left(self.waiting, self.rate_allowed, self.lane.state)
 
 
 @click.command(name="lanes")

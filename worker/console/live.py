@@ -119,12 +119,10 @@ class Live:
         """The moment in monotonic seconds that silences are told by: none grows while cut off."""
         return asyncio.get_running_loop().time() if self.lost_at is None else self.lost_at
 
-    def heard_since(self, heard_at: float) -> float:
-        """Seconds for which nothing was heard that could have been, since that moment."""
-        return self.now - max(heard_at, self.up_at)
-
     def _up(self) -> None:
         self.up_at, self.lost_at = asyncio.get_running_loop().time(), None
+        for replica in self.fleet.replicas.values():  # none could be heard before
+            replica.heard_at = self.up_at
         self.state = replace(self.state, is_up=True, since=datetime.now(UTC), why=None)
         self._changes.touch("fleet", "dead", "events", "operations")
 

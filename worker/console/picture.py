@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 from schemas import LaneBeat
 from worker.console.model import Account, EventFilter, Picture, Replica
 from worker.console.troubles import troubles_of
-from worker.core.rate_limit import rates
 from worker.fleet.beat import paused
-from worker.fleet.watch import BEAT_EVERY, GONE_AFTER, SILENT_AFTER
+from worker.fleet.watch import BEAT_EVERY, GONE_AFTER, SILENT_AFTER, allowed, seconds_left
 
 if TYPE_CHECKING:
     from schemas import Names
@@ -25,6 +24,7 @@ HEARD_WITHIN: Final = BEAT_EVERY + 1.0
 """Seconds of a connection in which every worker has sent a heartbeat."""
 QUARTER: Final = timedelta(minutes=15)
 INTERRUPTED_SHOWN: Final = timedelta(days=1)
+_NOTHING: Final = LaneBeat(serving=False, state="", rate_allowed="")
 
 
 class PictureSource:
@@ -68,7 +68,7 @@ class PictureSource:
                 rejections=self._rejections(shown_at),
                 interrupted=interrupted,
                 letters=letters,
-                is_heard=self._live.heard_since(0.0) >= HEARD_WITHIN,
+                is_heard=self._live.now - self._live.up_at >= HEARD_WITHIN,
             ),
             letters=letters,
             journal=self._events.state(),
@@ -85,7 +85,7 @@ class PictureSource:
     def _replicas(self, at: datetime) -> list[Replica]:
         found = []
         for name, one in sorted(self._live.fleet.replicas.items()):
-            quiet = self._live.heard_since(one.heard_at)
+            quiet = self._live.now - one.heard_at
             if quiet >= GONE_AFTER:
                 continue
             lanes = sorted(one.beat.accounts.items())
@@ -127,51 +127,42 @@ class PictureSource:
         statuses: tuple[tuple[str, int], ...],
         dead: int | None,
     ) -> Account:
+        heard = self._live.fleet.of(name, self._live.now)
         said = [
-            (replica, one.beat.accounts[name])
-            for replica, one in sorted(self._live.fleet.replicas.items())
+            one.beat.accounts[name]
+            for one in self._live.fleet.replicas.values()
             if name in one.beat.accounts
         ]
-        heard = [
-            (replica, lane)
-            for replica, lane in said
-            if self._live.heard_since(self._live.fleet.replicas[replica].heard_at) < SILENT_AFTER
-        ]
-        serving = [(replica, lane) for replica, lane in heard if lane.serving]
-        shown = (
-            serving or heard or said or [("", LaneBeat(serving=False, state="", rate_allowed=""))]
-        )
-        lane = shown[0][1]
+        serving = [each for each in heard if each[1].serving]
+        lane = [*(lane for _, lane in serving or heard), *said, _NOTHING][0]
+        replica = serving[0][0] if serving else None
         entry = self._live.pauses.of(name, at)
         pause = paused(entry) if entry else lane.paused if heard else None
         if pause is not None:
             state, why, since, until = "paused", pause.why, pause.since, pause.until
-        elif not serving:
+        elif replica is None:
             state, why, since, until = "unserved", None, None, None
         else:
             state, why, since, until = lane.state, lane.why, lane.since, lane.until
-        allowed = _allowed(lane.rate_allowed)
-        ready = self._live.depths.get(self._names.lane(name))
-        waiting = None if ready is None else ready + sum(one.held for _, one in serving[:1])
+        rate, ready = allowed(lane.rate_allowed), self._live.depths.get(self._names.lane(name))
+        waiting = None if ready is None else ready + (lane.held if replica else 0)
         return Account(
             name=name,
             state=state,
             why=why,
-            api_status=lane.api_status if serving else None,
+            api_status=lane.api_status if replica else None,
             since=since,
             until=until,
             paused=pause,
             limits=lane.rate_allowed,
-            rate_allowed=allowed,
-            rate_used=lane.rate_used if serving else 0.0,
+            rate_allowed=rate,
+            rate_used=lane.rate_used if replica else 0.0,
             used_lately=used,
             waiting=waiting,
-            seconds_left=_left(waiting, allowed, state),
+            seconds_left=seconds_left(waiting, rate, state),
             dead=dead,
-            last_success=max(
-                (one.last_success for _, one in said if one.last_success), default=None
-            ),
-            replica=serving[0][0] if serving else None,
+            last_success=max((one.last_success for one in said if one.last_success), default=None),
+            replica=replica,
             statuses=statuses,
             rejections=tuple(
                 row
@@ -181,19 +172,3 @@ class PictureSource:
                 if at - row.at < QUARTER
             ),
         )
-
-
-def _allowed(limits: str) -> float | None:
-    """Calls a second that all limits together allow for long; None if that is no number."""
-    try:
-        return min(rate.calls / rate.seconds for rate in rates(limits))
-    except ValueError:
-        return None
-
-
-def _left(waiting: int | None, allowed: float | None, state: str) -> float | None:
-    if waiting == 0:
-        return 0.0
-    if not waiting or not allowed or state != "running":
-        return None
-    return round(waiting / allowed, 1)

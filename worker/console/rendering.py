@@ -144,7 +144,6 @@ class Renderer:
             loader=PackageLoader("worker.console"),
             autoescape=True,
             undefined=StrictUndefined,
-            trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],
             auto_reload=False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from schemas import read_heartbeat
 from worker.amqp.session import SessionError
+from worker.core.rate_limit import rates
 
 if TYPE_CHECKING:
     from schemas import Heartbeat, LaneBeat
@@ -79,6 +80,23 @@ class Fleet:
     def accounts(self) -> list[str]:
         """Every account that any replica speaks of."""
         return sorted({name for one in self.replicas.values() for name in one.beat.accounts})
+
+
+def allowed(limits: str) -> float | None:
+    """Calls a second that all limits together allow for long; None if that is no number."""
+    try:
+        return min(rate.calls / rate.seconds for rate in rates(limits))
+    except ValueError:
+        return None
+
+
+def seconds_left(waiting: int | None, rate: float | None, state: str) -> float | None:
+    """How long what waits takes at the allowed rate; None while nothing goes out."""
+    if waiting == 0:
+        return 0.0
+    if not waiting or not rate or state != "running":
+        return None
+    return round(waiting / rate, 1)
 
 
 async def ask_for_beats(session: Session) -> None:

@@ -66,20 +66,19 @@ class Stage:
         self.accounts.clear()
         self.accounts.update(accounts)
 
+    async def beats(self, replica: str, **accounts: LaneBeat) -> None:
+        """One heartbeat of a worker."""
+        beat = Heartbeat(
+            replica=replica, version="1.2.3", at=datetime.now(UTC), ready=True, accounts=accounts
+        )
+        fleet = self.session.names.fleet
+        await self.session.publish(Publication(fleet, "", to_json(beat), Properties()))
+
     async def beat(self) -> None:
         """A heartbeat now and then, while a worker serves anything."""
         while True:
             if self.accounts:
-                beat = Heartbeat(
-                    replica="w-1",
-                    version="1.2.3",
-                    at=datetime.now(UTC),
-                    ready=True,
-                    accounts=self.accounts,
-                )
-                content = to_json(beat)
-                fleet = self.session.names.fleet
-                await self.session.publish(Publication(fleet, "", content, Properties()))
+                await self.beats("w-1", **self.accounts)
             await asyncio.sleep(0.2)
 
     async def lane(self, account: str = "acme") -> None:

@@ -58,6 +58,21 @@ def test_a_suspended_account_is_the_worst_trouble_and_gone_when_it_recovers(
     asyncio.run(work())
 
 
+def test_who_took_an_account_over_from_one_that_was_killed_is_believed_at_once(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.lane()
+            await on.beats("w-1", acme=lane("suspended", why="balance exhausted"))
+            await until(lambda: on.console.picture().troubles)
+            await on.beats("w-2", acme=lane())
+            await until(lambda: on.console.picture().accounts[0].replica == "w-2", within=10)
+            assert on.console.picture().troubles == ()
+
+    asyncio.run(work())
+
+
 def test_without_a_worker_that_is_the_trouble_and_a_pause_is_known_all_the_same(
     rabbitmq: Broker,
 ) -> None:

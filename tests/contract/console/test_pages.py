@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -52,6 +53,9 @@ GOOD_BODY = (
 )
 
 
+BLOCKS = frozenset(("p", "li", "td", "th", "h1", "h2", "dt", "dd", "div", "footer"))
+
+
 class Seen(HTMLParser):
     """What a browser would make of a page."""
 
@@ -64,6 +68,7 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.text += " " * (tag in BLOCKS)
         self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_data(self, data: str) -> None:
@@ -84,6 +89,15 @@ def test_a_suspended_account_is_a_sentence_with_its_remedy(console: Running) -> 
     assert "acme is suspended: balance exhausted (-3)" in words
     assert "1,204 edits wait; none is lost." in words
     assert "Do: Top up. It resumes by itself within a minute." in words
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+@pytest.mark.parametrize("path", PAGES)
+def test_there_is_a_space_between_two_sentences(path: str, is_up: bool, console: Running) -> None:
+    browser = console.browser()
+    console.source.is_up = is_up
+
+    assert re.findall(r".{20}[a-z0-9)][.:;][A-Z].*", seen(browser, console.url + path).words) == []
 
 
 def test_the_same_in_chinese(console: Running) -> None:
