@@ -24,6 +24,7 @@ SPAN = 1200.0
 """Seconds: outcomes are forgotten by the span."""
 JOBS_AT_MOST = 100_000
 BODIES_AT_MOST = 10_000
+APPS_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class RecentOutcomes:
         default_factory=OrderedDict
     )
     _bodies: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
+    _accounts: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
+    """AppId to the accounts that have settled edits of it: several where it has moved."""
     _outcomes: dict[str, None] = field(default_factory=dict)
     """Those that any event has told of: each costs a hash an edit to look for."""
 
@@ -89,6 +92,17 @@ class RecentOutcomes:
                 if key in span.outcomes:
                     return self._whole.get(event_id) or span.outcomes[key]
         return None
+
+    def settled(self, app_id: str, account: str) -> None:
+        """Remember that an edit of an app was settled for an account."""
+        known = self._accounts.pop(app_id, frozenset())
+        self._accounts[app_id] = known if account in known else known | {account}
+        if len(self._accounts) > APPS_AT_MOST:
+            self._accounts.popitem(last=False)
+
+    def accounts(self, app_id: str | None) -> frozenset[str]:
+        """The accounts that have settled edits of an app, as far as it is known."""
+        return self._accounts.get(app_id or "", frozenset())
 
     def applied(self, account: str | None, job: int, place: Place, message_id: str | None) -> None:
         """Remember that an edit of the job was applied."""

@@ -76,18 +76,19 @@ class Completion:
         """How to settle a message that was settled before; None if this one was not."""
         if head.identity is None:
             return None
-        find, at = self._shared.memory.find, self._shared.loop.now()
-        found = find(head.identity, at)
-        if found is None and (passed := lanes_passed(delivery)):
-            # A copy of it may have been settled before the appId moved here.
-            own = (replace(head.identity, account=name) for name in passed)
-            found = next((known for one in own if (known := find(one, at))), None)
-        if found is None:
-            return None
-        if isinstance(found, Known):
-            now, by = datetime.now(UTC), self._shared.signed
-            return settle_known(delivery, head, found, now=now, by=by)
-        return settle_again(delivery, found)
+        memory, at = self._shared.memory, self._shared.loop.now()
+        # It, or a copy of it, may have been settled before the appId moved here.
+        accounts = memory.accounts(head.app_id).union(lanes_passed(delivery))
+        own = head.identity
+        for one in (own, *(replace(own, account=name) for name in accounts - {own.account})):
+            found = memory.find(one, at)
+            if isinstance(found, Known):
+                now, by = datetime.now(UTC), self._shared.signed
+                told = replace(head, account=one.account, identity=one)
+                return settle_known(delivery, told, found, now=now, by=by)
+            if found is not None:
+                return settle_again(delivery, found)
+        return None
 
     async def settle_again(
         self,

@@ -71,9 +71,11 @@ class JournalReplay:
         return list(merged(calls.told.newest(most), calls.reserved.newest(most)))
 
     def _note(self, event: Publication, data: dict[str, object]) -> None:
-        """An applied edit is its job's newest, as far as its place tells."""
+        """Whose its app was; an applied edit is its job's newest, as far as its place tells."""
         stood = place_in(event.properties.headers.text(PLACE_HEADER))
         account, job, said = data.get("account"), data.get("jobId"), data.get("messageId")
+        if isinstance(account, str) and isinstance(app_id := data.get("appId"), str):
+            self._memory.settled(app_id, account)
         if stood is None or data.get("outcome") != "applied" or type(job) is not int:
             return
         if isinstance(account, str):

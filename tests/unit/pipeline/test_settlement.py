@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +13,7 @@ from structlog.testing import capture_logs
 from tests.unit.builders import NAMES, account, event, headers, properties
 from tests.unit.schemas.builders import body, edit
 from tests.unit.world import World, by_status
+from worker.core.dedup import WHOLE_AT_MOST
 from worker.core.headers import Headers
 from worker.core.reply import Answered
 
@@ -182,6 +185,31 @@ def test_a_message_without_an_id_is_never_a_repeat() -> None:
 
     assert len(world.api.calls) == 2
     assert len({each.properties.message_id for each in world.events()}) == 2
+
+
+@pytest.mark.parametrize("others", [0, WHOLE_AT_MOST])
+def test_what_was_settled_before_its_app_moved_is_not_called_by_its_new_account(
+    others: int,
+) -> None:
+    """Published again, or a copy that was left in a lane: it has the event of before again."""
+    world = World()
+    before = world.publish(message_id="m-1")
+    world.finish()
+    assert world.recall()
+    for number in range(others):
+        world.shared.memory.keep(event(str(UUID(int=number << 64))), world.loop.now())
+    lane, queue = world.another_lane(account("zeta"))
+    assert world.recall()
+
+    queue.publish(before.body, before.properties)
+    queue.publish(before.body, replace(before.properties, message_id="m-2"))
+    world.loop.run(60.0, until=lambda: queue.is_empty)
+
+    first, again, other = world.events()
+    assert again.properties.message_id == first.properties.message_id
+    assert json.loads(again.body)["source"] == "/task-edit/acme"
+    assert json.loads(other.body)["source"] == "/task-edit/zeta"
+    assert lane.tally.repeats == 1
 
 
 def test_what_the_journal_tells_of_is_not_called_again() -> None:
