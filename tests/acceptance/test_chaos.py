@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.__main__ import EARLY_ACK, IMPATIENCE
-from tests.chaos.broker import One
+from tests.chaos.broker import PLUGINS, One
 from tests.chaos.plan import cuts, plan
 from tests.chaos.run import run
 from tests.chaos.stage import Scene, Stage
@@ -27,8 +27,16 @@ pytestmark = pytest.mark.timeout(240)
 
 def test_no_promise_is_broken_whatever_breaks(new_node: NewNode, tmp_path: Path) -> None:
     scene = Scene(replicas=2)
-    planned = plan(SEED, SECONDS, replicas=2, heartbeat=scene.beat, disasters=True)
-    with Stage(One(new_node()), tmp_path, scene, SEED) as stage:
+    planned = plan(
+        SEED,
+        SECONDS,
+        replicas=2,
+        heartbeat=scene.beat,
+        rate=scene.rate,
+        load=scene.load,
+        disasters=True,
+    )
+    with Stage(One(new_node(plugins=PLUGINS)), tmp_path, scene, SEED) as stage:
         report = run(stage, planned, SECONDS, tell=print)
     assert not report.broken, f"seed {SEED}\n{report}"
     assert report.published > 500, "there was too little to lose: the run proves nothing"

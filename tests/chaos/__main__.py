@@ -16,7 +16,7 @@ import click
 from ops.rabbitmq import chroot, install
 from ops.rabbitmq.cluster import Cluster
 from ops.rabbitmq.node import Node
-from tests.chaos.broker import One, Three
+from tests.chaos.broker import PLUGINS, One, Three
 from tests.chaos.plan import cuts, plan
 from tests.chaos.run import PATIENCE, run
 from tests.chaos.stage import Scene, Stage
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EARLY_ACK = ("-m", "tests.chaos.early_ack", "run")
 AHEAD = (0.0, 7200.0, -7200.0)
-"""Seconds by which the replicas' clocks are fast when they are apart."""
+"""Seconds by which the clocks of the first replicas are fast: they are hours apart."""
 IMPATIENCE = 3.0
 """Seconds without an outcome that show a loss, when only the connections were cut."""
 
@@ -44,8 +44,6 @@ IMPATIENCE = 3.0
 @click.option("--replicas", default=3, show_default=True)
 @click.option("--control", is_flag=True, help="With a worker that acks too early: must lose edits.")
 @click.option("--only", multiple=True, help="Faults of this name alone, as Kill; may be repeated.")
-@click.option("--unproven", is_flag=True, help="Faults too that are not part of every run yet.")
-@click.option("--clocks", is_flag=True, help="Clocks of replicas are hours apart.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave logs in this new folder.")
 def main(
     *,
@@ -57,8 +55,6 @@ def main(
     replicas: int,
     control: bool,
     only: tuple[str, ...],
-    unproven: bool,
-    clocks: bool,
     keep: Path | None,
 ) -> None:
     """Break everything around the worker for a while, and audit what became of every edit.
@@ -70,9 +66,7 @@ def main(
     install.ensure()
     scene = drawn(seed, replicas, load)
     if control:
-        scene = replace(scene, command=EARLY_ACK, sleeper=())
-    elif clocks:
-        scene = replace(scene, ahead=AHEAD)
+        scene = replace(scene, command=EARLY_ACK, sleeper=(), ahead=())
     click.echo(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = keep or Path(temporary)
@@ -86,9 +80,10 @@ def main(
                     seconds,
                     replicas=replicas,
                     heartbeat=scene.beat,
+                    rate=scene.rate,
+                    load=load,
                     disasters=True,
                     only=only,
-                    unproven=unproven,
                 )
             patience = IMPATIENCE if control else PATIENCE
             report = reported(broker, folder, scene, seed, planned, seconds, patience)
@@ -104,7 +99,13 @@ def drawn(seed: int, replicas: int, load: float) -> Scene:
     minute = chance.choice((None, None, round(90 * load)))
     sleeper = chance.choice((("monotonic",), ("monotonic", "boot")))
     return Scene(
-        replicas=replicas, load=load, jobs=jobs, latency=latency, minute=minute, sleeper=sleeper
+        replicas=replicas,
+        load=load,
+        jobs=jobs,
+        latency=latency,
+        minute=minute,
+        sleeper=sleeper,
+        ahead=AHEAD,
     )
 
 
@@ -112,10 +113,10 @@ def drawn(seed: int, replicas: int, load: float) -> Scene:
 def started(folder: Path, root: Path | None, *, cluster: bool) -> Iterator[Broker]:
     """RabbitMQ, running."""
     if cluster:
-        with Cluster(folder, root=root) as three:
+        with Cluster(folder, root=root, plugins=PLUGINS) as three:
             yield Three(three)
     else:
-        with Node(folder, root=root) as node:
+        with Node(folder, root=root, plugins=PLUGINS) as node:
             yield One(node)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from itertools import chain
+from collections import Counter, defaultdict
+from itertools import chain, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from tests.chaos.evidence import APPLIED
+from tests.chaos.evidence import APPLIED, Owner
 from tests.chaos.excuse import AFTERWARDS, CLOCKS, late, parted
 from tests.chaos.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Limit, Strike
+    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Strike, Term
 
 NOTICED = 0.025
 """Seconds within which we note a call that has left, on a machine with more to do than it can."""
@@ -28,7 +29,9 @@ def audit(evidence: Evidence) -> Report:
     applied when the API did not apply it. Each return of a letter is owed an event more, of its
     own id, and a call at most; it undoes no newer edit that was told to be applied. What ended
     before the journal was deleted may be called again. unexpected: an event or a letter of an
-    unknown message, or another outcome than its edit deserves, or two outcomes.
+    unknown message, or another outcome than its edit deserves, or two outcomes. misplaced: a call
+    by an account that the app was not of at the time; while it moves, it is of both, and until all
+    that was published before it had moved has ended, its edits may overtake each other.
     """
     entries = {entry.message_id: entry for entry in evidence.entries if not entry.again}
     events = _by_message(evidence.events)
@@ -41,16 +44,21 @@ def audit(evidence: Evidence) -> Report:
         one
         for one, found in events.items()
         if len({event.id for event in found}) > 1 + returned[one]
+        and not _forgotten(evidence, found[0].at, found[-1].at)
     ]
     paused = list(_while_paused(evidence))
+    misplaced = list(_misplaced(evidence))
     hasty = [
-        (moment, early, limit)
-        for limit in evidence.limits
-        for moment, early in haste(evidence.sent, limit)
+        (account, moment, early)
+        for account in {term.account for term in evidence.terms}
+        for moment, early in haste(
+            (one.at for one in evidence.sent if one.account == account),
+            [term for term in evidence.terms if term.account == account],
+        )
     ]
     fast = [
-        f"the call sent at {moment:.3f} was {early:.3f} s early for {limit}"
-        for moment, early, limit in hasty
+        f"the call of {account} sent at {moment:.3f} was {early:.3f} s early"
+        for account, moment, early in hasty
         if early > NOTICED
     ]
     letters = Counter(letter.message_id for letter in evidence.letters)
@@ -67,10 +75,12 @@ def audit(evidence: Evidence) -> Report:
         event_ids_changed=len(ids),
         rate_violations=len(fast),
         calls_while_paused=len(paused),
-        greatest_haste=1000 * max((early for _, early, _ in hasty), default=0.0),
+        misplaced=len(misplaced),
+        greatest_haste=1000 * max((early for _, _, early in hasty), default=0.0),
         unavoidable=sum(map(len, order.unavoidable.values())),
         beyond_unavoidable=sum(
-            len(calls) > evidence.concurrency for calls in order.unavoidable.values()
+            max(Counter(account for account, _ in calls).values()) > evidence.concurrency
+            for calls in order.unavoidable.values()
         ),
         repeated_calls=_repeated_calls(evidence),
         repeated_events=sum(len(found) - 1 for found in events.values()),
@@ -92,19 +102,63 @@ def audit(evidence: Evidence) -> Report:
                 (f"{one} has events with different ids" for one in ids[:TOLD]),
                 fast[:TOLD],
                 paused[:TOLD],
+                misplaced[:TOLD],
                 evidence.ended[:TOLD],
             )
         ),
     )
 
 
-def haste(sent: Iterable[float], limit: Limit) -> Iterator[tuple[float, float]]:
-    """Calls that share a window with as many before them as it holds: when, how early (s)."""
-    last: deque[float] = deque(maxlen=limit.calls)
-    for moment in sorted(sent):
-        if len(last) == limit.calls and moment - last[0] < limit.seconds:
-            yield moment, limit.seconds - (moment - last[0])
-        last.append(moment)
+def haste(sent: Iterable[float], terms: Sequence[Term]) -> Iterator[tuple[float, float]]:
+    """Calls that share a window with as many before them as it holds: when, how early (s).
+
+    Of several terms that hold at some moment of the window, the laxest counts.
+    """
+    moments = sorted(sent)
+    for seconds in {limit.seconds for term in terms for limit in term.limits}:
+        for number, moment in enumerate(moments):
+            most = max(
+                _most(term, seconds)
+                for term in terms
+                if term.since <= moment and moment - seconds < term.until
+            )
+            if most <= number and moment - moments[number - int(most)] < seconds:
+                yield moment, seconds - (moment - moments[number - int(most)])
+
+
+def _most(term: Term, seconds: float) -> float:
+    """How many calls it allows in a window of so many seconds."""
+    return next((one.calls for one in term.limits if one.seconds == seconds), float("inf"))
+
+
+def _misplaced(evidence: Evidence) -> Iterator[str]:
+    for owned in {owner.app for owner in evidence.owners}:
+        terms = [owner for owner in evidence.owners if owner.app == owned]
+        for contact in evidence.contacts:
+            call = contact.call
+            theirs = any(
+                term.account == call.account
+                and term.since <= call.arrived <= term.until + AFTERWARDS
+                for term in terms
+            )
+            if call.app_id == owned and not theirs and not late(evidence.strikes, contact):
+                yield f"{call.name} of {owned} was called at {call.arrived:.3f} by {call.account}"
+
+
+def _moves(evidence: Evidence, events: dict[str, list[Event]]) -> list[Owner]:
+    """While each app's edits were on their way from one account to the next."""
+    found = []
+    for before, after in pairwise(sorted(evidence.owners, key=attrgetter("app", "since"))):
+        if before.app == after.app:
+            published = (
+                entry.message_id
+                for entry in evidence.entries
+                if entry.app == before.app and (entry.confirmed or 0.0) <= before.until
+            )
+            ended = (min(event.at for event in events[one]) for one in published if one in events)
+            over = max((before.until, *ended))
+            found.append(Owner(before.app, after.account, after.since, over))
+    return found
 
 
 def longest_recovery(evidence: Evidence) -> float:
@@ -216,7 +270,7 @@ def _while_paused(evidence: Evidence) -> Iterator[str]:
         strike.mended for strike in evidence.strikes if strike.cut and strike.cut.link == "process"
     ]
     for pause in evidence.pauses:
-        for at in evidence.sent:
+        for at in [one.at for one in evidence.sent if one.account == pause.account]:
             after = at - pause.since
             if after > NOTICED and at < pause.until:
                 if any(0 <= at - mended <= AFTERWARDS for mended in woken):
@@ -243,8 +297,9 @@ class _Order:
     ) -> None:
         self.overtakings: list[str] = []
         self.overlaps: list[str] = []
-        self.unavoidable: defaultdict[Strike, set[int]] = defaultdict(set)
-        """By fault, the calls that were begun before it, or could not be known to come late."""
+        self.unavoidable: defaultdict[Strike, set[tuple[str | None, int]]] = defaultdict(set)
+        """By fault the calls, with account and number, that were begun before it, or could not be
+        known to come late."""
         self._strikes = evidence.strikes
         self._numbers = {
             entry.name: entry.number for entry in entries.values() if entry.confirmed is not None
@@ -263,9 +318,10 @@ class _Order:
                 told = [event.at for event in found if event.outcome == APPLIED]
                 if told:
                     self._told[entry.job].append((entry.number, min(told)))
+        self._moves = _moves(evidence, events)
         jobs: defaultdict[tuple[str | None, int | None], list[Contact]] = defaultdict(list)
         for contact in evidence.contacts:
-            jobs[contact.call.account, contact.call.job].append(contact)
+            jobs[contact.call.app_id, contact.call.job].append(contact)
         for contacts in jobs.values():
             self._follow(contacts)
 
@@ -294,15 +350,24 @@ class _Order:
             for other, at in self._told[contact.call.job]
         )
 
+    def _is_moving(self, contact: Contact) -> bool:
+        """Whether the call is of an app that was on its way to another account."""
+        call = contact.call
+        return any(
+            move.app == call.app_id and move.since <= call.arrived <= move.until
+            for move in self._moves
+        )
+
     def _overlapped(self, earlier: Contact, later: Contact) -> None:
         since, until = earlier.call.arrived, later.call.arrived
         belated = late(self._strikes, later)
         left_behind = parted(self._strikes, earlier, later)
         if belated is not None:
-            self.unavoidable[belated].add(later.call.seq)
+            self.unavoidable[belated].add((later.call.account, later.call.seq))
         elif left_behind is not None:
-            self.unavoidable[left_behind].add(earlier.call.seq)
-        elif not later.call.trailing:  # else its caller had left, after the time for a call
+            self.unavoidable[left_behind].add((earlier.call.account, earlier.call.seq))
+        elif not (later.call.trailing or self._is_moving(later)):
+            # else its caller had left, after the time for a call
             self.overlaps.append(
                 f"job {later.call.job}: {later.call.name} ({later.replica}) was called while"
                 f" {earlier.call.name} ({earlier.replica}) was, since {until - since:.3f} s"
@@ -311,7 +376,9 @@ class _Order:
     def _overtaken(self, contact: Contact) -> None:
         excuse = late(self._strikes, contact)
         if excuse is not None:
-            self.unavoidable[excuse].add(contact.call.seq)
+            self.unavoidable[excuse].add((contact.call.account, contact.call.seq))
+            return
+        if self._is_moving(contact):
             return
         self.overtakings.append(
             f"job {contact.call.job}: {contact.call.name} ({contact.replica}) was called at"

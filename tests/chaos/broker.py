@@ -6,8 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
+from ops.rabbitmq.layout import MANAGEMENT
 from ops.rabbitmq.node import NodeError
 from tests.chaos.names import LANE
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from ops.rabbitmq.cluster import Cluster
     from ops.rabbitmq.node import Node
 
-TROUBLE = (AMQPError, OSError)
+TROUBLE = (AMQPError, AMQPConnectorException, OSError)
+PLUGINS = (MANAGEMENT,)
+"""What an operator needs to prune lanes."""
 _ANSWERS_WITHIN = 5.0
 
 

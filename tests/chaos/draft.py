@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.chaos.evidence import APPLIED
+from tests.chaos.names import APP, RENAMED, ROAMING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from random import Random
 
-APP = "acme-app"
 REFUSED, FLAKY = "refused-", "flaky-"
 """How the names of edits begin that the API refuses, or fails at half the time."""
+_APPS = {APP: 70, ROAMING: 20, RENAMED: 10}
+_JOBS_OF = {APP: 0, ROAMING: 200_000, RENAMED: 300_000}
+"""What each app's jobs begin after, so that no two apps have a job of one number."""
 _KINDS = {"good": 88, "refused": 4, "flaky": 4, "invalid": 2, "malformed": 2}
 
 
@@ -21,33 +25,42 @@ _KINDS = {"good": 88, "refused": 4, "flaky": 4, "invalid": 2, "malformed": 2}
 class Draft:
     """A message to be published."""
 
+    app: str
     body: bytes
     job: int | None
     name: str | None
     expected: frozenset[str]
 
 
-def draft(chance: Random, number: int, jobs: int) -> Draft:
-    """The message in this place of the order; each job gets about as many as any other."""
+def draft(chance: Random, number: int, jobs: int, silent: Collection[str] = ()) -> Draft:
+    """The message in this place of the order, of an app that is not silent.
+
+    Each of an app's jobs gets about as many as any other.
+    """
+    app = chance.choices(tuple(_APPS), [0 if app in silent else of for app, of in _APPS.items()])[0]
     kind = chance.choices(tuple(_KINDS), tuple(_KINDS.values()))[0]
-    job = chance.randrange(1, jobs + 1)
+    job = _JOBS_OF[app] + chance.randrange(1, jobs + 1)
     match kind:
         case "malformed":
-            return Draft(b'{"jobId": %d,' % job, None, None, frozenset({"malformed"}))
+            # left over in a lane, of an app that nobody can read, it is nobody's
+            expected = {"malformed", "unknown_app"} if app == RENAMED else {"malformed"}
+            return Draft(app, b'{"jobId": %d,' % job, None, None, frozenset(expected))
         case "invalid":
-            return Draft(_body(job, None, robotCount=0), None, None, frozenset({"invalid"}))
+            return Draft(
+                app, _body(app, job, None, robotCount=0), None, None, frozenset({"invalid"})
+            )
         case "refused":
             name, expected = f"{REFUSED}{number}", {"api_rejected"}
         case "flaky":
             name, expected = f"{FLAKY}{number}", {APPLIED, "exhausted"}
         case _:
             name, expected = f"good-{number}", {APPLIED}
-    return Draft(_body(job, name), job, name, frozenset(expected))
+    return Draft(app, _body(app, job, name), job, name, frozenset(expected))
 
 
-def _body(job: int, name: str | None, **changes: object) -> bytes:
+def _body(app: str, job: int, name: str | None, **changes: object) -> bytes:
     edit: dict[str, object] = {
-        "appId": APP,
+        "appId": app,
         "jobId": job,
         "name": name or "nameless",
         "dialogFlowId": 8663,

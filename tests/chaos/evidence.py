@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tests.acceptance.kit import KEY
+from tests.chaos.names import APP
+
 if TYPE_CHECKING:
     from ops.simulator.control import Call
 
@@ -28,6 +31,7 @@ class Entry:
     """When RabbitMQ confirmed it; None if that was never heard, so that it may be lost."""
     again: bool = False
     """The same message was published before."""
+    app: str = APP
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Pause:
 
     since: float
     until: float
+    account: str = KEY
+    """Its API key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,37 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A call as it left a replica, whether or not it reached the API."""
+
+    at: float
+    account: str
+    """Its API key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What an account allows. While that changes, the former and the next hold side by side."""
+
+    account: str
+    """Its API key."""
+    limits: tuple[Limit, ...]
+    since: float = 0.0
+    until: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an app is. While it moves, it is the former's and the next one's."""
+
+    app: str
+    account: str
+    """The API key."""
+    since: float = 0.0
+    until: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that the auditor looks at."""
 
@@ -116,16 +153,16 @@ class Evidence:
     events: tuple[Event, ...]
     letters: tuple[Letter, ...]
     contacts: tuple[Contact, ...]
-    sent: tuple[float, ...]
-    """When calls left the replicas, whether or not they reached the API."""
+    sent: tuple[Departure, ...]
     strikes: tuple[Strike, ...]
     ended: tuple[str, ...]
     """Replicas that ended by themselves, in words."""
-    limits: tuple[Limit, ...]
-    """What the account allows."""
+    terms: tuple[Term, ...]
     concurrency: int
-    """Calls in flight that one replica may have."""
+    """Calls in flight that one replica may have for one account."""
     returns: tuple[Return, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    """Of the apps that move; of each in the order of time."""
     forgotten: tuple[float, ...] = ()
     """When a deleted journal was there again: what had ended before may be called again."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from random import Random
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 import pika
 
 from tests.chaos.broker import TROUBLE, connection
-from tests.chaos.draft import APP, draft
+from tests.chaos.draft import draft
 from tests.chaos.evidence import Entry
 from tests.chaos.names import NAMESPACE
 
@@ -51,6 +51,9 @@ class Ledger:
         self._jobs = jobs
         self._room = room
         self._drafts: dict[str, Draft] = {}
+        self._silent: set[str] = set()
+        self._once: set[str] = set()
+        self._publishing = Lock()
         self._over = Event()
         self._thread = Thread(target=self._run, name="ledger", daemon=True)
 
@@ -62,6 +65,24 @@ class Ledger:
         """Publish no more; the last confirm has come or will not."""
         self._over.set()
         self._thread.join()
+
+    def silence(self, app: str) -> None:
+        """Publish nothing of that app; once this returns, nothing of it is on its way."""
+        self._silent.add(app)
+        with self._publishing:
+            pass
+
+    def speak(self, app: str) -> None:
+        """Publish of that app again."""
+        self._silent.discard(app)
+
+    def publish_once(self, app: str) -> None:
+        """Publish nothing of the app again: two accounts might call two copies at once."""
+        self._once.add(app)
+
+    def publish_again(self, app: str) -> None:
+        """Publish messages of the app again now and then, earlier ones as well."""
+        self._once.discard(app)
 
     def _run(self) -> None:
         while not self._over.is_set():
@@ -84,24 +105,40 @@ class Ledger:
             due = max(due, time.monotonic() - 1) + self._interval
             channel.connection.sleep(max(0.0, due - time.monotonic()))
             if self._room():
-                self._publish_one(channel)
+                with self._publishing:
+                    self._publish_one(channel)
 
     def _publish_one(self, channel: BlockingChannel) -> None:
         number = len(self.entries)
-        known = [entry for entry in self.entries[-200:] if entry.confirmed and not entry.again]
+        silent = frozenset(self._silent)
+        known = [
+            entry
+            for entry in self.entries[-200:]
+            if entry.confirmed and not entry.again and entry.app not in silent | self._once
+        ]
         again = bool(known) and self._chance.randrange(_AGAIN_ONE_IN) == 0
         message_id = self._chance.choice(known).message_id if again else f"m-{number}"
-        one = self._drafts.setdefault(message_id, draft(self._chance, number, self._jobs))
+        one = self._drafts.setdefault(message_id, draft(self._chance, number, self._jobs, silent))
         confirmed = None
         try:
             channel.basic_publish(
                 NAMESPACE,
-                APP,
+                one.app,
                 one.body,
                 pika.BasicProperties(message_id=message_id, delivery_mode=2),
                 mandatory=True,
             )
             confirmed = time.time()
         finally:
-            entry = Entry(number, message_id, one.job, one.name, one.expected, confirmed, again)
-            self.entries.append(entry)
+            self.entries.append(
+                Entry(
+                    number,
+                    message_id,
+                    one.job,
+                    one.name,
+                    one.expected,
+                    confirmed,
+                    again,
+                    one.app,
+                )
+            )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults import api, broker, machine, messages, network, operators, process
+from tests.chaos.faults import api, broker, machine, messages, network, operators, process, settings
 from tests.chaos.proxy import Weather
 
 if TYPE_CHECKING:
@@ -38,11 +38,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Tracks of faults, side by side: around the worker, of the API, of people and machines."""
+    """Tracks of faults, side by side: around the worker, of the API, of people, of accounts."""
 
     around: tuple[Step, ...]
     api: tuple[Step, ...]
     hands: tuple[Step, ...] = ()
+    accounts: tuple[Step, ...] = ()
 
 
 def plan(
@@ -51,23 +52,24 @@ def plan(
     *,
     replicas: int,
     heartbeat: float,
+    rate: int,
+    load: float,
     disasters: bool,
     only: Collection[str] = (),
-    unproven: bool = False,
 ) -> Plan:
     """The plan of a run that long. `disasters`: whether RabbitMQ itself is struck as well.
 
-    `unproven`: whether to draw also from those that are not part of every run yet. `only`: the
-    names of the kinds of faults to draw from; all, when there are none.
+    `rate`, `load`: calls and messages a second. `only`: the names of the kinds of faults to draw
+    from; all, when there are none.
     """
     around = _of_processes(replicas, heartbeat) + _of_networks(replicas, heartbeat)
     if disasters:
         around += _OF_RABBITMQ
-    hands = _of_hands(replicas) + (_unproven(replicas) if unproven else [])
     return Plan(
         _track(Random(f"around {seed}"), _kept(around, only), seconds),
         _track(Random(f"api {seed}"), _kept(_OF_THE_API, only), seconds),
-        _track(Random(f"hands {seed}"), _kept(hands, only), seconds),
+        _track(Random(f"hands {seed}"), _kept(_of_hands(replicas), only), seconds),
+        _track(Random(f"accounts {seed}"), _kept(_of_accounts(rate, load), only), seconds),
     )
 
 
@@ -189,15 +191,24 @@ def _of_hands(replicas: int) -> list[Draw]:
         lambda chance: (messages.Flood(chance.randint(100, 300)), 0.1),
         lambda chance: (machine.Descriptors(one(chance)), chance.uniform(2, 8)),
         lambda chance: (machine.FullDisk(one(chance)), chance.uniform(2, 8)),
+        lambda chance: (machine.Threads(one(chance)), chance.uniform(2, 8)),
+        lambda _: (operators.DeleteJournal(), 0.1),
+        lambda _: (operators.DeleteEvents(), 0.1),
     ]
 
 
-def _unproven(replicas: int) -> list[Draw]:
-    """Faults that the worker does not survive yet, or not long enough to say that it does."""
+def _of_accounts(rate: int, load: float) -> list[Draw]:
+    def rates(chance: Random) -> str:
+        """Never wider than those that a run begins with; the long one is what the load needs."""
+        second = rate - chance.choice((0, rate // 3, rate // 2))
+        minute = chance.choice(("", f",{round(80 * load)}/m", f",{round(90 * load)}/m"))
+        return f"{second}/s{minute}"
+
     return [
-        lambda _: (operators.DeleteJournal(), 0.1),
-        lambda _: (operators.DeleteEvents(), 0.1),
-        lambda chance: (machine.Threads(chance.randrange(replicas)), chance.uniform(2, 8)),
+        lambda chance: (settings.ChangeLimits(rates(chance)), chance.uniform(2, 20)),
+        lambda chance: (settings.MoveApp(), chance.uniform(1, 10)),
+        lambda chance: (settings.ChangeLimits(rates(chance)), chance.uniform(2, 20)),
+        lambda chance: (settings.RenameAccount(chance.random() < 1 / 2), chance.uniform(0, 3)),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import time
@@ -12,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, cast
 
 from ops.rabbitmq.ports import free_port
+from tests.chaos.evidence import Departure
 from tests.chaos.greeting import Greeting
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 Side = Literal["client", "server"]
 Result = TypeVar("Result")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: close sends RST
+_API_KEY = re.compile(rb"(?i)\r\napi-key: *([^\r]+)")
 _A_LITTLE = 1e-5
 _BEGINNING = 2000
 _PATIENCE = 10.0
@@ -85,8 +88,8 @@ class Proxy:
         self.port = free_port()
         self.target = target
         self.weather = CLEAR
-        self.sent: list[float] = []
-        """When each HTTP request (POST) was sent by a client, in epoch seconds."""
+        self.sent: list[Departure] = []
+        """Each HTTP request (POST) that a client has sent; times are epoch seconds."""
         self.pairs: set[Pair] = set()
         self.greeting = greeting
         self.loop = loop
@@ -199,7 +202,7 @@ class Pair:
     def heard(self, side: Side, data: bytes) -> None:
         """Bytes came from one end: hand them to the other, as the weather lets."""
         if side == "client" and data.startswith(b"POST "):
-            self.proxy.sent.append(time.time())
+            self.proxy.sent.append(Departure(time.time(), _api_key(data)))
         if side == "client" and len(self._begun) < _BEGINNING:
             self._begun += data
         if side == "server" and not self._greeting.answered:
@@ -262,6 +265,12 @@ class Pair:
             )
         except OSError:
             self.cut("client")
+
+
+def _api_key(request: bytes) -> str:
+    """Whose call it is."""
+    found = _API_KEY.search(request)
+    return found[1].decode() if found else ""
 
 
 class End(asyncio.Protocol):

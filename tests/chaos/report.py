@@ -13,6 +13,7 @@ _PROMISED_ABSENT = (
     "event_ids_changed",
     "rate_violations",
     "calls_while_paused",
+    "misplaced",
     "beyond_unavoidable",
 )
 
@@ -36,6 +37,8 @@ class Report:
     """Calls beyond a limit in some sliding window, where they are sent."""
     calls_while_paused: int
     """Calls between the success of `taskedit pause` and the beginning of `taskedit resume`."""
+    misplaced: int
+    """Calls by an account that the edit's app was not of."""
     greatest_haste: float
     """Milliseconds by which a call was early, at most: it is noted by another process."""
     unavoidable: int

@@ -41,10 +41,10 @@ def run(
     over = Event()
     stage.ledger.start()
     begun = time.monotonic()
-    with ThreadPoolExecutor(3, thread_name_prefix="track") as pool:
+    with ThreadPoolExecutor(4, thread_name_prefix="track") as pool:
         tracks = [
             pool.submit(_track, stage, steps, over, tell)
-            for steps in (plan.around, plan.api, plan.hands)
+            for steps in (plan.around, plan.api, plan.hands, plan.accounts)
         ]
         try:
             while time.monotonic() - begun < seconds:  # what is under way then is mended early
@@ -124,7 +124,8 @@ def _evidence(stage: Stage, strikes: Sequence[Strike]) -> Evidence:
         sent=tuple(at for replica in stage.replicas for proxy in replica.api for at in proxy.sent),
         strikes=tuple(strikes),
         ended=tuple(stage.ended),
-        limits=stage.scene.limits,
+        terms=tuple(stage.terms),
+        owners=tuple(stage.owners),
         concurrency=stage.scene.concurrency,
         returns=tuple(stage.returns),
         pauses=tuple(stage.pauses),

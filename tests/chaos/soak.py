@@ -22,7 +22,7 @@ from ops.rabbitmq import chroot, install
 from ops.rabbitmq.node import Node
 from ops.simulator.control import Simulator
 from tests.acceptance.kit import KEY, SECRET, WorkerProcess, connected, edit
-from tests.chaos.names import ACCOUNT, NAMESPACE
+from tests.chaos.names import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ class Feed:
     def wait_for(self, settled: int) -> None:
         """Until the worker has settled so many."""
         deadline = time.monotonic() + _PATIENCE
-        while sum(self.worker.lane(ACCOUNT)["edits"].values()) < settled:
+        while sum(self.worker.lane()["edits"].values()) < settled:
             if time.monotonic() > deadline:
                 raise AssertionError("the worker has stopped settling edits")
             self.channel.connection.sleep(_TURN)

@@ -15,9 +15,8 @@ import pika
 
 from tests.acceptance.kit import edit
 from tests.chaos.broker import TROUBLE, connection
-from tests.chaos.draft import APP
 from tests.chaos.evidence import APPLIED, Entry
-from tests.chaos.names import NAMESPACE
+from tests.chaos.names import APP, NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

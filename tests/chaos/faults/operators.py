@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.evidence import Pause, Return
-from tests.chaos.names import ACCOUNT, DEAD, EVENTS, FLEET, JOURNAL, LANE, NAMESPACE
+from tests.chaos.names import DEAD, EVENTS, FLEET, FORMER, JOURNAL, MAIN, NAMESPACE, SIDE
 from worker.cli.exits import AGAIN, DONE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _OfNobody:
 
 @dataclass(frozen=True, slots=True)
 class ReturnLetters(_OfNobody):
-    """Dead letters are moved to their lane as they are, as the management page does it."""
+    """Dead letters are moved to their lanes as they are, as the management page does it."""
 
     def strike(self, stage: Stage) -> None:
         """Move what is there, one by one; in trouble, leave the rest."""
@@ -44,11 +44,13 @@ class ReturnLetters(_OfNobody):
                 method, properties, body = channel.basic_get(DEAD)
                 if method is None or properties is None or body is None:
                     return
-                redrives = str((properties.headers or {}).get("taskedit-redrives"))
+                headers = properties.headers or {}
+                redrives = str(headers.get("taskedit-redrives"))
+                lane = _lane(stage, str(headers.get("taskedit-account")))
                 message_id, begun = properties.message_id or "", time.time()
                 confirmed = False
                 try:
-                    channel.basic_publish("", LANE, body, properties)
+                    channel.basic_publish("", lane, body, properties, mandatory=True)
                     confirmed = True
                 finally:
                     stage.returns.append(Return(message_id, redrives, begun, confirmed))
@@ -58,13 +60,19 @@ class ReturnLetters(_OfNobody):
         """Nothing is left to mend."""
 
 
+def _lane(stage: Stage, account: str) -> str:
+    """The lane of the account that a letter is of, or of the one that is called so by now."""
+    known = {SIDE: SIDE, **dict.fromkeys(FORMER, stage.accounts.renamed)}
+    return f"{NAMESPACE}.lane.{known.get(account, MAIN)}"
+
+
 @dataclass(frozen=True, slots=True)
 class PauseAccount(_OfNobody):
     """`taskedit pause`, and `taskedit resume` afterwards."""
 
     def strike(self, stage: Stage) -> None:
         """Pause; only when that has ended well, no call may follow."""
-        if _taskedit(stage, "pause", ACCOUNT, "--why", "chaos") == DONE:
+        if taskedit(stage, "pause", MAIN, "--why", "chaos") == DONE:
             stage.pauses.append(Pause(time.time(), float("inf")))
 
     def mend(self, stage: Stage) -> None:
@@ -72,19 +80,19 @@ class PauseAccount(_OfNobody):
         if stage.pauses and stage.pauses[-1].until == float("inf"):
             stage.pauses[-1] = Pause(stage.pauses[-1].since, time.time())
         deadline = time.monotonic() + _MENDED_WITHIN
-        while _taskedit(stage, "resume", ACCOUNT) not in {DONE, AGAIN}:
+        while taskedit(stage, "resume", MAIN) not in {DONE, AGAIN}:
             if time.monotonic() > deadline:
                 raise AssertionError("the account cannot be resumed")
             time.sleep(_LOOK)
 
 
-def _taskedit(stage: Stage, *arguments: str) -> int:
+def taskedit(stage: Stage, *arguments: str, **settings: str) -> int:
     """The exit code of a command beside the workers."""
     environment = {
         "PATH": os.environ["PATH"],
         "TASKEDIT_AMQP_URL": ",".join(node.amqp_url for node in stage.broker.nodes),
         "TASKEDIT_NAMESPACE": NAMESPACE,
-    }
+    } | settings
     with (stage.folder / "operators.log").open("ab") as log:
         try:
             ended = subprocess.run(

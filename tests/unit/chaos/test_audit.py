@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from ops.simulator.control import Call
+from tests.acceptance.kit import KEY
 from tests.chaos.audit import audit, haste, longest_recovery
 from tests.chaos.evidence import (
     APPLIED,
     Contact,
     Cut,
+    Departure,
     Entry,
     Event,
     Evidence,
     Letter,
     Limit,
+    Owner,
     Pause,
     Return,
     Strike,
+    Term,
 )
+from tests.chaos.names import APP
 
 if TYPE_CHECKING:
     from tests.chaos.report import Report
@@ -58,8 +63,8 @@ def contact(
         arrived=begun,
         ended=begun + lasts,
         connection=1,
-        account="key",
-        app_id="app",
+        account=KEY,
+        app_id=APP,
         job=7,
         name=f"e-{number}",
         http=200,
@@ -73,6 +78,11 @@ def contact(
         abandoned=False,
     )
     return Contact(replace(call, **of), replica)
+
+
+def sent(*moments: float, account: str = KEY) -> tuple[Departure, ...]:
+    """Calls that left at those moments."""
+    return tuple(Departure(at, account) for at in moments)
 
 
 def strike(begun: float, mended: float, **changes: Any) -> Strike:  # noqa: ANN401
@@ -91,7 +101,7 @@ def evidence(**changes: Any) -> Evidence:  # noqa: ANN401
         sent=(),
         strikes=(),
         ended=(),
-        limits=(Limit(10, 1.0),),
+        terms=(Term(KEY, (Limit(10, 1.0),)),),
         concurrency=16,
     )
     return replace(given, **changes)
@@ -147,7 +157,7 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "eleven calls in a second": (
         "rate_violations",
-        {"sent": tuple(number / 11 for number in range(12))},
+        {"sent": sent(*(number / 11 for number in range(12)))},
     ),
 }
 
@@ -222,10 +232,11 @@ class TestReturnedLetters:
 
 def test_a_call_of_a_paused_account_is_found_unless_its_caller_just_woke() -> None:
     pause = (Pause(1.0, 2.0),)
-    for sent in ((0.99,), (1.01,), (2.01,)):
-        assert not audit(evidence(pauses=pause, sent=sent)).broken
-    assert audit(evidence(pauses=pause, sent=(1.5,))).broken == ("calls_while_paused",)
-    assert not audit(evidence(pauses=pause, sent=(1.5,), strikes=(strike(0.5, 1.4),))).broken
+    for at in (0.99, 1.01, 2.01):
+        assert not audit(evidence(pauses=pause, sent=sent(at))).broken
+    assert audit(evidence(pauses=pause, sent=sent(1.5))).broken == ("calls_while_paused",)
+    assert not audit(evidence(pauses=pause, sent=sent(1.5, account="another"))).broken
+    assert not audit(evidence(pauses=pause, sent=sent(1.5), strikes=(strike(0.5, 1.4),))).broken
 
 
 def test_what_ended_before_the_journal_was_deleted_may_be_called_again() -> None:
@@ -296,7 +307,56 @@ class TestUnavoidable:
     ],
 )
 def test_a_sliding_second_holds_no_more_calls_than_the_rate(sent: list[float], found: int) -> None:
-    assert len(list(haste(sent, Limit(8, 1.0)))) == found
+    assert len(list(haste(sent, [Term(KEY, (Limit(8, 1.0),))]))) == found
+
+
+CHANGED = (
+    Term(KEY, (Limit(8, 1.0),), until=2.0),
+    Term(KEY, (Limit(4, 1.0), Limit(20, 60.0)), since=1.5),
+)
+"""From second 1.5 to 2 both hold: replica after replica adopts the second."""
+
+
+@pytest.mark.parametrize(
+    ("calls", "found"),
+    [
+        ([number / 8 for number in range(20)], 0),
+        ([3 + number / 4 for number in range(10)], 0),
+        ([3 + number / 8 for number in range(6)], 2),
+        ([2.5 + number / 8 for number in range(4)] + [3.01], 1),
+        ([2.9 - number / 8 for number in range(8)], 0),
+        ([number / 8 for number in range(16)] + [100 + number / 3 for number in range(21)], 1),
+    ],
+)
+def test_while_a_limit_changes_the_laxer_one_counts(calls: list[float], found: int) -> None:
+    assert len(list(haste(calls, CHANGED))) == found
+
+
+class TestAnAppThatMoves:
+    """From second 1.2 to 2.8 it is of both accounts."""
+
+    owners: ClassVar[tuple[Owner, ...]] = (
+        Owner(APP, KEY, until=2.8),
+        Owner(APP, "another", since=1.2),
+    )
+
+    def test_either_account_may_call_while_it_moves_and_only_the_right_one_else(self) -> None:
+        moved = tuple(
+            contact(number, account=account) for number, account in enumerate((KEY, "another", KEY))
+        )
+        assert not audit(evidence(contacts=moved, owners=self.owners)).broken
+        early = (contact(0, account="another"), *ORDERLY[1:])
+        assert audit(evidence(contacts=early, owners=self.owners)).broken == ("misplaced",)
+        late = {"entries": (entry(5),), "events": (event(5),), "contacts": (contact(5),)}
+        assert audit(evidence(**late, owners=self.owners)).broken == ("misplaced",)
+
+    def test_its_edits_may_overtake_each_other_only_until_all_from_before_have_ended(self) -> None:
+        turned = {"contacts": (contact(0), contact(2, 1.3), contact(1, 1.45))}
+        assert not audit(evidence(**turned, owners=self.owners)).broken
+        assert audit(evidence(**turned)).broken == ("order_violations",)
+        overlap = {"contacts": (contact(0), contact(1, 1.3, lasts=0.5), contact(2, 1.5))}
+        assert not audit(evidence(**overlap, owners=self.owners)).broken
+        assert audit(evidence(**overlap)).broken == ("overlaps",)
 
 
 def test_recovery_is_the_time_without_faults_until_something_is_settled_again() -> None:
