@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import TaskGroup, gather, sleep
+from asyncio import TaskGroup, gather, sleep, timeout
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -58,6 +59,7 @@ CLOSE_WITHIN = 2.0
 TIDY_EVERY = 30.0
 CHANGES_TAKE = 10.0
 """Seconds after a change of accounts in which a look each second is worth it."""
+JOURNAL_WITHIN = 10.0
 MOVES_WITHIN = 60.0
 """Seconds that an app goes on through its former lane at most, while that is not empty."""
 
@@ -393,6 +395,10 @@ class Worker:
                 moving = self.shared.ownership.moving.get(app) == source
                 overdue = moving and not edits and not self._holds(source, app)
             if overdue:
+                with suppress(TimeoutError):  # for what another replica has settled of it
+                    async with timeout(JOURNAL_WITHIN):
+                        await self.journal.read()
+            if overdue and self.shared.ownership.moving.get(app) == source:
                 self._arrived(app)
 
     def _holds(self, account: str, app: str) -> bool:

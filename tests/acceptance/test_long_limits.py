@@ -10,6 +10,7 @@ import pytest
 
 from tests.acceptance.kit import KEY, edit, publish, until
 from tests.acceptance.test_reload import Files, reload
+from tests.acceptance.test_superseded import TWO_HOURS, restarted, restarted_skewed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,22 @@ def test_calls_that_led_to_no_event_count_after_a_death_and_a_takeover(
     assert not [
         late for early, late in zip(arrived, arrived[MOST:], strict=False) if late - early < 60
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("by", [TWO_HOURS, f"-{TWO_HOURS}"])
+def test_what_a_replica_with_a_wrong_clock_has_used_of_a_limit_counts(
+    amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, by: str
+) -> None:
+    worker = new_worker(RATE=f"20/s,{MOST}/m")
+    restarted_skewed(worker, by)
+    publish(amqp_url, namespace, [edit(1 + job) for job in range(2 * MOST)])
+    until(lambda: len(simulator.calls()) > MOST // 2)
+    restarted(worker)
+    until(lambda: spent([worker]) or len(simulator.calls()) > MOST, 40)
+
+    assert MOST // 2 < len(simulator.calls()) <= MOST
 
 
 def more(simulator: Simulator, calls: int) -> bool:

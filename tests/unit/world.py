@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.builders import NAMES, SIGNED, account, properties
@@ -126,8 +124,7 @@ class World:
             recalled.watch([self.account])
             for block in self.blocks():
                 age = self.loop.now() - (block.properties.timestamp or 0)
-                aged = replace(block.properties, timestamp=int(time() - age))
-                recalled.hear(replace(block, properties=aged))
+                recalled.hear(block, age)
             self.queue.taken = recalled.taken(self.account.name)
         return True
 

@@ -7,11 +7,17 @@ taking needs no following in between: while a lane is ours, all its events are o
 The tail is the last hour by RabbitMQ's clock (a stream can be read from an interval before now),
 and never fewer than the newest 10,000 events. So no clock of any replica decides what is known.
 Where an account has a limit of more than an hour, it is that long, up to 100,000 messages.
+
+Where one has a long limit, RabbitMQ is asked as well which message was the first of the last 30,
+60, 120 … seconds: so the age of each is known within a factor of two, and a message whose own time
+is not within that was dated by a clock that is wrong.
 """
 
 from __future__ import annotations
 
 from asyncio import gather, shield, sleep, wait
+from math import inf
+from time import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -47,6 +53,10 @@ EVENTS_FOR_LIMITS = 100_000
 """What is read for a limit of more than an hour at most: some ten seconds."""
 STALLS_AFTER = 20.0
 """Seconds without anything read; then it is tried again, unless RabbitMQ blocks publishing."""
+NEWEST = 30.0
+"""Seconds: of messages no older than that nobody asks how old they are."""
+INEXACT = 2.0
+"""Seconds by which RabbitMQ's clock and a right one may differ."""
 AGAIN_IN = 1.0
 GIVE_UP_AFTER = 60.0
 """Seconds of nothing but refusals; then the lanes go on without what could not be read."""
@@ -68,13 +78,13 @@ class Journal:
         loop: Loop,
         publisher: ConfirmedPublisher,
         queue: str,
-        recall: Callable[[Publication], None],
+        recall: Callable[[Publication, float | None], None],
         *,
         blocked: Callable[[], bool],
         longest: Callable[[], float] = lambda: 0.0,
         vanished: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`recall` is told every event read; it has its time in `properties.timestamp`.
+        """`recall` is told every event read, and how many seconds old it is, if that is known.
 
         `blocked` tells whether RabbitMQ takes no publications at the moment, `longest` how many
         seconds the longest window of any account's limits has. `vanished` is told that the stream
@@ -98,6 +108,8 @@ class Journal:
         self._next: Task[None] | None = None
         """The reading that begins when the present one has ended, for who asked meanwhile."""
         self._next_offset = 0
+        self._ages: list[tuple[float, int]] = []
+        """Seconds, and the first offset that is no older, from the newest on."""
         self._read_at = 0.0
         """When something was read last, in monotonic seconds."""
 
@@ -200,8 +212,24 @@ class Journal:
         last = await self._first(connection, "last")
         if last + 1 < self._next_offset:  # another stream, declared anew
             self._next_offset = 0
+        self._ages = await self._asked_ages(connection)
         begin = min(hour, last - EVENTS_AT_LEAST, max(longest, last - EVENTS_FOR_LIMITS))
         await self._recall_from(connection, min(max(self._next_offset, begin, 0), last), marker)
+
+    async def _asked_ages(self, connection: Connection) -> list[tuple[float, int]]:
+        found: list[tuple[float, int]] = []
+        while self._longest() > (seconds := NEWEST * 2 ** len(found)) / 2:
+            found.append((seconds, await self._first(connection, f"{int(seconds)}s")))
+        return found
+
+    def _age(self, offset: int, stamped: int | None) -> float | None:
+        """Seconds since a message was published: by its own time, where that can be true."""
+        own = None if not stamped else max(0.0, time() - stamped)
+        most = next((age for age, first in self._ages if first <= offset), inf)
+        least = max((age for age, first in self._ages if first > offset), default=0.0)
+        if not self._ages or (own is not None and least - INEXACT <= own <= most + INEXACT):
+            return own
+        return least
 
     async def _first(self, connection: Connection, begin: str) -> int:
         """The offset of the first event that RabbitMQ has from there on."""
@@ -227,7 +255,8 @@ class Journal:
                 self._read_at = self._loop.now()
                 self._next_offset = max(self._next_offset, offset + 1)
                 if had.type != MARKER:
-                    self._hear(Publication(event.exchange, event.routing_key, event.body, had))
+                    told = Publication(event.exchange, event.routing_key, event.body, had)
+                    self._hear(told, self._age(offset, had.timestamp))
                 elif had.message_id == marker:
                     self.term, self._next_offset = offset, offset + 1
                     return
@@ -238,10 +267,10 @@ class Journal:
         finally:
             channel.close()
 
-    def _hear(self, event: Publication) -> None:
+    def _hear(self, event: Publication, age: float | None) -> None:
         """Recall an event; one that cannot be, for anybody may publish here, is not known."""
         try:
-            self._recall(event)
+            self._recall(event, age)
         except Exception:
             log.exception("event_not_recalled", queue=self._queue)
 

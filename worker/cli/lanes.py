@@ -239,6 +239,10 @@ def in_words(
         lines.append(f"replica {name} ({one.beat.version}) serves {served}{why}")
     for name, seconds in fleet.silent(now):
         lines.append(f"replica {name} is silent for {seconds:.0f} s")
+    for name, by in fleet.clocks_apart:
+        far = timedelta(seconds=round(abs(by)))
+        said = f"{far} {'ahead of' if by > 0 else 'behind'} this machine's"
+        lines.append(f"replica {name}: its clock is {said}; set whichever is wrong")
     lines.append("dead letters: " + ("not to be seen" if dead is None else str(dead)))
     return [part for line in lines for part in fitted(plain(line), room)]
 

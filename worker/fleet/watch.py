@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from schemas import read_heartbeat
@@ -21,6 +22,8 @@ LATE_AFTER = BEAT_EVERY + 1.0
 """Seconds without a heartbeat after which what others say is believed rather."""
 SILENT_AFTER = 15.0
 """Seconds without a heartbeat after which a replica is called silent."""
+CLOCKS_APART = 10.0
+"""Seconds by which a replica's clock may differ from ours before that is spoken of."""
 GONE_AFTER = 900.0
 """Seconds after which a silent replica is not spoken of any more."""
 
@@ -32,6 +35,8 @@ class Replica:
     beat: Heartbeat
     heard_at: float
     """Monotonic seconds."""
+    ahead: float
+    """Seconds by which its clock was ahead of ours."""
 
 
 @dataclass(slots=True)
@@ -46,12 +51,19 @@ class Fleet:
         if beat is not None and beat.ending:
             self.replicas.pop(beat.replica, None)
         elif beat is not None:
-            self.replicas[beat.replica] = Replica(beat, now)
+            ahead = (beat.at - datetime.now(UTC)).total_seconds()
+            self.replicas[beat.replica] = Replica(beat, now, ahead)
 
     def silent(self, now: float) -> list[tuple[str, float]]:
         """Replicas that fell silent, and for how many seconds they have been."""
         quiet = ((name, now - one.heard_at) for name, one in self.replicas.items())
         return sorted((n, age) for n, age in quiet if SILENT_AFTER <= age < GONE_AFTER)
+
+    @property
+    def clocks_apart(self) -> list[tuple[str, float]]:
+        """Replicas whose clocks differ from ours, and by how many seconds they are ahead."""
+        ahead = ((name, one.ahead) for name, one in self.replicas.items())
+        return sorted((name, by) for name, by in ahead if abs(by) > CLOCKS_APART)
 
     def of(self, account: str, now: float) -> list[tuple[str, LaneBeat]]:
         """What the replicas that are not silent say of an account, who serves it first.

@@ -199,6 +199,8 @@ class Completion:
             return
         memory = self._shared.memory
         memory.keep(event, self._shared.loop.now())
+        if head.app_id is not None and head.account is not None:
+            memory.settled(head.app_id, head.account)
         self._tally.conflicts += memory.conflicts(head.identity)
 
     @staticmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from time import time
 from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
@@ -45,11 +44,12 @@ class JournalReplay:
         self._most = {account.name: _most(account) for account in accounts}
         self._calls = {name: self._calls.get(name, _Calls()) for name in self._most}
 
-    def hear(self, event: Publication) -> None:
-        """Take in one event of the journal, or a block of slots."""
-        now = self._now()
-        stamped = event.properties.timestamp
-        age = max(0.0, time() - stamped) if stamped else 0.0
+    def hear(self, event: Publication, age: float | None = None) -> None:
+        """Take in one event of the journal, or a block of slots, so many seconds old.
+
+        Of an unknown age it counts as if it were new.
+        """
+        now, age = self._now(), age or 0.0
         if event.properties.type == SLOTS_TYPE:
             self._reserve(event, now - age)
             return

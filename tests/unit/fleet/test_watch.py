@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas import Heartbeat, LaneBeat
+from worker.cli.lanes import in_words
 from worker.fleet.watch import LATE_AFTER, SILENT_AFTER, Fleet
 
 
-def heard(fleet: Fleet, replica: str, now: float, *, serving: bool, state: str = "running") -> None:
+def heard(
+    fleet: Fleet,
+    replica: str,
+    now: float,
+    *,
+    serving: bool,
+    state: str = "running",
+    ahead: float = 0.0,
+) -> None:
     lane = LaneBeat(serving=serving, state=state, rate_allowed="10/s")
-    beat = Heartbeat(
-        replica=replica, version="1", at=datetime.now(UTC), ready=True, accounts={"acme": lane}
-    )
+    at = datetime.now(UTC) + timedelta(seconds=ahead)
+    beat = Heartbeat(replica=replica, version="1", at=at, ready=True, accounts={"acme": lane})
     fleet.hear(beat.model_dump_json().encode(), now)
 
 
@@ -41,3 +49,14 @@ def test_one_that_is_overdue_is_believed_less_than_a_standby_and_not_at_all_once
     assert order(fleet, LATE_AFTER - 0.5) == ["a", "b"]
     assert order(fleet, LATE_AFTER + 0.5) == ["b", "a"]
     assert order(fleet, SILENT_AFTER) == ["b"]
+
+
+def test_clocks_that_are_wrong_are_told_apart_from_those_that_are_a_little_off() -> None:
+    fleet = Fleet()
+    for replica, ahead in (("a", 7200.0), ("b", -7200.0), ("c", 3.0)):
+        heard(fleet, replica, 0.0, serving=True, ahead=ahead)
+    apart = [(name, round(by, -1)) for name, by in fleet.clocks_apart]
+    assert apart == [("a", 7200.0), ("b", -7200.0)]
+    said = "\n".join(in_words(fleet, [], 0, datetime.now(UTC), 1.0))
+    assert "replica a: its clock is 2:00:00 ahead of this machine's" in said
+    assert "replica b: its clock is 2:00:00 behind this machine's" in said

@@ -27,10 +27,10 @@ def recall(*rates: str) -> JournalReplay:
     return found
 
 
-def told(name: str = "a0", attempts: object = 1, *, age: float = 0.0) -> Publication:
-    """An event of so many seconds ago."""
+def told(name: str = "a0", attempts: object = 1) -> Publication:
+    """An event of an account."""
     body = json.dumps({"data": {"account": name, "attempts": attempts}}).encode()
-    return event("e", body, timestamp=int(time() - age))
+    return event("e", body)
 
 
 @pytest.mark.parametrize("age", [0, -7200, 7200])
@@ -72,7 +72,7 @@ def test_calls_are_counted_for_accounts_that_are_served() -> None:
     found = recall("20/s,600/m", "20/s")
 
     for age, attempts in ((50, 2), (10, 1)):
-        found.hear(told(attempts=attempts, age=age))
+        found.hear(told(attempts=attempts), age)
     found.hear(told("a1", attempts=3))
     found.hear(told("nobody"))
 
@@ -140,8 +140,8 @@ def test_an_event_that_claims_countless_calls_fills_the_window_and_no_more() -> 
 def test_a_block_of_slots_counts_as_used_up_whatever_came_of_it() -> None:
     found = recall("20/s,60/m")
     for age in (40, 30):
-        found.hear(reservation("journal", "a0", 20, int(time() - age), "b"))
-    found.hear(told(attempts=15, age=35))  # of calls that had slots of the blocks
+        found.hear(reservation("journal", "a0", 20, 1, "b"), age)
+    found.hear(told(attempts=15), 35)  # of calls that had slots of the blocks
 
     taken = found.taken("a0") or []
 
