@@ -96,6 +96,6 @@ def _complain(sentence: str) -> None:
 
 def _forget_output() -> None:
     """Let Python's own last flush find nothing to complain of."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
-        os.dup2(nowhere, number)
+        os.close(number)
+        os.open(os.devnull, os.O_WRONLY)  # by this number, the lowest: there may be no other

@@ -12,6 +12,7 @@ import pytest
 
 from tests.acceptance.kit import until
 from tests.unit.cli.called import a_line
+from worker.cli.exits import FAILED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +139,23 @@ def test_watch_ends_with_whoever_reads_it(
     finally:
         watching.kill()
         watching.wait()
+
+
+NO_DESCRIPTORS = """
+import resource
+from worker.cli import streams
+
+def command():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    open("/etc/hostname")
+
+streams.run(command)
+"""
+
+
+def test_where_no_descriptor_is_left_that_is_said_without_a_traceback() -> None:
+    ended = subprocess.run(
+        (sys.executable, "-c", NO_DESCRIPTORS), capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == "/etc/hostname cannot be used: Too many open files.\n"
+    assert ended.returncode == FAILED
