@@ -2,9 +2,9 @@
 # Docker Compose, seen running: the shipped Dockerfile and docker-compose.yml on an engine of
 # Debian's in a folder. As root, on a machine without Docker and without a registry of images.
 #
-# The two base images are stand-ins made from Debian packages; the Dockerfile is built as it is, with
-# its stage `python` replaced from outside (a build context of that name), not edited. Prometheus
-# and Grafana have no stand-in, so the profile `monitoring` is not run here.
+# The base images, RabbitMQ's and Prometheus' are stand-ins made from Debian packages; the Dockerfile
+# is built as it is, with its stage `python` replaced from outside (a build context of that name),
+# not edited. Grafana is in no Debian, so of the profile `monitoring` only Prometheus is run here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ops/deploy/checks.sh
@@ -14,7 +14,8 @@ trap 'rm -rf --one-file-system "$box"' EXIT
 engine=$(engine)
 python=$(tree docker-python trixie python3 python3-venv)
 rabbit=$(tree docker-rabbitmq forky rabbitmq-server)
-step "trees of the engine, of Python and of RabbitMQ"
+prometheus=$(tree docker-prometheus forky prometheus)
+step "trees of the engine, of Python, of RabbitMQ and of Prometheus"
 
 [ -x "$python/usr/local/bin/pip" ] || chroot "$python" python3 -m venv /usr/local
 cp /etc/ssl/certs/ca-certificates.crt "$python/etc/ssl/certs/"
@@ -68,10 +69,14 @@ tar -C "$rabbit" -c . | docker import \
     -c 'ENV RABBITMQ_LOGS=- RABBITMQ_ENABLED_PLUGINS_FILE=/etc/rabbitmq/enabled_plugins' \
     -c 'ENV RABBITMQ_CONFIG_FILE=/etc/rabbitmq/rabbitmq.conf LANG=C.UTF-8' \
     -c 'VOLUME /var/lib/rabbitmq' -c 'CMD ["rabbitmq-server"]' - "$image" >/dev/null
+install -d -o 65534 -g 65534 "$prometheus/prometheus"
+tar -C "$prometheus" -c . | docker import -c 'ENTRYPOINT ["/usr/bin/prometheus"]' \
+    -c 'ENV PATH=/usr/bin:/bin' -c 'VOLUME /prometheus' - standin/prometheus >/dev/null
 cat >"$box/override.yml" <<'I'
 services:
   worker: {build: {network: host, additional_contexts: {python: "docker-image://standin/python"}}}
   simulator: {build: {network: host, additional_contexts: {python: "docker-image://standin/python"}}}
+  prometheus: {image: standin/prometheus}
 I
 step "stand-ins for the base images"
 
@@ -84,6 +89,15 @@ edits() { # FROM COUNT: as JSON Lines, each of a job of its own
 }
 applied() { edits "$1" "$2" | compose exec -T worker taskedit publish - --wait; }
 check "200 edits are applied" logged "$box/edits.log" applied 1 200
+
+check "Prometheus is up and healthy" \
+    logged "$box/up.log" compose up --detach --wait --wait-timeout 120 prometheus
+watched() { # EXPRESSION COUNT: it has so many series
+    test "$(compose exec -T prometheus promtool query instant http://127.0.0.1:9090 "$1" | grep -c '=>')" = "$2"
+}
+within 60 "it watches every target" watched 'up == 1' "$(grep -c job_name: ops/prometheus/prometheus.yml)"
+within 60 "and sees what was applied" watched 'taskedit_edits_total{outcome="applied"} >= 200' 1
+check "and no alert fires" watched 'ALERTS{alertstate="firing"}' 0
 
 check "the worker is nobody" test "$(compose exec -T worker id -u)" = 65532
 # CapBnd, not CapEff: that is empty for whoever is not root, also where nothing was dropped.

@@ -13,7 +13,7 @@ from worker.amqp.publisher import ConfirmedPublisher
 from worker.core.message import ConfirmResult, Properties, Publication
 from worker.loop import Loop
 
-WITHIN = 10.0
+WITHIN = 30.0
 
 
 def fates(url: str, publications: dict[str, Publication]) -> dict[str, ConfirmResult]:
