@@ -70,11 +70,11 @@ def test_a_suspended_account_keeps_its_200_edits_and_leaves_the_other_alone(
 
 
 FLOOD = 250
-RATE = 50
+RATE = 20
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_a_flood_of_invalid_edits_leaves_the_other_account_its_calls(
     amqp_url: str,
     namespace: str,
@@ -82,15 +82,14 @@ def test_a_flood_of_invalid_edits_leaves_the_other_account_its_calls(
     new_worker: NewWorker,
     two_accounts: dict[str, str],
 ) -> None:
-    """Calls are counted while the flood is refused, and in as many seconds before."""
+    """Both wait when the worker starts; the calls are counted while edits are refused."""
     subscriber = Subscriber(amqp_url, namespace)
-    new_worker(ready=True, **two_accounts, RATE=f"{RATE}/s")
-    publish(amqp_url, namespace, [edit(1 + n % 50) for n in range(18 * RATE)], ids="acme")
-    until(lambda: len(simulator.calls()) > 2 * RATE)
+    publish(amqp_url, namespace, [edit(1 + n % 50) for n in range(40 * RATE)], ids="acme")
     unknown = {f"dialFlowIdentity{number}": "x" * 40 for number in range(100)}
     flood = [edit(1 + n, appId="zeta-app", **unknown) for n in range(FLOOD)]
     publish(amqp_url, namespace, flood, ids="flood", key="zeta-app")
-    until(lambda: list(subscriber.settled().values()).count("rejected") == FLOOD, 60)
+    new_worker(ready=True, **two_accounts, RATE=f"{RATE}/s")
+    until(lambda: list(subscriber.settled().values()).count("rejected") == FLOOD, 90)
     refused = [
         datetime.fromisoformat(event["data"]["finishedAt"]).timestamp()
         for event in subscriber.events
@@ -98,8 +97,7 @@ def test_a_flood_of_invalid_edits_leaves_the_other_account_its_calls(
     ]
     subscriber.close()
     calls = [call.arrived for call in simulator.calls()]
-    begun, ended = min(refused), min(max(refused), max(calls))
-    assert sum(at <= ended for at in refused) > FLOOD / 4, "they hardly met"
-    before = sum(calls[0] < at < begun for at in calls) / (begun - calls[0])
-    during = sum(begun < at < ended for at in calls) / (ended - begun)
-    assert during > before / 2, f"{during:.1f} calls a second instead of {before:.1f}"
+    begun, over = min(refused), min(max(refused), max(calls))
+    beside = sum(begun <= at <= over for at in calls)
+    assert sum(at <= over for at in refused) > FLOOD / 4, "they hardly met"
+    assert beside > RATE * (over - begun) / 3, f"{beside} calls in {over - begun:.1f} s"
