@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
+from pika import BasicProperties
 
-from tests.acceptance.kit import KEY, edit, publish, until
+from tests.acceptance.kit import KEY, connected, edit, publish, until
 from tests.acceptance.test_reload import Files, reload
 from tests.acceptance.test_superseded import TWO_HOURS, restarted, restarted_skewed
 
@@ -17,9 +21,10 @@ if TYPE_CHECKING:
 
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
-    from tests.acceptance.kit import WorkerProcess
+    from tests.acceptance.kit import Subscriber, WorkerProcess
 
 MOST = 60
+OTHERS = 10_600
 
 
 @pytest.mark.slow
@@ -64,6 +69,31 @@ def test_what_a_replica_with_a_wrong_clock_has_used_of_a_limit_counts(
     until(lambda: spent([worker]) or len(simulator.calls()) > MOST, 40)
 
     assert MOST // 2 < len(simulator.calls()) <= MOST
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_many_events_of_others_hide_neither_what_was_settled_nor_what_was_used(
+    amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, events: Subscriber
+) -> None:
+    used, most = 20, 30
+    worker = new_worker(RATE=f"20/s,{most}/h")
+    publish(amqp_url, namespace, [edit(1 + job) for job in range(used)])
+    until(lambda: len(events.take()) == used)
+    worker.stop()
+    with connected(amqp_url) as channel:
+        for number in range(OTHERS):
+            event_id, data = str(UUID(int=number << 64)), {"account": "other", "attempts": 1}
+            own = BasicProperties(message_id=event_id, timestamp=int(time()))
+            channel.basic_publish("", f"{namespace}.journal", json.dumps({"data": data}), own)
+    worker.start()
+    worker.ready()
+    publish(amqp_url, namespace, [edit(1 + job) for job in range(used)])
+    until(lambda: len(events.take()) == 2 * used, 60)
+    assert len(simulator.calls()) == used
+    publish(amqp_url, namespace, [edit(100 + job) for job in range(used)], ids="new")
+    until(lambda: f"{most}/h is used up" in str(worker.lane()["why"]))
+    assert used < len(simulator.calls()) <= most
 
 
 def more(simulator: Simulator, calls: int) -> bool:

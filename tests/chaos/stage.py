@@ -250,7 +250,8 @@ class Stage:
 
     def has_room(self) -> bool:
         """Whether the ledger may publish: not while paused or too far ahead."""
-        waiting = len(self.ledger.entries) - len(self.witness.outcomes)
+        sent = len(self.ledger.entries) + len(self.extra)
+        waiting = sent - len(self.witness.outcomes)
         return not self.paused and waiting < _BACKLOG_AT_MOST
 
     # Accounts change

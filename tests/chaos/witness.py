@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PREFETCH = 500
 _TURN = 0.2
 _PATIENCE = 60.0
+"""Seconds without an event, while the journal is read."""
 
 
 class Witness:
@@ -109,6 +110,7 @@ def journal(broker: Broker) -> Iterator[Event]:
                     raise TimeoutError(f"{JOURNAL} cannot be read to its end")
                 continue
             channel.basic_ack(method.delivery_tag or 0)
+            deadline = time.monotonic() + _PATIENCE
             if properties.message_id == marker:
                 return
             found = json.loads(body) if body else {}
