@@ -41,7 +41,7 @@ class LaneBeat(BaseModel):
     api_status: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    paused: Paused | None = None
+    paused: Paused | None = Field(default=None, title="Lane pause")
     control: str | None = Field(
         default=None, description="Id of the account's last control entry that is heeded."
     )
