@@ -77,7 +77,7 @@ class Play:
         """Tell of each lane that has changed its state."""
         for account, lane in lanes.items():
             state, since = self._states.get(account, ("running", 0.0))
-            if lane["state"] == state:
+            if lane["state"] in (state, "standby"):  # nothing was delivered yet
                 continue
             now = time.time()
             self._states[account] = (lane["state"], now)

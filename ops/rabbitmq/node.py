@@ -173,22 +173,26 @@ class Node:
 
     def ctl(self, *arguments: str, within: timedelta = _CTL) -> str:
         """What `rabbitmqctl` prints, for arguments such as "list_queues" and "name"."""
+        return self.tool("rabbitmqctl", *arguments, within=within)
+
+    def tool(self, program: str, *arguments: str, stdin: str = "", within: timedelta = _CTL) -> str:
+        """What a program of RabbitMQ's prints, such as rabbitmq-diagnostics; or NodeError."""
         try:
             done = subprocess.run(
-                self._command("rabbitmqctl", "--quiet", "--node", self.name, *arguments),
+                self._command(program, "--quiet", "--node", self.name, *arguments),
                 env=self._environment,
                 cwd=self._layout.folder,
                 check=False,
                 capture_output=True,
                 text=True,
-                stdin=subprocess.DEVNULL,
+                input=stdin,
                 timeout=within.total_seconds(),
             )
         except subprocess.TimeoutExpired as late:
-            raise NodeError(f"rabbitmqctl {' '.join(arguments)}: no answer in {within}") from late
+            raise NodeError(f"{program} {' '.join(arguments)}: no answer in {within}") from late
         if done.returncode:
             said = (done.stdout + done.stderr).strip()
-            raise NodeError(f"rabbitmqctl {' '.join(arguments)}: {said}")
+            raise NodeError(f"{program} {' '.join(arguments)}: {said}")
         return done.stdout
 
     def remembers(self, queue: str) -> bool:

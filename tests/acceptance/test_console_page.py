@@ -171,7 +171,7 @@ def test_an_account_is_paused_from_its_page_and_the_job_tells_what_became_of_it(
     assert worker.lane()["state"] == "paused"
     until(lambda: "default is paused" in visitor.page(), WITHIN)
     visitor.post("/accounts/default/resume")
-    until(lambda: worker.lane()["state"] == "running", 20)
+    until(lambda: worker.lane()["state"] != "paused", 20)
 
 
 def test_the_stream_of_changes_follows_workers_and_events(

@@ -182,11 +182,16 @@ def _oldest(window: JobQueue) -> float | None:
 MOST_STATUSES = 20
 
 
-def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
-    """A lane as JSON; times are RFC 3339 in UTC.
+STANDS_BY = "nothing was delivered to this replica: another serves the lane, or it is empty"
 
-    `now` and `wall` are this very moment, in monotonic seconds and as an aware date-time. Callable
-    from any thread.
+
+def lane_report(
+    lane: Lane, *, now: float, wall: datetime, trouble: str | None = None
+) -> dict[str, object]:
+    """A lane as JSON; times are RFC 3339 in UTC. Its fields are told in ops/docs/reference.md.
+
+    `now` and `wall` are this very moment, in monotonic seconds and as an aware date-time;
+    `trouble`: why its queue is not consumed, if it is not. Callable from any thread.
     """
     health, pause = lane.standing.health, lane.paused
     seen = snapshot(lane)
@@ -194,19 +199,32 @@ def lane_report(lane: Lane, *, now: float, wall: datetime) -> dict[str, object]:
     def moment(monotonic: float | None) -> str | None:
         return None if monotonic is None else _shown(wall + timedelta(seconds=monotonic - now))
 
-    why: str | None = health.why
+    learned = {
+        "state": health.state.value,
+        "why": health.why,
+        "api_status": health.status,
+        "since": moment(health.since),
+    }
+    remembered = None
+    state, why, since = lane.state, health.why, learned["since"]
     until = moment(health.until)
     spent = lane.used_up(now)
     if pause is not None:
-        why, until = pause.why, None if pause.until is None else _shown(pause.until)
+        why, since = pause.why, _shown(pause.at)
+        until = None if pause.until is None else _shown(pause.until)
+    elif not lane.is_open:
+        state = "standby" if trouble is None else "disconnected"
+        why, since, until = trouble or STANDS_BY, moment(lane.closed_at), None
+        remembered = None if health.state is State.RUNNING else learned
     elif spent is not None and health.state is State.RUNNING:
         why, until = f"the limit {spent[0]} is used up", moment(spent[1])
     return {
-        "state": lane.state,
+        "state": state,
         "why": why,
-        "api_status": health.status,
-        "since": moment(health.since) if pause is None else _shown(pause.at),
+        "api_status": health.status if lane.is_open else None,
+        "since": since,
         "until": until,
+        "remembered": remembered,
         "paused": pause
         and {"by": pause.actor, "why": pause.why, "until": pause.until and _shown(pause.until)},
         "open": lane.is_open,
@@ -302,8 +320,15 @@ def lanes(worker: Worker) -> Mapping[str, object]:
     """Account to the state of its lane, as JSON."""
     now, wall = monotonic(), datetime.now(UTC)
     return {
-        name: lane_report(lane, now=now, wall=wall) for name, lane in list(worker.lanes.items())
+        name: lane_report(lane, now=now, wall=wall, trouble=_trouble(worker, name))
+        for name, lane in list(worker.lanes.items())
     }
+
+
+def _trouble(worker: Worker, account: str) -> str | None:
+    """Why an account's queue is not consumed; None where it is, as a stand-by too."""
+    service = worker.services.get(worker.names.lane(account))
+    return "its queue is not consumed" if service is None else service.consumer.trouble
 
 
 def reading(worker: Worker) -> Reading:

@@ -102,6 +102,8 @@ class Lane:
         self.threads = account.concurrency
         """At most so many calls at once, for this machine's sake: see `worker.pipeline.threads`."""
         self.is_open = False
+        self.closed_at = now
+        """Since when it serves nobody, while it is not open; in monotonic seconds."""
         self.draining = False
         self.returning = False
         self.paused: ControlEntry | None = None
@@ -188,6 +190,8 @@ class Lane:
         self._reserving = None
         self.standing.forget_streak()
         self._source = None
+        if self.is_open:
+            self.closed_at = self._shared.loop.now()
         self.is_open = False
         self.returning = False
 

@@ -54,6 +54,35 @@ def test_a_lane_says_its_state_and_why() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("trouble", "state", "why"),
+    [
+        (None, "standby", "nothing was delivered to this replica"),
+        ("no connection to RabbitMQ", "disconnected", "no connection to RabbitMQ"),
+    ],
+)
+def test_a_lane_that_is_not_served_here_calls_itself_neither_running_nor_suspended(
+    trouble: str | None, state: str, why: str
+) -> None:
+    acme = lane()
+    acme.closed_at = NOW - 30
+    acme.standing.health = Circuit(
+        State.SUSPENDED, since=NOW - 90, until=NOW + 4, why="the API answered -3", status="-3"
+    )
+
+    found = json.loads(json.dumps(lane_report(acme, now=NOW, wall=WALL, trouble=trouble)))
+
+    assert (found["state"], found["api_status"], found["until"]) == (state, None, None)
+    assert str(found["why"]).startswith(why)
+    assert found["since"] == "2026-11-22T07:59:30.000Z"
+    assert found["remembered"] == {
+        "state": "suspended",
+        "why": "the API answered -3",
+        "api_status": "-3",
+        "since": "2026-11-22T07:58:30.000Z",
+    }
+
+
 def test_a_lane_says_what_it_counted() -> None:
     acme = lane()
     acme.tally.outcomes["applied", ""] += 2
