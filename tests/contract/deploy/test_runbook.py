@@ -72,6 +72,17 @@ def test_a_reason_has_its_section(reason: Reason) -> None:
     assert f"\n### {reason.value}\n" in text()
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_a_publisher_is_told_of_a_reason_whether_to_send_again_under_which_id_and_who_acts(
+    reason: Reason,
+) -> None:
+    rows = Path("ops/docs/publishers.md").read_text().splitlines()
+    [row] = [row for row in rows if row.startswith(f"| `{reason.value}` |")]
+    _, _, again, _, who, _ = (cell.strip() for cell in row.split("|"))
+    assert again
+    assert who
+
+
 @pytest.mark.parametrize("status", sorted({SUCCESS, *MEANINGS, *FAULTS, *THROTTLED}))
 def test_a_status_has_its_row_with_what_it_means_what_happens_and_what_to_do(status: str) -> None:
     rows = [row for row in text().splitlines() if re.match(rf"\|[^|]*`{status}`[^|]*\|", row)]
