@@ -91,12 +91,12 @@ async def _run(settings: Settings, own: ConsoleSettings, at: socket.socket) -> N
     access = Access(own, _where(own, at))
     broker = Broker.of(settings, version("task-edit-worker"))
     async with Console(broker, settings) as console:
-        click.echo(f"The console is at {access.address}.")
-        if own.by_code:
-            click.echo(access.invitation)
         ending = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
+        click.echo(f"The console is at {access.address}.")
+        if own.by_code:
+            click.echo(access.invitation)
         await serve(console, access, own, at, settings.namespace, ending)
 
 
