@@ -113,9 +113,11 @@ class EventIndex:
         self, wanted: EventFilter, cursor: str | None = None, limit: int = 100
     ) -> Page[EventRow]:
         """Events that are meant, the newest first; `cursor` is the `next` of the page before."""
+        few = wanted.job is not None or wanted.message_id is not None
+        plain = "+" if few else ""  # its own index finds those, not that of an account
         terms: dict[str, object] = {
-            "account = ?": wanted.account,
-            "outcome = ?": wanted.outcome,
+            f"{plain}account = ?": wanted.account,
+            f"{plain}outcome = ?": wanted.outcome,
             "job = ?": storable(wanted.job),
             "message_id = ?": wanted.message_id,
             "place < ?": whole(cursor or ""),

@@ -32,7 +32,9 @@ CREATE TABLE events (
 );
 CREATE INDEX events_job ON events (job);
 CREATE INDEX events_message ON events (message_id);
-CREATE INDEX events_rejected ON events (account, place) WHERE outcome = 'rejected';
+CREATE INDEX events_account ON events (account);
+CREATE INDEX events_outcome ON events (outcome);
+CREATE INDEX events_account_outcome ON events (account, outcome);
 CREATE INDEX events_rejected_id ON events (id) WHERE outcome = 'rejected';
 CREATE TABLE touched (event_id TEXT NOT NULL, operation TEXT NOT NULL);
 CREATE INDEX touched_event ON touched (event_id);

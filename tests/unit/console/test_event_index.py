@@ -30,6 +30,27 @@ def test_events_are_found_by_job_message_and_account_the_newest_first(index: Eve
     assert index.page(EventFilter(account="globex")).rows == ()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found_by"),
+    [
+        (EventFilter(job=2), "job"),
+        (EventFilter(job=2, account="acme", outcome="applied"), "job"),
+        (EventFilter(message_id="n-1", account="acme"), "message"),
+        (EventFilter(account="acme"), "account"),
+        (EventFilter(outcome="superseded"), "outcome"),
+        (EventFilter(account="acme", outcome="rejected"), "account_outcome"),
+    ],
+)
+def test_no_filter_makes_it_read_a_million_events(wanted: EventFilter, found_by: str) -> None:
+    database = opened()
+    index, asked = EventIndex(database), list[str]()
+    database.set_trace_callback(asked.append)
+    index.page(wanted)
+    database.set_trace_callback(None)
+    [how] = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert how.startswith(f"SEARCH events USING INDEX events_{found_by} (")
+
+
 def test_pages_by_cursor_show_each_event_once(index: EventIndex) -> None:
     for number in range(25):
         index.add(number, numbered(number).event)
