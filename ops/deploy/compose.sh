@@ -106,6 +106,31 @@ check "it has no capability, and can get none" \
 check "it cannot write to its root" fails compose exec -T worker touch /usr/written
 check "it writes its state" compose exec -T worker touch /var/lib/taskedit/written
 
+mkdir "$box/team"
+cp ops/docker/demo/* "$box/team/"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout "$box/team/console.key" -out "$box/team/console.crt" 2>/dev/null
+cat >"$box/console.yml" <<'I'
+services:
+  console: {build: {network: host, additional_contexts: {python: "docker-image://standin/python"}}}
+I
+console() { config=/box/team docker compose -f docker-compose.yml -f /box/console.yml --profile console "$@"; }
+check "the console's image is built" logged "$box/build.log" console build console
+hash=$(console run --rm --no-deps -T --entrypoint python console \
+    -c 'from worker.console.access import password_hash; print(password_hash("seen-running"))')
+printf '[users.ann]\nrole = "viewer"\npassword = "%s"\n' "$hash" >"$box/team/console-users.toml"
+chmod -R a+rX "$box/team"
+check "the console is up and healthy" \
+    logged "$box/up.log" console up --detach --no-deps --wait --wait-timeout 60 console
+signed_in() { # over TLS, from outside
+    python3 -c 'import ssl, sys, urllib.request as u
+page, secure = "https://localhost:9465", ssl.create_default_context(cafile=sys.argv[1])
+browser = u.build_opener(u.HTTPCookieProcessor(), u.HTTPSHandler(context=secure))
+browser.addheaders = [("Origin", page)]
+assert b"acme" in browser.open(page + "/sign-in", b"name=ann&password=seen-running").read()' "$box/team/console.crt"
+}
+within 60 "a user of its file signs in, and its page shows the account" signed_in
+
 # Not `docker kill`: after any signal by it Docker takes the container for stopped by hand.
 compose exec -T worker sh -c "kill -HUP 1"
 has_logged() { compose logs --no-log-prefix worker 2>&1 | grep -q "$1"; }

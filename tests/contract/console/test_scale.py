@@ -1,8 +1,13 @@
-"""A hundred thousand dead letters are looked at once, and pages come at once afterwards."""
+"""A hundred thousand dead letters are looked at once, and pages come at once afterwards.
+
+``python -m tests.contract.console.test_scale AMQP_URL`` prints what it takes on an empty RabbitMQ,
+such as that of ``python -m ops.rabbitmq``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -101,3 +106,7 @@ def test_a_hundred_thousand_letters_are_grouped_by_one_look_and_in_little_memory
     assert sum(found.counts) == LETTERS
     assert found.looks == 1
     assert found.memory < MEMORY_AT_MOST
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{asyncio.run(measured(broker_at(sys.argv[1], 'scale')))}\n")
