@@ -106,7 +106,7 @@ def test_the_same_in_chinese(console: Running) -> None:
 
     words = seen(browser, console.url).words
 
-    assert "acme 已挂起: 余额不足 (-3)" in words
+    assert "acme 已挂起\uff1a余额不足 (-3)\uff0c" in words
     assert "请充值" in words
 
 

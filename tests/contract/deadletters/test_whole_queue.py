@@ -4,7 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pika
 import pytest
@@ -17,7 +17,9 @@ from worker.deadletters.queue import DeadLetterQueue, discard, locked
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
     from tests.contract.deadletters.conftest import DeadQueue
-    from worker.amqp.session import Broker, Session
+    from worker.amqp.session import Broker, DeliveryStream, Session
+    from worker.core.message import Delivery
+    from worker.deadletters.queue import DeliveryBatch
 
 
 async def ids(session: Session, **sizes: float) -> list[str]:
@@ -132,6 +134,42 @@ def test_letters_that_somebody_else_takes_meanwhile_are_counted_and_not_waited_f
         assert one is not None
         dead.channel.basic_nack(one.delivery_tag or 0)
     assert sorted(map(int, seen(rabbitmq))) == list(range(20))
+
+
+class SlowStart:
+    """A stream of letters whose first is five seconds away."""
+
+    def __init__(self, stream: DeliveryStream) -> None:
+        self._stream = stream
+        self._has_begun = False
+
+    async def within(self, seconds: float) -> Delivery | None:
+        if not self._has_begun and seconds < 5:
+            return None
+        self._has_begun = True
+        return await self._stream.within(seconds)
+
+
+class SlowQueue(DeadLetterQueue):
+    """The queue of a RabbitMQ that takes long to read a batch."""
+
+    async def _batch(self, wanted: int) -> tuple[DeliveryBatch, DeliveryStream]:
+        batch, came = await super()._batch(wanted)
+        return batch, cast("DeliveryStream", SlowStart(came))
+
+
+def test_letters_of_a_batch_that_takes_long_to_begin_are_not_missing(
+    dead: DeadQueue, rabbitmq: Broker
+) -> None:
+    dead.put(range(20))
+
+    async def look(session: Session) -> tuple[int, int]:
+        queue = SlowQueue(session, batch=10, quiet=2)
+        found = [delivery async for delivery, _ in queue.take()]
+        await queue.give_back()
+        return len(found), queue.missing
+
+    assert done(rabbitmq, look) == (20, 0)
 
 
 async def nothing(session: Session) -> None:
