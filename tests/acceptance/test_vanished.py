@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
+from pika import BasicProperties
 
+from schemas.names import APPLIED_EVENT_TYPE
+from tests.acceptance.console import Console
 from tests.acceptance.kit import connected, edit, publish, until
+from worker.core.identity import Identity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
 
@@ -38,6 +47,45 @@ def test_a_journal_deleted_with_no_subscriber_bound_stops_no_lane(
     worker.ready()
     until(lambda: there(amqp_url, f"{namespace}.journal") >= EDITS)
     assert worker.lines("topology_vanished")
+
+
+@pytest.mark.slow
+def test_a_journal_declared_anew_is_read_from_its_beginning_though_it_has_outgrown_the_old_one(
+    amqp_url: str, namespace: str, simulator: Simulator, new_worker: NewWorker, tmp_path: Path
+) -> None:
+    """What another replica has settled stands where the old one had been read already."""
+    console = Console({"TASKEDIT_AMQP_URL": amqp_url, "TASKEDIT_NAMESPACE": namespace}, tmp_path)
+    worker = new_worker()
+    publish(amqp_url, namespace, [edit(1 + job) for job in range(20)], ids="old")
+    until(lambda: len(simulator.calls()) == 20 and not worker.lane()["held"])
+    taken_anew(console)
+    publish(amqp_url, namespace, [edit(1)], ids="last")  # with it the journal is read once more
+    until(lambda: len(simulator.calls()) == 21 and not worker.lane()["held"])
+    with connected(amqp_url) as channel:
+        channel.queue_delete(f"{namespace}.journal")
+    until(lambda: worker.lines("topology_vanished"))
+    worker.ready()
+    settled = edit(99)
+    digest = sha256(json.dumps(settled).encode()).digest()
+    event_ids = [Identity("default", "new-0", digest, 0).event_id("applied")]
+    event_ids += [str(uuid4()) for _ in range(60)]
+    with connected(amqp_url) as channel:
+        channel.queue_declare(f"{namespace}.journal", passive=True)
+        for event_id in event_ids:
+            own = BasicProperties(message_id=event_id, type=APPLIED_EVENT_TYPE)
+            channel.basic_publish("", f"{namespace}.journal", b"{}", own)
+    taken_anew(console)
+    publish(amqp_url, namespace, [settled], ids="new")
+    until(lambda: worker.lines("edit")[-1]["message_id"] == "new-0")
+    assert worker.lines("edit")[-1]["outcome"] == "repeated"
+    assert len(simulator.calls()) == 21
+
+
+def taken_anew(console: Console) -> None:
+    """The worker gives its lane back, and takes it over once more."""
+    for command in (("pause", "default", "--why", "a test"), ("resume", "default")):
+        ended = console.run(*command)
+        assert ended.returncode == 0, ended.stderr
 
 
 def test_an_events_exchange_deleted_under_load_costs_one_channel_and_no_event(

@@ -107,7 +107,8 @@ class Journal:
         self._reading: Task[None] | None = None
         self._next: Task[None] | None = None
         """The reading that begins when the present one has ended, for who asked meanwhile."""
-        self._next_offset = 0
+        self._last_read: tuple[int, str | None] = (-1, None)
+        """Offset and id of the last message read: they tell the stream from one declared anew."""
         self._ages: list[tuple[float, int]] = []
         """Seconds, and the first offset that is no older, from the newest on."""
         self._read_at = 0.0
@@ -205,21 +206,24 @@ class Journal:
             raise _RefusedError(f"there is no queue {self._queue}")
         if said is not ConfirmResult.CONFIRMED:
             raise _RefusedError("the stream refused the marker")
-        hour = longest = await self._first(connection, f"{AN_HOUR}s")
+        hour, _ = await self._first(connection, f"{AN_HOUR}s")
+        longest = hour
         window = int(self._longest() * AN_HOUR / 3600)
         if window > AN_HOUR:
-            longest = await self._first(connection, f"{window}s")
-        last = await self._first(connection, "last")
-        if last + 1 < self._next_offset:  # another stream, declared anew
-            self._next_offset = 0
+            longest, _ = await self._first(connection, f"{window}s")
+        last, _ = await self._first(connection, "last")
         self._ages = await self._asked_ages(connection)
         begin = min(hour, last - EVENTS_AT_LEAST, max(longest, last - EVENTS_FOR_LIMITS))
-        await self._recall_from(connection, min(max(self._next_offset, begin, 0), last), marker)
+        known, _ = self._last_read
+        if 0 <= known < last and await self._first(connection, known) == self._last_read:
+            begin = max(begin, known + 1)  # else it is another stream, declared anew
+        await self._recall_from(connection, min(max(begin, 0), last), marker)
 
     async def _asked_ages(self, connection: Connection) -> list[tuple[float, int]]:
         found: list[tuple[float, int]] = []
         while self._longest() > (seconds := NEWEST * 2 ** len(found)) / 2:
-            found.append((seconds, await self._first(connection, f"{int(seconds)}s")))
+            first, _ = await self._first(connection, f"{int(seconds)}s")
+            found.append((seconds, first))
         return found
 
     def _age(self, offset: int, stamped: int | None) -> float | None:
@@ -231,16 +235,16 @@ class Journal:
             return own
         return least
 
-    async def _first(self, connection: Connection, begin: str) -> int:
-        """The offset of the first event that RabbitMQ has from there on."""
+    async def _first(self, connection: Connection, begin: str | int) -> tuple[int, str | None]:
+        """Offset and id of the first message that RabbitMQ has from there on."""
         channel = await channel_of(connection)
         try:
             events = await channel.consume(self._queue, prefetch=1, arguments={OFFSET: begin})
-            offset = _offset(await anext(events))
+            first = await anext(events)
         finally:
             channel.close()
         self._read_at = self._loop.now()
-        return offset
+        return _offset(first), first.properties.message_id
 
     async def _recall_from(self, connection: Connection, begin: int, marker: str) -> None:
         """Recall every event from an offset up to the marker."""
@@ -253,12 +257,12 @@ class Journal:
             async for event in events:
                 offset, had = _offset(event), event.properties
                 self._read_at = self._loop.now()
-                self._next_offset = max(self._next_offset, offset + 1)
+                self._last_read = offset, had.message_id
                 if had.type != MARKER:
                     told = Publication(event.exchange, event.routing_key, event.body, had)
                     self._hear(told, self._age(offset, had.timestamp))
                 elif had.message_id == marker:
-                    self.term, self._next_offset = offset, offset + 1
+                    self.term = offset
                     return
                 unacked += 1
                 if unacked >= ACK_EVERY:
