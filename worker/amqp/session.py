@@ -387,7 +387,12 @@ class Channel:
         """Have every publication confirmed."""
         self.pika.add_on_return_callback(self._on_return)
         started = self._future()
-        self.pika.confirm_delivery(self._on_confirm, callback=started.set_result)
+
+        def begun(_: object) -> None:
+            if not started.done():
+                started.set_result(None)
+
+        self.pika.confirm_delivery(self._on_confirm, callback=begun)
         await started
         self._is_confirmed = True
 
@@ -550,8 +555,13 @@ class Session:
     async def publisher(self) -> Channel:
         """A channel in confirm mode, the same at each call while it is open."""
         if self._publishing is None or not self._publishing.is_open:
-            self._publishing = await self.channel()
-            await self._publishing.confirm()
+            channel = await self.channel()
+            try:
+                await channel.confirm()
+            except BaseException:
+                channel.close()
+                raise
+            self._publishing = channel  # not before, for others may ask meanwhile
         return self._publishing
 
     async def events(self, exchange: str, key: str = "#") -> DeliveryStream:

@@ -63,6 +63,22 @@ def test_the_broker_says_of_each_publication_what_became_of_it(rabbitmq: Broker)
     ]
 
 
+def test_who_publishes_while_the_channel_for_it_is_being_made_waits_for_the_confirm_too(
+    rabbitmq: Broker,
+) -> None:
+    async def work(session: Session) -> list[ConfirmResult]:
+        await session.declared(_declared(session.names))
+        given_up = asyncio.create_task(session.publisher())
+        dead = session.names.dead
+        both = asyncio.gather(*(session.publish(_message("", dead, number)) for number in range(2)))
+        while not given_up.done():  # wherever it stands by then
+            await asyncio.sleep(0)
+            given_up.cancel()
+        return [*await both, await session.publish(_message("", dead, 3))]
+
+    assert run(rabbitmq, work) == [ConfirmResult.CONFIRMED] * 3
+
+
 def test_a_stream_is_read_from_its_first_entry_up_to_now(rabbitmq: Broker) -> None:
     async def work(session: Session) -> list[bytes]:
         await session.declared(_declared(session.names))
