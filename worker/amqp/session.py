@@ -325,11 +325,9 @@ class Channel:
         ) -> None:
             came.put_nowait(codec.received(method, properties, body, datetime.now(UTC)))
 
-        started = self._future()
-        self.pika.basic_consume(
-            queue, received, auto_ack=auto_ack, callback=started.set_result, arguments=arguments
+        frame = await self.call(
+            "basic_consume", queue, received, auto_ack=auto_ack, arguments=arguments
         )
-        frame = await started
         return DeliveryStream(self, came, str(frame.method.consumer_tag))
 
     async def next_of(self, came: asyncio.Queue[Delivery]) -> Delivery:
@@ -378,7 +376,11 @@ class Channel:
         if not self._is_confirmed:
             raise RuntimeError("the channel is not in confirm mode")
         future = self._future()
-        codec.publish(self.pika, publication, mandatory=True)
+        try:
+            codec.publish(self.pika, publication, mandatory=True)
+        except ChannelWrongStateError as error:
+            future.cancel()
+            raise ChannelClosedError(None, str(error)) from error
         self._tag += 1
         self._confirms[self._tag] = future, publication.properties.message_id
         return future
@@ -386,14 +388,7 @@ class Channel:
     async def confirm(self) -> None:
         """Have every publication confirmed."""
         self.pika.add_on_return_callback(self._on_return)
-        started = self._future()
-
-        def begun(_: object) -> None:
-            if not started.done():
-                started.set_result(None)
-
-        self.pika.confirm_delivery(self._on_confirm, callback=begun)
-        await started
+        await self.call("confirm_delivery", self._on_confirm)
         self._is_confirmed = True
 
     def give_back(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +24,9 @@ from worker.amqp.session import (
 from worker.amqp.topology import Binding, Exchange, Queue, operators_objects, shared_objects
 from worker.core.message import PERSISTENT, ConfirmResult, Properties, Publication
 from worker.deadletters.queue import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 @pytest.fixture
@@ -200,12 +204,24 @@ def test_ctrl_c_ends_it_and_gives_back_what_was_taken(rabbitmq: Broker) -> None:
     assert run(rabbitmq, again) == 5
 
 
-def test_a_question_on_a_channel_that_is_closing_ends_as_on_a_closed_one(rabbitmq: Broker) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda channel: channel.call("basic_qos", prefetch_count=1),
+        lambda channel: channel.consume("no-such-queue"),
+        lambda channel: channel.confirm(),
+        lambda channel: channel.publish(_message("", "no-such-queue", 1)),
+    ],
+    ids=["call", "consume", "confirm", "publish"],
+)
+def test_a_question_on_a_channel_that_is_closing_ends_as_on_a_closed_one(
+    rabbitmq: Broker, ask: Callable[[Channel], Awaitable[object]]
+) -> None:
     async def work(session: Session) -> str:
-        channel = await session.channel()
+        channel = await session.publisher()
         channel.close()
         try:
-            await channel.call("basic_qos", prefetch_count=1)
+            await ask(channel)
         except ChannelClosedError as error:
             return str(error)
         return "answered"
