@@ -83,14 +83,15 @@ class Tab:
             self.wrong.append(said.text)
 
     def click(self, selector: str) -> None:
-        """One click, or one Enter where there is only a keyboard; counted."""
+        """One click that leads on, or one Enter where there is only a keyboard; counted."""
         self.clicks += 1
         if self.by_keys:
             self.tab_to(selector)
-            self.page.keyboard.press("Enter")
-        else:
-            self.page.locator(selector).first.click()
-        self.page.wait_for_load_state()
+        with self.page.expect_navigation():
+            if self.by_keys:
+                self.page.keyboard.press("Enter")
+            else:
+                self.page.locator(selector).first.click()
 
     def write(self, selector: str, text: str) -> None:
         """Put a text into a field."""
