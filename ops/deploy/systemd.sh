@@ -92,6 +92,9 @@ applied() {
         /opt/taskedit/bin/taskedit publish - --wait
 }
 check "200 edits are applied" logged "$box/edits.log" applied 1 200
+commanded() { inside /usr/local/sbin/taskedit lanes --json | grep -q '"account": *"acme"'; }
+check "a command has the service's settings" commanded
+check "and its exit code is told" fails inside /usr/local/sbin/taskedit history --job no-number
 check "it runs as taskedit" test "$(inside ps -o user= -p "$(property MainPID)")" = taskedit
 check "and without a capability" test \
     "$(inside sed -n 's/^CapBnd:\t//p' "/proc/$(property MainPID)/status")" = 0000000000000000
