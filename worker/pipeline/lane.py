@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from schemas import ControlEntry
     from worker.account import Account
+    from worker.core.decode import MessageInfo
     from worker.core.message import Delivery, Source
     from worker.core.rate_limit import Rate
     from worker.core.verdict import Ending, Verdict
@@ -205,7 +206,7 @@ class Lane:
         except Exception:
             log.exception("decode_failed", account=self.account.name)
             read = Undecodable(unread(delivery, self.account.name), _internal("reading"))
-        owner = self._another_owner(read.head.app_id)
+        owner = self._another_owner(read.head, delivery)
         if owner is not None:
             read = Edit(read.head, read.head.job_id or -self._number - 1, b"")
         if isinstance(read, Undecodable):
@@ -230,8 +231,15 @@ class Lane:
         if owner is not None:
             self._leaving.append(waiting)
 
-    def _another_owner(self, app_id: str | None) -> str | None:
-        """The account that an appId belongs to, if it is not this one."""
+    def _another_owner(self, head: MessageInfo, delivery: Delivery) -> str | None:
+        """The account that a message's appId belongs to, if it is not this one.
+
+        Of one whose appId cannot be read its routing key counts: while an app moves, both lanes get
+        a copy, and only one of them may reject it.
+        """
+        app_id = head.app_id
+        if app_id is None and delivery.exchange == self._shared.signed.names.exchange:
+            app_id = delivery.routing_key
         if (
             app_id is None
             or not self.account.bounds.app_ids
@@ -302,7 +310,7 @@ class Lane:
 
     async def _send_on(self, waiting: HeldEdit, pause: float) -> None:
         await sleep(pause)
-        owner = self._another_owner(waiting.edit.head.app_id)
+        owner = self._another_owner(waiting.edit.head, waiting.delivery)
         if not waiting.source.alive or self.draining or self.returning or owner is None:
             self.window.put_back(waiting, self._shared.loop.now())
             self._leaving.append(waiting)
@@ -617,7 +625,7 @@ class Lane:
     def _compare_owners(self) -> None:
         """Look at what is held by who owns each app now."""
         for waiting in self.window:
-            owner = self._another_owner(waiting.edit.head.app_id)
+            owner = self._another_owner(waiting.edit.head, waiting.delivery)
             if waiting.to is None and owner is not None:
                 self._leaving.append(waiting)
             elif waiting.to is not None and owner is None:

@@ -10,15 +10,16 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
+from schemas import Bounds
 from tests.unit.builders import NAMES, account, event, headers, properties
 from tests.unit.schemas.builders import body, edit
 from tests.unit.world import World, by_status
 from worker.core.dedup import WHOLE_AT_MOST
 from worker.core.headers import Headers
 from worker.core.reply import Answered
+from worker.core.unrouted import ownership
 
 if TYPE_CHECKING:
-    from schemas import Bounds
     from worker.core.message import Publication
 
 
@@ -185,6 +186,21 @@ def test_a_message_without_an_id_is_never_a_repeat() -> None:
 
     assert len(world.api.calls) == 2
     assert len({each.properties.message_id for each in world.events()}) == 2
+
+
+def test_what_cannot_be_read_is_handed_on_by_its_routing_key_when_its_app_has_moved() -> None:
+    """Its new lane has a copy of it, made while both were bound; one of them may reject it."""
+    serving = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
+    moved_to = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
+    world = World(serving)
+    world.shared.ownership = ownership([serving, moved_to])
+    world.queue.publish(b"no JSON", properties(message_id="m-1"))
+    world.finish()
+
+    [handed_on] = world.events()
+    assert (handed_on.exchange, handed_on.routing_key) == ("", NAMES.lane("zeta"))
+    assert handed_on.body == b"no JSON"
+    assert not world.letters()
 
 
 @pytest.mark.parametrize("others", [0, WHOLE_AT_MOST])
