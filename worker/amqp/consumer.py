@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from worker.amqp.session import ChannelClosedError, NoChannelLeftError, channel_of
+from worker.amqp.session import (
+    ChannelClosedError,
+    NoChannelLeftError,
+    channel_of,
+    version_of,
+)
 from worker.amqp.subscription import Subscription
 from worker.amqp.topology import refused
+from worker.core.rendezvous import spreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -154,9 +160,8 @@ class Consumer:
         if allowed and channel.pika.channel_number > allowed - SPARE_CHANNELS:
             channel.close()  # declared all the same: what is for it waits there
             raise NoChannelLeftError(None, self._surplus(connection))
-        subscription = Subscription(
-            self._loop, channel, self.queue, self._when_sent, self._priority
-        )
+        priority = self._priority if spreads(version_of(connection)) else 0
+        subscription = Subscription(self._loop, channel, self.queue, self._when_sent, priority)
         await subscription.begin()
         if self.trouble is not None:
             log.info("subscribed", queue=self.queue)

@@ -250,6 +250,12 @@ async def channel_of(connection: Connection) -> Channel:
     return await opened
 
 
+def version_of(connection: object) -> tuple[int, ...]:
+    """The version of the RabbitMQ that pika is connected to; empty if it does not say."""
+    said = str((getattr(connection, "server_properties", None) or {}).get("version", ""))
+    return tuple(int(part) for part in said.split(".") if part.isdecimal())
+
+
 class Channel:
     """A channel whose answers are awaited; raises `ChannelClosedError` when it is closed."""
 
@@ -526,8 +532,7 @@ class Session:
     @property
     def version(self) -> tuple[int, ...]:
         """RabbitMQ's version, such as (4, 0, 5); empty if it does not say."""
-        said = str(self.server.get("version", ""))
-        return tuple(int(part) for part in said.split(".") if part.isdecimal())
+        return version_of(self._connection)
 
     @asynccontextmanager
     async def another(self) -> AsyncIterator[Session]:

@@ -30,9 +30,9 @@ from worker.amqp.session import (
 from worker.cli.exits import AGAIN, DONE
 from worker.cli.sessions import broker_of, exit_for, read_settings
 from worker.cli.terminal import width
+from worker.core.rendezvous import spreads
 from worker.deadletters.queue import locked
 from worker.deadletters.render import age, columns, fitted, plain, stamp
-from worker.fleet.member import SPREADS
 from worker.fleet.watch import (
     BEAT_EVERY,
     Fleet,
@@ -160,7 +160,7 @@ async def row_of(session: Session, fleet: Fleet, account: str, letters: Counter[
         return Row(account, None, last, ready, dead)
     name, lane = said[0]
     waiting = None if ready is None else ready + (lane.held if lane.serving else 0)
-    favourite = fleet.favourite(account, now) if session.version >= SPREADS else None
+    favourite = fleet.favourite(account, now) if spreads(session.version) else None
     return Row(account, name if lane.serving else None, lane, waiting, dead, favourite)
 
 

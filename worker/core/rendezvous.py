@@ -11,6 +11,16 @@ from hashlib import sha256
 
 HIGHEST = 2**31 - 1
 """What AMQP's long integer holds."""
+_FIRST, _BEYOND = (4, 0), (4, 3)
+
+
+def spreads(version: tuple[int, ...]) -> bool:
+    """Whether a RabbitMQ, such as (4, 0, 5), moves a queue to the consumer of highest priority.
+
+    Before 4.0 it does not. 4.3.6 does, but when channels of such consumers close it may keep one
+    that is gone as the active one, and the queue is served by nobody.
+    """
+    return _FIRST <= version < _BEYOND
 
 
 def priority(replica: str, queue: str) -> int:

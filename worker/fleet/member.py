@@ -22,6 +22,7 @@ from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, Session
 from worker.amqp.topology import described, operators_objects
 from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import Properties, Publication
+from worker.core.rendezvous import spreads
 from worker.fleet.control import Pauses
 from worker.fleet.watch import BEAT_EVERY
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SPREADS = (4, 0)
-"""The first RabbitMQ in which a single active consumer gives way to one of higher priority."""
 LOOK_EVERY = 0.5
 """Seconds between looks whether something has changed that is worth a heartbeat of its own."""
 SHORTEST_WAIT = 0.2
@@ -183,7 +182,7 @@ class FleetMember:
     async def _serve(self, session: Session) -> None:
         if self._declare:
             await self._declared(session)
-        self._spreads = session.version >= SPREADS
+        self._spreads = spreads(session.version)
         self._session = session
         if self.trouble is not None:
             self.trouble = "the control stream is not read yet"

@@ -35,7 +35,12 @@ def test_priorities_are_told_of_where_they_overtake(version: str, *, told: bool)
 
 
 @pytest.mark.parametrize(
-    ("version", "says"), [("3.10.8", "the others stand by"), ("4.0.5", "over all replicas")]
+    ("version", "says"),
+    [
+        ("3.10.8", "the others stand by"),
+        ("4.0.5", "spread over all replicas"),
+        ("4.3.6", "the others stand by"),
+    ],
 )
 def test_it_tells_whether_lanes_spread_over_the_replicas(version: str, says: str) -> None:
     settings = load(CREDENTIALS)

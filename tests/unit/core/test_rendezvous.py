@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.rendezvous import HIGHEST, priority
+from worker.core.rendezvous import HIGHEST, priority, spreads
 
 QUEUES = [f"task-edit.lane.account-{number}" for number in range(300)]
 REPLICAS = st.sets(st.text(min_size=1), min_size=2, max_size=6)
@@ -48,3 +49,13 @@ def test_a_priority_is_what_it_has_always_been() -> None:
     """Replicas of two releases serve together while the fleet is upgraded."""
     assert priority("worker-1", "task-edit.lane.acme") == 1047750679
     assert all(1 <= priority("w", queue) <= HIGHEST for queue in QUEUES)
+
+
+@pytest.mark.parametrize(
+    ("version", "spread"),
+    [((), False), ((3, 13, 7), False), ((4, 0, 5), True), ((4, 2, 9), True), ((4, 3, 6), False)],
+)
+def test_lanes_spread_where_rabbitmq_hands_them_over_and_loses_none(
+    version: tuple[int, ...], *, spread: bool
+) -> None:
+    assert spreads(version) is spread

@@ -24,7 +24,7 @@ from worker.cli.exits import ABSENT
 from worker.cli.sessions import broker_of
 from worker.cli.topology import DEFAULT_EXCHANGE, needed
 from worker.cli.topology_diff import compared, management
-from worker.fleet.member import SPREADS
+from worker.core.rendezvous import spreads
 from worker.management import ManagementError
 from worker.settings import texts
 
@@ -203,11 +203,11 @@ async def _dead_letters(
 
 def _replicas(number: tuple[int, ...]) -> Check:
     """What several replicas do for each other."""
-    if number >= SPREADS:
+    if spreads(number):
         return Check("replicas", Health.GOOD, "lanes spread over all replicas by themselves")
     says = (
-        "before RabbitMQ 4.0 one replica serves all lanes and the others stand by; from 4.0 on"
-        " lanes spread over all of them by themselves"
+        "one replica serves all lanes and the others stand by; on RabbitMQ 4.0 to 4.2 lanes spread"
+        " over all of them by themselves"
     )
     return Check("replicas", Health.NOTE, says)
 
