@@ -8,12 +8,14 @@ others import.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Final
 
 import click
 
 from worker.cli import streams
+from worker.cli.exits import ABSENT
 
 COMMANDS: Final = {
     "run": "The worker, in the foreground.",
@@ -61,8 +63,14 @@ class _Commands(click.Group):
 
 
 def _imported(name: str) -> click.Command:
-    module = BESIDE.get(name, f"worker.cli.{name}")
-    found: click.Command = import_module(module).command
+    try:
+        module = import_module(BESIDE.get(name, f"worker.cli.{name}"))
+    except ModuleNotFoundError:
+        if name not in BESIDE:
+            raise
+        click.echo(f"{name} is not part of this installation; the wheel has it.", err=True)
+        sys.exit(ABSENT)
+    found: click.Command = module.command
     return found
 
 

@@ -25,6 +25,20 @@ def test_every_row_of_the_table_is_a_command(name: str) -> None:
     assert result.stdout.startswith(f"Usage: taskedit {name}")
 
 
+def test_where_the_sandbox_is_left_out_as_in_the_image_that_is_said() -> None:
+    code = (
+        "import sys; sys.modules['ops'] = None; sys.argv = ['taskedit', 'sandbox'];"
+        "from worker.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (
+        69,
+        "sandbox is not part of this installation; the wheel has it.\n",
+    )
+
+
 def test_the_version_is_the_distributions() -> None:
     assert taskedit("--version").stdout.startswith("taskedit, version ")
 
