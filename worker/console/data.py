@@ -271,7 +271,7 @@ class Console:
         text = text.strip()
         return SearchResult(
             accounts=(text,) if text in self._live.accounts() else (),
-            letters=tuple(self._index.of_message(text)[:SHOWN]),
+            letters=tuple(self._index.of_message(text)),
             events=self._events.page(EventFilter(message_id=text), limit=SHOWN).rows,
         )
 

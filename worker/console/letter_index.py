@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 BODY_AT_MOST: Final = 8 * 1024
 CONTENTS_AT_MOST: Final = 256 * 1024 * 1024
 """Bytes of one body, and of all contents, that are kept; others are fetched when opened."""
+FOUND_AT_MOST: Final = 100
+"""Letters of one job or message that its page lists; the filter has all of them."""
 GROUPINGS_AT_MOST: Final = 64
 """Countings that are remembered until a letter comes or goes."""
 NO_ACCOUNT: Final = "-"
@@ -297,7 +299,7 @@ class LetterIndex:
         return int(self._database.execute(query, (cause, account)).fetchone()[0])
 
     def of_job(self, job: int) -> list[LetterRow]:
-        """The letters of a job."""
+        """The first letters of a job."""
         return self._found("job = ?", storable(job))
 
     def of_message(self, text: str) -> list[LetterRow]:
@@ -305,7 +307,7 @@ class LetterIndex:
         return [*self._found("message_id = ?", text), *self._found("key = ?", text)]
 
     def _found(self, where: str, value: object) -> list[LetterRow]:
-        query = f"SELECT {_ROW} FROM letters WHERE {where} ORDER BY died, key LIMIT 1000"
+        query = f"SELECT {_ROW} FROM letters WHERE {where} ORDER BY died, key LIMIT {FOUND_AT_MOST}"
         return [_row(*each) for each in self._database.execute(query, (value,))]
 
     def _changed(self) -> None:

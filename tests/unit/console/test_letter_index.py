@@ -46,6 +46,13 @@ def test_three_hundred_letters_of_three_causes_are_three_groups(index: LetterInd
     assert index.by_account() == {"acme": 300}
 
 
+def test_of_a_job_with_many_letters_the_first_hundred_are_found(index: LetterIndex) -> None:
+    dead = numbered(7).dead
+    looked(index, (replace(dead, body=dead.body + b" " * number) for number in range(150)))
+    assert len(index.of_job(8)) == 100
+    assert index.page(LetterFilter(job=8)).total == 150
+
+
 def test_pages_by_cursor_show_each_letter_once_in_the_order_of_death(index: LetterIndex) -> None:
     looked(index, (numbered(number).dead for number in reversed(range(120))))
     shown, cursor = [], None
