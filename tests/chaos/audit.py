@@ -359,6 +359,8 @@ class _Order:
         )
 
     def _overlapped(self, earlier: Contact, later: Contact) -> None:
+        if self._is_moving(later):
+            return
         since, until = earlier.call.arrived, later.call.arrived
         belated = late(self._strikes, later)
         left_behind = parted(self._strikes, earlier, later)
@@ -366,19 +368,18 @@ class _Order:
             self.unavoidable[belated].add((later.call.account, later.call.seq))
         elif left_behind is not None:
             self.unavoidable[left_behind].add((earlier.call.account, earlier.call.seq))
-        elif not (later.call.trailing or self._is_moving(later)):
-            # else its caller had left, after the time for a call
+        elif not later.call.trailing:  # else its caller had left, after the time for a call
             self.overlaps.append(
                 f"job {later.call.job}: {later.call.name} ({later.replica}) was called while"
                 f" {earlier.call.name} ({earlier.replica}) was, since {until - since:.3f} s"
             )
 
     def _overtaken(self, contact: Contact) -> None:
+        if self._is_moving(contact):
+            return
         excuse = late(self._strikes, contact)
         if excuse is not None:
             self.unavoidable[excuse].add((contact.call.account, contact.call.seq))
-            return
-        if self._is_moving(contact):
             return
         self.overtakings.append(
             f"job {contact.call.job}: {contact.call.name} ({contact.replica}) was called at"
