@@ -57,7 +57,7 @@ def command(
     """Send the edits in files to the API, without a broker: in order, paced, and tried again.
 
     A FILE holds one edit, a JSON list of edits, or JSON Lines; - is standard input. Accounts are
-    the worker's own, settings by appId. Each event is a line on standard output.
+    the worker's own, chosen by appId. Each event is a line on standard output.
 
     Ctrl-C lets what is in flight finish; what was not sent is then among the failures, as
     `unsent`. Ends with 0 when every edit was applied or superseded.
