@@ -48,21 +48,21 @@ _HARMLESS = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 
 
-class Headers(CaseInsensitiveDict[str]):
-    """Headers as requests has them, but made, copied, asked and read without a step for each."""
+class HttpHeaders(CaseInsensitiveDict[str]):
+    """HttpHeaders as requests has them, but made, copied, asked and read without a step for each."""
 
     _store: dict[str, tuple[str, str]]
 
     @classmethod
-    def of(cls, lower: Mapping[str, str]) -> Headers:
+    def of(cls, lower: Mapping[str, str]) -> HttpHeaders:
         """Those of a reply, whose names are in lower case already."""
         made = cls.__new__(cls)
         vars(made)["_store"] = {name: (name, value) for name, value in lower.items()}
         return made
 
-    def copy(self) -> Headers:
+    def copy(self) -> HttpHeaders:
         """Another one that holds the same."""
-        made = Headers.__new__(Headers)
+        made = HttpHeaders.__new__(HttpHeaders)
         vars(made)["_store"] = self._store.copy()
         return made
 
@@ -84,7 +84,7 @@ class ApiRequest(requests.PreparedRequest):
     def prepare_headers(self, headers: Mapping[str, str | bytes] | None) -> None:
         """Check and take the headers, as requests does."""
         super().prepare_headers(headers)
-        self.headers = Headers(self.headers)
+        self.headers = HttpHeaders(self.headers)
 
     @cached_property
     def path_url(self) -> str:
@@ -109,7 +109,7 @@ class ApiResponse(requests.Response):
         self._next = None
         self.status_code = reply.code
         self.reason = reply.phrase
-        self.headers = Headers.of(reply.headers)
+        self.headers = HttpHeaders.of(reply.headers)
         self.raw = None
         self.url = str(request.url)
         self.request = request
