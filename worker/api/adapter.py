@@ -49,7 +49,7 @@ _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 
 
 class HttpHeaders(CaseInsensitiveDict[str]):
-    """HttpHeaders as requests has them, but made, copied, asked and read without a step for each."""
+    """Headers as requests has them, but made, copied, asked and read without a step for each."""
 
     _store: dict[str, tuple[str, str]]
 
