@@ -203,10 +203,11 @@ class Lane:
         place = place_of(delivery, stamped)
         try:
             read = decode(delivery, self.account.name, self.account.bounds)
+            owner = self._another_owner(read.head, delivery)
         except Exception:
             log.exception("decode_failed", account=self.account.name)
             read = Undecodable(unread(delivery, self.account.name), _internal("reading"))
-        owner = self._another_owner(read.head, delivery)
+            owner = None
         if owner is not None:
             read = Edit(read.head, read.head.job_id or -self._number - 1, b"")
         if isinstance(read, Undecodable):
