@@ -334,13 +334,16 @@ class ConnectionPool:
                 return
 
 
-class _Sweeper:
+class Sweeper:
     """Closes kept connections whose time is over, also of accounts that make no call any more.
 
-    One thread for all pools, which ends when nothing is kept.
+    One thread for all pools, which ends when nothing is kept. Where the system gives none, the
+    pool is left alone until it keeps its next connection: a call that was answered is answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[Thread], None] = Thread.start) -> None:
+        """`start` raises `RuntimeError` when the system gives no more threads."""
+        self._start = start
         self._pools: list[ConnectionPool] = []
         self._lock = Lock()
 
@@ -349,10 +352,13 @@ class _Sweeper:
         with self._lock:
             if pool.is_swept:
                 return
+            if not self._pools:
+                try:
+                    self._start(Thread(target=self._run, name="sweep", daemon=True))
+                except RuntimeError:
+                    return
             pool.is_swept = True
             self._pools.append(pool)
-            if len(self._pools) == 1:
-                Thread(target=self._run, name="sweep", daemon=True).start()
 
     def _run(self) -> None:
         pause = Event()
@@ -370,4 +376,4 @@ class _Sweeper:
                     return
 
 
-_SWEEPER = _Sweeper()
+_SWEEPER = Sweeper()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import socket
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.api.adapter import ConnectionPool
+from worker.api.adapter import ConnectionPool, Sweeper
 from worker.api.http1 import HttpConnection
 
 if TYPE_CHECKING:
@@ -98,3 +99,21 @@ def test_after_closing_nothing_is_kept(pairs: list[Pair]) -> None:
     assert pool.take() is None
     assert pairs[0].is_closed()
     assert pairs[1].is_closed()
+
+
+def test_a_pool_is_kept_where_no_thread_can_be_had_to_sweep_it_and_swept_once_one_can() -> None:
+    refusals, started = ["can't start new thread"], list[Thread]()
+
+    def start(thread: Thread) -> None:
+        if refusals:
+            raise RuntimeError(refusals.pop())
+        started.append(thread)
+
+    sweeper, pool = Sweeper(start), ConnectionPool()
+    swept = []
+    for _ in range(3):
+        sweeper.look_after(pool)
+        swept.append(pool.is_swept)
+
+    assert swept == [False, True, True]
+    assert len(started) == 1
