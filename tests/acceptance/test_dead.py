@@ -125,6 +125,7 @@ def test_what_is_exported_discarded_and_imported_is_the_same_byte_for_byte(
         (b"[]", {"content_type": "caf\u00e9", "app_id": "a", "headers": {"\u00e9": "\u00e9"}}),
     ]
     with connected(amqp_url) as channel:
+        channel.confirm_delivery()  # all are in the queue before it is looked at
         for body, properties in odd:
             channel.basic_publish(
                 f"{namespace}.dead", "k", body, pika.BasicProperties(**properties)

@@ -26,6 +26,7 @@ def test_make_install_with_a_python_that_is_too_old_says_which_is_needed(tmp_pat
     assert f"Python 3.11 or newer is needed, and {old} is 3.10" in done.stderr
 
 
+@pytest.mark.timeout(300)
 def test_every_tool_is_content() -> None:
     tools = ("make", "npm", "promtool", "systemd-analyze")
     missing = [name for name in tools if not shutil.which(name)]
