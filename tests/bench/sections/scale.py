@@ -153,9 +153,9 @@ def _page(port: int) -> tuple[int, float]:
 
 
 def _reload(one: _Process) -> float:
-    """Seconds until a changed accounts file is adopted."""
+    """Seconds until an accounts file is adopted that says the first one's rate itself."""
     log = one.folder / "output.log"
-    accounts_file(one.folder, one.keys, rate=f"{RATE * 60}/m")
+    accounts_file(one.folder, one.keys, rate=f"{RATE}/s")
     begun = monotonic()
     os.kill(one.pid, signal.SIGHUP)
     queues.until(lambda: "settings_adopted" in log.read_text(), 60.0, "the settings adopted", 0.02)
