@@ -60,6 +60,7 @@ TIDY_EVERY = 30.0
 CHANGES_TAKE = 10.0
 """Seconds after a change of accounts in which a look each second is worth it."""
 JOURNAL_WITHIN = 10.0
+"""Seconds that a reading of the journal may hold up the end of an app's move."""
 MOVES_WITHIN = 60.0
 """Seconds that an app goes on through its former lane at most, while that is not empty."""
 

@@ -22,6 +22,7 @@ from ops.rabbitmq.ports import free_port
 from ops.sandbox.broker import own_broker
 from ops.sandbox.worker import TroubleError, Worker, running, without_settings
 from ops.simulator.control import Simulator
+from schemas import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +32,7 @@ OPS_PORT: Final = 9464
 KEY, SECRET = "demo-key", "demo-secret"
 LOOKED_EVERY: Final = 0.2
 """Seconds."""
-FIRST: Final[dict[str, Any]] = {
-    "appId": "LILIN888",
-    "jobId": 123,
-    "name": "autumn",
-    "dialogFlowId": 8663,
-    "mode": "MANUAL",
-    "dailyStartDateTime": "09:00",
-    "dailyEndDateTime": "20:00",
-    "robotCount": 1,
-    "jobPhoneNumberId": 2959,
-    "redial": False,
-}
+FIRST: Final[dict[str, Any]] = {"appId": "LILIN888", **examples.EDITS[1], "jobId": 123}
 """An edit that is applied."""
 
 

@@ -51,20 +51,18 @@ _ANNOUNCED = re.compile(r"timeout=(\d{1,4})", re.ASCII)
 class HttpHeaders(CaseInsensitiveDict[str]):
     """Headers as requests has them, but made, copied, asked and read without a step for each."""
 
-    _store: dict[str, tuple[str, str]]
+    def __init__(self, store: dict[str, tuple[str, str]]) -> None:
+        """`store`: name in lower case to name and value."""
+        self._store = store
 
     @classmethod
     def of(cls, lower: Mapping[str, str]) -> HttpHeaders:
         """Those of a reply, whose names are in lower case already."""
-        made = cls.__new__(cls)
-        vars(made)["_store"] = {name: (name, value) for name, value in lower.items()}
-        return made
+        return cls({name: (name, value) for name, value in lower.items()})
 
     def copy(self) -> HttpHeaders:
         """Another one that holds the same."""
-        made = HttpHeaders.__new__(HttpHeaders)
-        vars(made)["_store"] = self._store.copy()
-        return made
+        return HttpHeaders(self._store.copy())
 
     def __contains__(self, name: object) -> bool:
         """Whether there is one of this name, in any case."""
@@ -84,7 +82,8 @@ class ApiRequest(requests.PreparedRequest):
     def prepare_headers(self, headers: Mapping[str, str | bytes] | None) -> None:
         """Check and take the headers, as requests does."""
         super().prepare_headers(headers)
-        self.headers = HttpHeaders(self.headers)
+        taken = {name.lower(): (name, value) for name, value in self.headers.items()}
+        self.headers = HttpHeaders(taken)
 
     @cached_property
     def path_url(self) -> str:

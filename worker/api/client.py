@@ -65,8 +65,8 @@ class Client:
     ) -> Reply | Shortage | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
-        Trouble of any kind with the API or on the way to it is a reply. What this machine lacks
-        is a `Shortage`, and nothing was sent. `traceparent` is passed
+        Trouble of any kind with the API or on the way to it is a reply; where this machine lacks
+        what a connection takes, nothing is sent, and that is a `Shortage`. `traceparent` is passed
         on if it is one (W3C Trace Context), else left out. `leave` is asked when the connection
         stands, right before the request goes out on it. If it says no, nothing is sent, and
         there is no reply.

@@ -21,11 +21,11 @@ from urllib3.util import create_urllib3_context, make_headers
 
 from worker.api.errors import (
     ShortageError,
-    check_room,
     late_connect,
     no_address,
     no_connect,
     no_tls,
+    raise_if_short,
 )
 from worker.api.http1 import NOT_YET, HttpConnection, wanted
 
@@ -185,7 +185,7 @@ def first_that_accepts(addresses: list[str], port: int, attempt: Attempt) -> soc
             if not more:
                 raise late_connect(attempt.place, attempt.seconds) from None
         except OSError as error:
-            check_room(error)
+            raise_if_short(error)
             if not more:
                 raise no_connect(attempt.place, error) from None
         else:
@@ -330,6 +330,6 @@ def _addresses(origin: HostPort, attempt: Attempt) -> list[str]:
     except Empty:
         raise late_connect(attempt.place, attempt.seconds) from None
     if not isinstance(result, list):
-        check_room(result)
+        raise_if_short(result)
         raise no_address(origin.host, result) from None
     return result

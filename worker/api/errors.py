@@ -33,7 +33,7 @@ class ShortageError(NotSentError):
 _LACKING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
-def check_room(error: OSError | UnicodeError) -> None:
+def raise_if_short(error: OSError | UnicodeError) -> None:
     """Raise `ShortageError` where this machine, and not the other end, is why a step failed.
 
     The resolver does not pass on why it could not open a socket: so one is opened to see.

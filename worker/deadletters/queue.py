@@ -183,9 +183,19 @@ async def locked(session: Session, doing: str) -> AsyncIterator[DeadLetterQueue]
     try:
         yield queue
     finally:
-        with suppress(SessionError):
-            await asyncio.shield(queue.give_back())
-        holder.cancel()
+        try:
+            await asyncio.shield(_given_back(queue))
+        finally:
+            holder.cancel()
+
+
+async def _given_back(queue: DeadLetterQueue) -> None:
+    """All of it; where the connection is gone, RabbitMQ does so by itself.
+
+    Whoever is cancelled leaves this behind, so nobody may be there to hear of an error.
+    """
+    with suppress(SessionError):
+        await queue.give_back()
 
 
 async def discard(queue: DeadLetterQueue, keys: Container[bytes]) -> int:

@@ -60,7 +60,7 @@ class ApiCall:
     reply: Reply | None = None
     """None after the call: it was not begun, for the lease had run out or there was a shortage."""
     shortage: str | None = None
-    """What this machine lacked for it."""
+    """What this machine lacked for it. Where that is memory, the call may have left before."""
     bug: Exception | None = None
     seconds: float = 0.0
 

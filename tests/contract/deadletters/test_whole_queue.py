@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 from dataclasses import replace
@@ -112,6 +114,40 @@ def test_a_look_that_is_killed_leaves_all_in_order(
     command = (sys.executable, "-c", LOOK_AND_DIE, amqp_url, dead.names.namespace)
     assert subprocess.run(command, check=False, timeout=30).returncode == -9
     assert seen(rabbitmq) == [str(number) for number in range(100)]
+
+
+def test_who_is_cancelled_while_the_letters_are_given_back_leaves_no_error_behind(
+    dead: DeadQueue, rabbitmq: Broker
+) -> None:
+    dead.put(range(20))
+    left: list[object] = []
+
+    async def look(session: Session) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: left.append(what))
+        taken = asyncio.Event()
+
+        async def all_of_it() -> None:
+            async with locked(session, "a test") as queue:
+                queue._batch_size = 7  # noqa: SLF001 (several, of which some are left)
+                async for _ in queue.take():
+                    pass
+                taken.set()
+                await asyncio.Event().wait()
+
+        looking = asyncio.create_task(all_of_it())
+        await taken.wait()
+        for _ in range(2):  # while it waits, and while it gives back
+            looking.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([looking])
+        await session.close()
+        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(rest)
+            del rest  # with its tasks, which tell then what nobody heard
+        gc.collect()
+
+    done(rabbitmq, look)
+    assert left == []
 
 
 def test_letters_that_somebody_else_takes_meanwhile_are_counted_and_not_waited_for(
