@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+MEMORY_AGAIN_IN = 0.1
+"""Seconds until a result is handed back again for which there was no memory."""
 IDLE_ENDS = 60.0
 """Seconds without a call after which a thread ends."""
 
@@ -165,8 +167,18 @@ class CallerPool:
             if tasks and not self._waking:
                 self._wake()
             self._make(task)
-            self._note_shortage(task)
-            self._done(task)
+            self._hand_back(task)
+
+    def _hand_back(self, task: ApiCall) -> None:
+        """Tell the lane, which else would wait for ever: a lack of memory only delays it."""
+        while True:
+            try:
+                self._note_shortage(task)
+                self._done(task)
+            except MemoryError:
+                sleep(MEMORY_AGAIN_IN)
+            else:
+                return
 
     def _rest(self, bell: Lock) -> bool:
         """Wait to be woken, unless a task came in just now and nobody else is on the way to it.

@@ -328,3 +328,19 @@ def test_what_the_machine_lacks_for_a_call_is_no_reply_and_no_bug(
     pool.begin(task())
     assert pool.returned(1)[0].reply == GOOD
     assert pool.callers.shortage is None
+
+
+def test_a_call_is_handed_back_although_there_is_no_memory_for_it_at_first() -> None:
+    back: SimpleQueue[ApiCall] = SimpleQueue()
+    short = [MemoryError(), MemoryError()]
+
+    def done(task: ApiCall) -> None:
+        if short:
+            raise short.pop()
+        back.put(task)
+
+    callers = CallerPool("pool", Script(lambda *_: GOOD, lambda: None), lambda: True, done)
+    callers.begin(task(), 1)
+
+    assert back.get(timeout=DEADLINE).reply == GOOD
+    callers.stop()
