@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from worker.loop import Loop
@@ -45,3 +47,17 @@ def test_other_threads_may_post_to_a_loop_that_has_ended() -> None:
     loop.post(lambda: done.append("too late"))
 
     assert not done
+
+
+def test_input_is_looked_for_however_many_callbacks_lead_to_callbacks() -> None:
+    loop = Loop()
+    ours, theirs = socket.socketpair()
+
+    def again() -> None:
+        loop.aio.call_soon(again)
+
+    with ours, theirs:
+        loop.aio.add_reader(ours, loop.stop)
+        loop.post(again)
+        theirs.send(b"x")
+        loop.run()

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from schemas import Reason, names
 from schemas.names import EVENT_ID_HEADER, REDRIVES_HEADER
-from worker.core.message import legible
+from worker.core.message import OWN_PREFIX, legible
 from worker.core.verdict import Rejected
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def returned_as(delivery: Delivery) -> str | None:
 
 def redrives(delivery: Delivery) -> int:
     """How often this message has been sent again after it was rejected."""
+    if OWN_PREFIX.encode() not in delivery.properties.headers.table:
+        return 0
     return stated_redrives(delivery) + (returned_as(delivery) is not None)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schemas import names
 from schemas.event import encode
-from worker.core.headers import Headers
+from worker.core.headers import NO_HEADERS, Headers
 from worker.core.identity import redrives
 from worker.core.message import DETAIL_BYTES, PERSISTENT, Properties, Publication, legible
 from worker.core.verdict import Applied, Ending, Rejected, Superseded
@@ -247,20 +247,19 @@ def stamp(when: datetime) -> str:
 def _event_headers(
     delivery: Delivery, trace: Mapping[str, str] | None, place: Place | None
 ) -> Headers:
-    own = _trace(delivery) if trace is None else Headers.of(trace)
-    stood = {} if place is None else {names.PLACE_HEADER: str(place)}
-    return own.merged(stood) if stood else own
+    told = _trace(delivery) if trace is None else dict(trace)
+    if place is not None:
+        told[names.PLACE_HEADER] = str(place)
+    return Headers.of(told) if told else NO_HEADERS
 
 
-def _trace(delivery: Delivery) -> Headers:
+def _trace(delivery: Delivery) -> dict[str, str]:
     """W3C trace context, handed on from the message to its event."""
     headers = delivery.properties.headers
-    if not headers.table:
-        return headers
+    if b"trace" not in headers.table:
+        return {}
     found = {name: headers.text(name) for name in ("traceparent", "tracestate")}
-    return Headers.of(
-        {name: text for name, text in found.items() if text and len(text) <= TRACE_CHARACTERS}
-    )
+    return {name: text for name, text in found.items() if text and len(text) <= TRACE_CHARACTERS}
 
 
 def _short(text: str | None) -> str | None:

@@ -77,18 +77,18 @@ class Completion:
         if head.identity is None:
             return None
         memory, at = self._shared.memory, self._shared.loop.now()
+        one, found = head.identity, memory.find(head.identity, at)
         # It, or a copy of it, may have been settled before the appId moved here.
-        accounts = memory.accounts(head.app_id).union(lanes_passed(delivery))
-        own = head.identity
-        for one in (own, *(replace(own, account=name) for name in accounts - {own.account})):
-            found = memory.find(one, at)
-            if isinstance(found, Known):
-                now, by = datetime.now(UTC), self._shared.signed
-                told = replace(head, account=one.account, identity=one)
-                return settle_known(delivery, told, found, now=now, by=by)
-            if found is not None:
-                return settle_again(delivery, found)
-        return None
+        others = memory.accounts(head.app_id).union(lanes_passed(delivery))
+        for name in others:
+            if found is None and name != head.identity.account:
+                one = replace(head.identity, account=name)
+                found = memory.find(one, at)
+        if isinstance(found, Known):
+            now, by = datetime.now(UTC), self._shared.signed
+            told = replace(head, account=one.account, identity=one)
+            return settle_known(delivery, told, found, now=now, by=by)
+        return None if found is None else settle_again(delivery, found)
 
     async def settle_again(
         self,

@@ -495,7 +495,9 @@ class Lane:
             case Applied() | Rejected() as verdict:
                 self.unconfirmed += 1
                 self._pump_soon()
-                await self._end(waiting, self._settle_line(waiting, verdict, attempts))
+                covers = task.oldest is not None
+                settle = self._settle_line if covers else self._settle
+                await self._end(waiting, settle(waiting, verdict, attempts))
                 return
             case Retry(after=after):
                 self.tally.retries += 1
