@@ -647,6 +647,9 @@ class Lane:
         """Look at the clock, about once a second."""
         now = self._shared.loop.now()
         self._callers.tend()
+        if self.is_empty and self.standing.health.state is State.RUNNING:
+            self.idle_since = now
+            return  # a thousand lanes look each second, and most have nothing to look at
         self.pump()
         if self._could_send(now):
             log.debug("lane_could_send", account=self.account.name)
