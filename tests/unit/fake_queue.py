@@ -148,6 +148,7 @@ class FakeQueue:
     handler: DeliveryHandler
     prefetch: int = 200
     exchange: str = "task-edit"
+    routing_key: str = "LILIN888"
     gap: float = 0.01
     ack_takes: float = 0.001
     recall: Callable[[], bool] = lambda: True
@@ -204,7 +205,7 @@ class FakeQueue:
             channel.unacked[channel.tag] = message
             message.deliveries += 1
             method = Basic.Deliver(
-                "consumer", channel.tag, message.deliveries > 1, self.exchange, "LILIN888"
+                "consumer", channel.tag, message.deliveries > 1, self.exchange, self.routing_key
             )
             assert channel.receive is not None
             channel.receive(channel, method, WireProperties(message.properties), message.body)

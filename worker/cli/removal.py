@@ -12,7 +12,7 @@ from worker.amqp.admin import count
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
 from worker.core.decode import decode
 from worker.core.message import ConfirmResult
-from worker.core.settlement import handed_on
+from worker.core.settlement import handed_on, published_to
 from worker.core.unrouted import ANY
 
 if TYPE_CHECKING:
@@ -127,9 +127,10 @@ def moved(delivery: Delivery, account: str, owned: Ownership, names: Names) -> P
     """
     app_id = decode(delivery, None, Bounds()).head.app_id
     sole = next((name for name, keys in owned.keys.items() if ANY in keys), None)
-    owner = owned.owner(app_id or delivery.routing_key) or sole
+    exchange, key = published_to(delivery)
+    owner = owned.owner(app_id or key) or sole
     if owner is not None:
         return handed_on(delivery, account, names.lane(owner))
-    key = delivery.routing_key if delivery.exchange else app_key(app_id)
+    key = key if exchange else app_key(app_id)
     stray = handed_on(delivery, account, key)
     return replace(stray, exchange=names.strays)

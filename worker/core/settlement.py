@@ -135,13 +135,16 @@ def settle_known(
 def handed_on(delivery: Delivery, account: str, queue: str) -> Publication:
     """The message as it is, for the lane of the account that its appId belongs to now.
 
-    `account`: whose lane it was in, which its header tells, for it may have been settled there.
+    `account`: whose lane it was in, which its headers tell, for it may have been settled there; and
+    where it was published, by which one that cannot be read finds its lane if it goes on again.
     Left out is what RabbitMQ would act upon, as in a letter; a time to live begins anew.
     """
     had = delivery.properties
     passed = (*lanes_passed(delivery), account)[-LANES_REMEMBERED:]
     own = had.headers.kept(without=_NOT_CARRIED, prefix="x-")
-    headers = own.merged({names.HANDED_ON_HEADER: ",".join(passed)})
+    exchange, key = published_to(delivery)
+    told = {names.EXCHANGE_HEADER: exchange, names.ROUTING_KEY_HEADER: key}
+    headers = own.merged({names.HANDED_ON_HEADER: ",".join(passed)} | told)
     carried = replace(had, headers=headers, delivery_mode=PERSISTENT, user_id=None)
     return Publication("", queue, delivery.body, carried)
 
@@ -150,6 +153,15 @@ def lanes_passed(delivery: Delivery) -> tuple[str, ...]:
     """The accounts whose lanes a message has been handed on from, the last one last."""
     stated = delivery.properties.headers.text(names.HANDED_ON_HEADER)
     return tuple(stated.split(",")[-LANES_REMEMBERED:]) if stated else ()
+
+
+def published_to(delivery: Delivery) -> tuple[str, str]:
+    """Exchange and routing key of a message, whichever lanes it has been handed on by since."""
+    headers = delivery.properties.headers
+    if not lanes_passed(delivery):
+        return delivery.exchange, delivery.routing_key
+    exchange, key = headers.text(names.EXCHANGE_HEADER), headers.text(names.ROUTING_KEY_HEADER)
+    return exchange or delivery.exchange, key or delivery.routing_key
 
 
 def _event_body(
@@ -203,14 +215,15 @@ def _letter(  # noqa: PLR0913, PLR0917 (all that a letter tells of)
     Left out: what RabbitMQ would act upon (`user_id`, `expiration`, CC, BCC, x-…: a client's
     x-death can make RabbitMQ 3.10 drop the letter as a cycle).
     """
+    exchange, key = published_to(delivery)
     said = {
         names.REASON_HEADER: verdict.reason.value,
         names.DETAIL_HEADER: _bounded(verdict.detail, DETAIL_BYTES),
         names.API_STATUS_HEADER: verdict.status or "",
         names.ATTEMPTS_HEADER: str(attempts),
         names.ACCOUNT_HEADER: head.account or "",
-        names.EXCHANGE_HEADER: delivery.exchange,
-        names.ROUTING_KEY_HEADER: delivery.routing_key,
+        names.EXCHANGE_HEADER: exchange,
+        names.ROUTING_KEY_HEADER: key,
         names.RECEIVED_AT_HEADER: stamp(delivery.received_at),
         names.DEAD_AT_HEADER: stamp(now),
         names.EVENT_ID_HEADER: event_id,
@@ -236,7 +249,7 @@ def _letter(  # noqa: PLR0913, PLR0917 (all that a letter tells of)
         type=had.type,
         app_id=had.app_id,
     )
-    return Publication(by.names.dead, delivery.routing_key, delivery.body, carried)
+    return Publication(by.names.dead, key, delivery.body, carried)
 
 
 def stamp(when: datetime) -> str:

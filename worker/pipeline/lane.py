@@ -21,7 +21,7 @@ from worker.core.identity import Place, place_of, redrives, superseded
 from worker.core.job_queue import HeldEdit, JobQueue
 from worker.core.message import ConfirmResult
 from worker.core.rate_limit import VALID_FOR, Pacer, Slots, block, send_limiter
-from worker.core.settlement import handed_on, lanes_passed
+from worker.core.settlement import handed_on, lanes_passed, published_to
 from worker.core.verdict import Applied, Rejected, Retry, Superseded, Suspend
 from worker.loop import Mailbox
 from worker.pipeline.account_state import AccountState
@@ -239,8 +239,9 @@ class Lane:
         a copy, and only one of them may reject it.
         """
         app_id = head.app_id
-        if app_id is None and delivery.exchange == self._shared.signed.names.exchange:
-            app_id = delivery.routing_key
+        if app_id is None:
+            exchange, key = published_to(delivery)
+            app_id = key if exchange == self._shared.signed.names.exchange else None
         if (
             app_id is None
             or not self.account.bounds.app_ids

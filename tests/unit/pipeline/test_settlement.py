@@ -203,6 +203,48 @@ def test_what_cannot_be_read_is_handed_on_by_its_routing_key_when_its_app_has_mo
     assert not world.letters()
 
 
+def test_what_cannot_be_read_goes_on_again_when_its_app_comes_back_meanwhile() -> None:
+    """It may meet the other copy of itself only in the lane where that one is going too."""
+    acme = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
+    zeta = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
+    world = World(acme)
+    world.shared.ownership = ownership([acme, zeta])
+    world.queue.publish(b"no JSON", properties(message_id="m-1"))
+    world.finish()
+    [handed_on] = world.events()
+    lane, queue = world.another_lane(replace(zeta, bounds=acme.bounds))
+    world.shared.ownership = ownership([replace(acme, bounds=zeta.bounds), lane.account])
+
+    queue.exchange, queue.routing_key = "", NAMES.lane("zeta")
+    queue.publish(handed_on.body, handed_on.properties)
+    world.loop.run(60.0, until=lambda: queue.is_empty)
+
+    _, again = world.events()
+    assert (again.exchange, again.routing_key) == ("", NAMES.lane("acme"))
+    assert not world.letters()
+
+
+def test_a_letter_tells_where_an_edit_was_published_that_was_handed_on() -> None:
+    acme = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
+    zeta = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
+    world = World(acme)
+    world.shared.ownership = ownership([acme, zeta])
+    world.queue.publish(b"no JSON", properties(message_id="m-1"))
+    world.finish()
+    [handed_on] = world.events()
+    _, queue = world.another_lane(zeta)
+
+    queue.exchange, queue.routing_key = "", NAMES.lane("zeta")
+    queue.publish(handed_on.body, handed_on.properties)
+    world.loop.run(60.0, until=lambda: queue.is_empty)
+
+    [letter] = world.letters()
+    told = letter.properties.headers.texts()
+    assert told["taskedit-exchange"] == NAMES.exchange
+    assert told["taskedit-routing-key"] == letter.routing_key == "LILIN888"
+    assert "taskedit-handed-on" not in told
+
+
 @pytest.mark.parametrize("others", [0, WHOLE_AT_MOST])
 def test_what_was_settled_before_its_app_moved_is_not_called_by_its_new_account(
     others: int,
