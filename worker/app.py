@@ -232,7 +232,9 @@ class Worker:
                 tasks.create_task(self.lease.keep(connection))
                 await self._declare_and_consume(connection, tasks)
         except* ChannelClosedError:
-            pass  # the connection is lost, and its link says so
+            if connection.is_open:  # else it is lost, and its link says so
+                log.exception("serving_ended")
+                connection.close()
         finally:
             self._consumers = None
             self.journal.connection_lost()

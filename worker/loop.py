@@ -184,7 +184,11 @@ class Mailbox(Generic[Item]):
         self._items.append(item)
         if not self._woken:
             self._woken = True
-            self._loop.post(self._empty)
+            try:
+                self._loop.post(self._empty)
+            except MemoryError:
+                self._woken = False  # else nothing would wake the loop any more
+                raise
 
     def _empty(self) -> None:
         self._woken = False  # before looking: what comes after the look wakes the loop again

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from pika import BasicProperties
+from pika.exceptions import ChannelClosedByBroker
 
 from schemas.names import APPLIED_EVENT_TYPE
 from tests.acceptance.console import Console
@@ -138,3 +139,45 @@ def test_where_the_worker_may_not_declare_it_says_what_is_gone(
         channel.exchange_declare(f"{namespace}.dead", "fanout", durable=True)
         channel.queue_bind(f"{namespace}.dead", f"{namespace}.dead", "")
     worker.ready()
+
+
+@pytest.fixture
+def paused(amqp_url: str, namespace: str, new_worker: NewWorker, tmp_path: Path) -> Console:
+    """An account is paused, and then its lane is deleted."""
+    console = Console({"TASKEDIT_AMQP_URL": amqp_url, "TASKEDIT_NAMESPACE": namespace}, tmp_path)
+    new_worker()
+    console.run("pause", "default", "--why", "a test")
+    with connected(amqp_url) as channel:
+        channel.queue_delete(f"{namespace}.lane.default")
+    return console
+
+
+def test_an_account_whose_lane_was_deleted_while_it_was_paused_can_be_resumed(
+    amqp_url: str, namespace: str, simulator: Simulator, paused: Console
+) -> None:
+    paused.run("resume", "default")
+
+    until(lambda: exists(amqp_url, f"{namespace}.lane.default"), 20)
+    publish(amqp_url, namespace, [edit(1)])
+    until(lambda: len(simulator.calls()) == 1)
+
+
+@pytest.mark.slow
+def test_a_lane_that_is_deleted_while_its_account_is_paused_is_declared_anew(
+    amqp_url: str, namespace: str, simulator: Simulator, paused: Console
+) -> None:
+    """Else what is published until the end of the pause would be rejected as of an unknown app."""
+    until(lambda: exists(amqp_url, f"{namespace}.lane.default"), 20)
+    publish(amqp_url, namespace, [edit(1)])
+
+    paused.run("resume", "default")
+
+    until(lambda: len(simulator.calls()) == 1)
+
+
+def exists(amqp_url: str, queue: str) -> bool:
+    """Whether there is such a queue."""
+    try:
+        return there(amqp_url, queue) >= 0
+    except ChannelClosedByBroker:
+        return False

@@ -163,6 +163,7 @@ class Pair:
         self._greeting = Greeting(proxy.greeting)
         self.connecting = proxy.loop.create_task(self._connect())
         self._joined = False
+        self._is_cut = False
         self._begun = b""
         self._held: list[tuple[Side, bytes]] = []
         self._left: list[Side] = []
@@ -170,6 +171,9 @@ class Pair:
 
     def joined(self, side: Side, transport: asyncio.Transport) -> None:
         """One end is connected; the client's comes first."""
+        if self._is_cut:
+            transport.abort()  # cut while we were connecting: what it held back reaches nobody
+            return
         self.ends[side] = transport
         if side == "client":
             self.proxy.pairs.add(self)
@@ -223,6 +227,7 @@ class Pair:
 
     def cut(self, side: Side) -> None:
         """Send RST to one side. The other is told nothing, and what it says is thrown away."""
+        self._is_cut = True
         transport = self.ends.pop(side, None)
         if transport is not None:
             with suppress(OSError):

@@ -6,6 +6,7 @@ from itertools import pairwise
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,3 +115,25 @@ def test_things_of_several_threads_all_arrive_each_threads_own_in_order() -> Non
         own = [number for number in bench.found if first <= number < first + 1000]
         assert len(own) == 500
         assert all(before < after for before, after in pairwise(own))
+
+
+class ShortOfMemory(CountingLoop):
+    """Has no memory for the first wake-up."""
+
+    def post(self, callback: Callable[[], None]) -> None:
+        if not self.wakes:
+            self.wakes += 1
+            raise MemoryError
+        super().post(callback)
+
+
+def test_what_could_not_wake_the_loop_wakes_it_the_next_time() -> None:
+    loop, found = ShortOfMemory(), list[int]()
+    box: Mailbox[int] = Mailbox(loop, found.append)
+    with pytest.raises(MemoryError):
+        box.put(1)
+
+    box.put(2)
+    loop.run(1.0)
+
+    assert found == [1, 2]

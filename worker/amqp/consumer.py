@@ -33,6 +33,8 @@ log = structlog.get_logger()
 AT_ONCE = 0.05
 SHORTEST_WAIT = 0.5
 LONGEST_WAIT = 15.0
+DECLARED_EVERY = 10.0
+"""Seconds between declarations of a queue while it is held: nobody is told of its deletion then."""
 SPARE_CHANNELS = 2
 """Of a connection that allows few, those that no queue may keep: to declare and to read the journal
 takes one each, for a moment. pika gives out the lowest numbers first."""
@@ -89,8 +91,9 @@ class Consumer:
         try:
             while connection.is_open and not self._is_ending:
                 if self._held:
-                    self.trouble, failures = None, 0
-                    await self._wait()
+                    failures = 0
+                    await self._stay_declared(connection)
+                    await self._wait(DECLARED_EVERY)
                     continue
                 wait = AT_ONCE
                 try:
@@ -178,6 +181,19 @@ class Consumer:
                 declaring.cancel()
         finally:
             self._subscription = None
+
+    async def _stay_declared(self, connection: Connection) -> None:
+        """Declare the objects while nobody consumes: what is published meanwhile waits there."""
+        try:
+            channel = await channel_of(connection)
+            await self._declare(channel)
+            channel.close()
+        except NoChannelLeftError:
+            self._surplus(connection)
+        except ChannelClosedError:
+            pass  # refused, which was told, or the connection is lost
+        else:
+            self.trouble = None
 
     def _surplus(self, connection: Connection) -> str:
         """The connection has no channel for this queue: told, while the others are served."""

@@ -29,10 +29,20 @@ class Pauses:
     """The last entry of each account; a later one replaces an earlier one, whoever wrote it."""
 
     _last: dict[str, ControlEntry] = field(default_factory=dict)
+    _heard: set[tuple[str, str, datetime]] = field(default_factory=set)
 
-    def hear(self, entry: ControlEntry) -> None:
-        """Take in the next entry of the stream."""
+    def hear(self, entry: ControlEntry) -> bool:
+        """Take in the next entry of the stream; False for one that was heard before.
+
+        The stream is read anew from its first entry on each connection, and a pause of last week
+        must not hold again until its end is reached.
+        """
+        name = entry.id, entry.action, entry.at
+        if name in self._heard:
+            return False
+        self._heard.add(name)
         self._last[entry.account] = entry
+        return True
 
     def last(self, account: str) -> ControlEntry | None:
         """The last entry of an account, whether it holds still or not."""
@@ -77,9 +87,10 @@ async def ordered(
     Raises `SessionError`: failed, when RabbitMQ has no lane of that account, or when it cannot be
     recorded.
     """
-    await _has_lane(session, account)
     beats = await session.events(session.names.fleet)
     before = await _before(session, account)
+    if action == "pause" or before is None:  # the lane of a paused account may be gone
+        await _has_lane(session, account)
     entry = ControlEntry(
         id=str(uuid4()),
         action=action,
@@ -107,7 +118,7 @@ async def _heeded(session: Session, beats: DeliveryStream, entry: ControlEntry) 
     """
     loop = asyncio.get_running_loop()
     began, fleet = loop.time(), Fleet()
-    queue, channel = session.names.lane(entry.account), await session.channel()
+    queue = session.names.lane(entry.account)
     await ask_for_beats(session)
     while (left := began + ANSWERS_WITHIN - loop.time()) > 0:
         delivery = await beats.within(min(left, LOOK_EVERY))
@@ -120,8 +131,10 @@ async def _heeded(session: Session, beats: DeliveryStream, entry: ControlEntry) 
         if not heeding or len(heeding) < len(said):
             continue
         if entry.action == "pause":
-            _, consumers = await channel.counts(queue)
-            if not consumers:
+            found = await count(session, queue)
+            if isinstance(found, ChannelClosedError) and found.code != NOT_FOUND:
+                raise found
+            if isinstance(found, ChannelClosedError) or not found[1]:
                 return heeding
         elif loop.time() - began > BEAT_EVERY + 0.5:
             return heeding

@@ -242,8 +242,8 @@ class FleetMember:
                 by = properties.headers.text(BY_HEADER) or ""
                 self._takers |= dict.fromkeys(taken.split(","), by)
                 return
-        elif (wish := read_control_entry(entry.body)) is not None:
-            self._pauses.hear(wish)
+        wish = None if properties.type == MARKER else read_control_entry(entry.body)
+        if wish is not None and self._pauses.hear(wish):
             self._changed()
         self._wants_beat.set()
 

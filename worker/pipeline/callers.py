@@ -61,6 +61,8 @@ class ApiCall:
     """The oldest edit of the job, where the call is for a newer one that covers it; else None."""
     reply: Reply | None = None
     """None after the call: it was not begun, for the lease had run out or there was a shortage."""
+    left_at: float | None = None
+    """When its request was about to leave, in monotonic seconds; None: nothing was sent."""
     shortage: str | None = None
     """What this machine lacked for it. Where that is memory, the call may have left before."""
     bug: Exception | None = None
@@ -217,24 +219,26 @@ class CallerPool:
             self.shortage = task.shortage
 
     def _make(self, task: ApiCall) -> None:
-        begun = monotonic()
-        if not self._still_ours(task.waiting):
-            return
         try:
+            begun = monotonic()
+            if not self._still_ours(task.waiting):
+                return
             self._call(task, int(time() + task.clock_offset))
+            task.seconds = monotonic() - begun
         except MemoryError:
             task.shortage = None if task.reply else "no memory left"
         except Exception as bug:  # noqa: BLE001 (the one broad except: see `ops/docs/architecture.md`, "The way of an edit")
             if task.reply is None:  # else what the API has said counts, whatever failed after it
                 task.bug = bug
-        task.seconds = monotonic() - begun
 
     def _call(self, task: ApiCall, timestamp: int) -> None:
         waiting = task.waiting
         request, trace = waiting.edit.request, waiting.trace
 
         def leave() -> bool:
-            return self._leave(waiting)
+            leaves = self._leave(waiting)
+            task.left_at = monotonic() if leaves else None
+            return leaves
 
         def call(parent: str | None) -> Reply | None:
             reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)

@@ -120,6 +120,8 @@ class Lane:
         self._probing = False
         self._pumping = False
         self._past: dict[object, _Past] = {}
+        self._unsettled: list[HeldEdit] = []
+        """Edits whose settling raised: their jobs wait until the window has gone back."""
         self._leaving: list[HeldEdit] = []
         """Edits to hand on to other lanes, once they are the first of their jobs."""
         self._timer: tuple[float, object] | None = None
@@ -184,6 +186,9 @@ class Lane:
             for waiting in self.window
             if waiting.failed_at is not None or waiting.failures
         }
+        for waiting in self._unsettled:
+            self.window.remove(waiting)
+        self._unsettled.clear()
         self.window.clear()
         self._refusals.clear()
         self._leaving.clear()
@@ -482,6 +487,8 @@ class Lane:
         """The turn of an edit: called, judged, and settled or put back for another turn."""
         if task.returned is not None:
             await task.returned
+        if task.left_at is not None and task.reply is None:
+            await self._outlast(task.left_at)
         waiting, now = task.waiting, self._shared.loop.now()
         first = task.oldest or waiting
         attempts = waiting.attempts + 1
@@ -507,6 +514,14 @@ class Lane:
                 wait = SHORTAGE_LASTS if task.shortage is not None else 0.0
                 self.window.put_back(first, now + wait)
         self._moved()
+
+    async def _outlast(self, left_at: float) -> None:
+        """Wait until a call that left has had its time, though this process failed to hear of it.
+
+        The API may be at it still: till then nothing of the job may be called.
+        """
+        timeout = self.account.endpoint.call_timeout.total_seconds()
+        await sleep(max(0.0, left_at + timeout - self._shared.loop.now()))
 
     async def _settle_line(
         self, waiting: HeldEdit, verdict: Applied | Rejected, attempts: int
@@ -569,6 +584,7 @@ class Lane:
             await settling
         except Exception:
             log.exception("settling_failed", account=self.account.name)
+            self._unsettled.append(waiting)
             return  # held still, it goes back with the rest
         finally:
             self.unconfirmed -= 1

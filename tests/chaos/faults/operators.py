@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tests.chaos.broker import TROUBLE, connection
 from tests.chaos.evidence import Pause, Return
 from tests.chaos.names import DEAD, EVENTS, FLEET, FORMER, JOURNAL, MAIN, NAMESPACE, SIDE
-from worker.cli.exits import AGAIN, DONE
+from worker.cli.exits import AGAIN, DONE, FAILED
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
@@ -105,7 +105,7 @@ def taskedit(stage: Stage, *arguments: str, **settings: str) -> int:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return AGAIN
+            return FAILED
     return ended.returncode
 
 

@@ -344,3 +344,31 @@ def test_a_call_is_handed_back_although_there_is_no_memory_for_it_at_first() -> 
 
     assert back.get(timeout=DEADLINE).reply == GOOD
     callers.stop()
+
+
+def test_a_call_that_is_not_begun_for_want_of_memory_is_handed_back() -> None:
+    short = [MemoryError()]
+
+    def may_call() -> bool:
+        if short:
+            raise short.pop()
+        return True
+
+    pool = Pool(lambda *_: GOOD, may_call)
+    pool.begin(task(), in_flight=1)
+    [back] = pool.returned(1)
+    assert (back.reply, back.left_at) == (None, None)
+    assert back.shortage is not None
+
+    pool.begin(task(), in_flight=1)
+    assert pool.returned(1)[0].reply == GOOD
+
+
+def test_a_call_that_left_before_memory_was_short_says_so() -> None:
+    pool = Pool(no_memory)
+
+    pool.begin(task())
+
+    [back] = pool.returned(1)
+    assert back.shortage is not None
+    assert back.left_at is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,6 +14,8 @@ from worker.core.reply import Answered, Shortage, Unanswered
 
 if TYPE_CHECKING:
     from tests.unit.fake_queue import FakeChannel
+    from tests.unit.fakes import FakeCall
+    from worker.pipeline.settler import Settler
 
 HOLD = 20.0
 
@@ -249,3 +251,41 @@ def test_a_lane_that_could_send_and_does_not_is_seen() -> None:
     world.run(90.0)
 
     assert idle(world) > 60.0
+
+
+def test_a_call_that_left_before_memory_was_short_has_its_time_before_it_is_made_again() -> None:
+    """The API may be at it still."""
+
+    def lacking(call: FakeCall) -> Shortage:
+        call.task.left_at = call.begun
+        return Shortage("no memory left")
+
+    world = World(script=lacking)
+    timeout = world.lane.account.endpoint.call_timeout.total_seconds()
+    world.publish()
+
+    world.run(timeout - 1)
+    assert len(world.api.calls) == 1
+    world.run(5)
+    assert len(world.api.calls) == 2
+
+
+def test_an_edit_whose_settling_raised_is_called_again_once_the_window_went_back() -> None:
+    world = World(hold=HOLD)
+    settle, short = world.shared.settler, [MemoryError()]
+
+    class Short:
+        def __getattr__(self, name: str) -> object:
+            return getattr(settle, name)
+
+        async def carry_out(self, *given: Any) -> bool:  # noqa: ANN401 (as the settler's)
+            if short:
+                raise short.pop()
+            return await settle.carry_out(*given)
+
+    world.shared.settler = cast("Settler", Short())
+    world.publish()
+
+    world.finish(within=10 * HOLD)
+
+    assert len(world.events()) == 1
