@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -211,3 +212,21 @@ def test_rabbitmqs_password_is_rotated_without_a_restart(
         assert "canary" not in worker.log.read_text()
         worker.stop()
         change("DELETE", f"users/{user}")
+
+
+def test_a_reload_asked_for_while_the_worker_starts_is_made_once_it_can_be(
+    tmp_path: Path, new_worker: NewWorker
+) -> None:
+    secret, later = tmp_path / "secret", tmp_path / "later"
+    os.mkfifo(secret)
+    later.write_text(SECRET)
+    worker = new_worker(ready=False, API_SECRET="", API_SECRET_FILE=str(secret))
+    with secret.open("w") as start:  # waits until the worker reads it
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGHUP)
+        later.rename(secret)
+        start.write(SECRET)
+
+    worker.ready()
+    until(lambda: worker.lines("settings_adopted"))
+    assert worker.stop() == 0
