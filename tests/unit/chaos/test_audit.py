@@ -214,6 +214,8 @@ class TestReturnedLetters:
         assert not self.found(again, calls=(call,), **alone).broken
         twice = (call, contact(0, 3.8, applied=False))
         assert self.found(again, calls=twice, **alone).broken == ("calls_after_event",)
+        assert not self.found(again, calls=twice, forgotten=(1.0,), **alone).broken
+        assert not self.found(again, calls=twice, forgotten=(3.7,), **alone).broken
 
     def test_one_that_never_ended_again_is_lost_unless_its_move_was_not_confirmed(self) -> None:
         assert self.found().broken == ("lost",)
@@ -244,6 +246,15 @@ def test_what_ended_before_the_journal_was_deleted_may_be_called_again() -> None
     assert not audit(evidence(contacts=again, forgotten=(3.0,))).broken
     found = audit(evidence(contacts=again, forgotten=(4.5,)))
     assert set(found.broken) == {"order_violations", "calls_after_event"}
+
+
+def test_what_ended_before_the_journal_was_deleted_may_end_otherwise() -> None:
+    flaky = frozenset({APPLIED, "exhausted"})
+    ends = (*evidence().events, event(2, 4.0, outcome="exhausted", id="id-again"))
+    entries = (entry(0), entry(1), replace(entry(2), expected=flaky))
+    found = {"entries": entries, "events": ends, "letters": (Letter("m-2", "exhausted"),)}
+    assert not audit(evidence(**found, forgotten=(3.0,))).broken
+    assert set(audit(evidence(**found)).broken) == {"unexpected", "event_ids_changed"}
 
 
 class TestUnavoidable:
