@@ -15,10 +15,8 @@ from worker.observability import log
 from worker.process import client_of, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from worker.account import Account
-    from worker.core.reply import Reply, Shortage
+    from worker.core.reply import Leave, Reply, Shortage
     from worker.pipeline.callers import Caller
 
 DEADLY, BUGGY = "deadly", "buggy"
@@ -36,7 +34,7 @@ class Mortal:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        leave: Leave,
     ) -> Reply | Shortage | None:
         """Die of a deadly edit, fail at a buggy one; call the API with any other."""
         if BUGGY.encode() in body:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import clock_gettime, monotonic
@@ -68,3 +70,14 @@ def _megabytes(pid: int, name: str) -> float:
         return 0.0
     found = next((line for line in lines if line.startswith(f"{name}:")), f"{name}: 0 kB")
     return int(found.split()[1]) / 1024
+
+
+def undisturbed(pid: int) -> None:
+    """Give a process the processor whenever it wants it (as root), as on a machine of its own.
+
+    For the stand-in of the API where refusals are counted: it counts a call when it reads it, and
+    when the contestant keeps it from doing so, it refuses what a provider would not.
+    """
+    with suppress(PermissionError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from worker.core.message import Delivery
-    from worker.core.reply import Reply
+    from worker.core.reply import Leave, Reply
 
 TURN = 1e-6
 """Seconds that a turn of the loop takes: no clock stands still."""
@@ -165,7 +165,7 @@ class FakeApi:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        leave: Leave,
     ) -> NoReturn:
         raise AssertionError("FakeCallers call by `begin`")
 

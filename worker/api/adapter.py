@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from worker.api.http1 import HttpReply
+    from worker.core.reply import Leave
 
 LONGEST_IDLE = 15.0
 """Seconds after which a kept connection is not used again.
@@ -76,8 +77,8 @@ class HttpHeaders(CaseInsensitiveDict[str]):
 class ApiRequest(requests.PreparedRequest):
     """A prepared request that asks once more before it leaves."""
 
-    may_send: Callable[[], bool] | None = None
-    """Asked when the connection stands, right before anything is sent; on no, nothing is."""
+    leave: Leave | None = None
+    """Asked when the connection stands, right before anything is sent."""
 
     def prepare_headers(self, headers: Mapping[str, str | bytes] | None) -> None:
         """Check and take the headers, as requests does."""
@@ -209,11 +210,10 @@ class BoundedAdapter(BaseAdapter):
             sock = connect(route, self._ca_file, self._connect_seconds)
             connection = HttpConnection(sock, self._largest_body)
         try:
-            may_send = getattr(request, "may_send", None)
-            reply = None
-            if may_send is None or may_send():
+            leave, sent, reply = getattr(request, "leave", None), None, None
+            if leave is None or (sent := leave()) is not None:
                 headless = request.method == "HEAD"
-                reply = connection.exchange(data, self._call_seconds, headless=headless)
+                reply = connection.exchange(data, self._call_seconds, headless=headless, sent=sent)
         except BaseException:
             connection.close()
             raise

@@ -17,11 +17,12 @@ from worker.api.errors import NotSentError, ShortageError
 from worker.core.reply import Answered, Reply, Shortage, Unanswered, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pydantic import SecretStr
 
     from worker.account import Endpoint
+    from worker.core.reply import Leave
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -61,22 +62,22 @@ class Client:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool] | None = None,
+        leave: Leave | None = None,
     ) -> Reply | Shortage | None:
         """Send one edit (JSON, as bytes), signed for `timestamp` (epoch seconds).
 
         Trouble of any kind with the API or on the way to it is a reply; where this machine lacks
         what a connection takes, nothing is sent, and that is a `Shortage`. `traceparent` is passed
         on if it is one (W3C Trace Context), else left out. `leave` is asked when the connection
-        stands, right before the request goes out on it. If it says no, nothing is sent, and
-        there is no reply.
+        stands, right before the request goes out on it. If it gives nothing, nothing is sent, and
+        there is no reply; else that is called when the request has gone.
         """
         now = datetime.fromtimestamp(timestamp, UTC)
         secret = self._secret.get_secret_value()
         request = self._template.copy()
         request.body = body
         SignatureAuth(self._key, secret, timestamp)(request)
-        request.may_send = leave
+        request.leave = leave
         if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
             request.headers["traceparent"] = traceparent
         try:

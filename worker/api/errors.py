@@ -23,7 +23,7 @@ from requests.exceptions import RequestException as RequestException  # noqa: PL
 
 
 class NotSentError(RequestException):
-    """Nothing was sent: `may_send` said no."""
+    """Nothing was sent: `leave` said no."""
 
 
 class ShortageError(NotSentError):

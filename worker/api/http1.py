@@ -16,7 +16,7 @@ from requests.exceptions import RequestException
 from worker.api.errors import broken, cut_off, late_reply, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LARGEST_HEAD = 32 * 1024
 """Bytes of status line and headers, those of interim replies (1xx) before it included."""
@@ -291,16 +291,26 @@ class HttpConnection:
         self._poll.register(sock, select.POLLIN)
         self.good_until = 0.0
 
-    def exchange(self, request: bytes, seconds: float, *, headless: bool = False) -> HttpReply:
+    def exchange(
+        self,
+        request: bytes,
+        seconds: float,
+        *,
+        headless: bool = False,
+        sent: Callable[[], None] | None = None,
+    ) -> HttpReply:
         """Send `request` whole and read its reply, in `seconds` altogether.
 
-        `RequestException` if there is none; the connection is of no more use then.
+        `sent` is called in between. `RequestException` if there is no reply; the connection is of
+        no more use then.
         """
         self._seconds = seconds
         self._deadline = monotonic() + seconds
         self._reader.expect(headless=headless)
         try:
             self._send(request)
+            if sent is not None:
+                sent()
             return self._receive()
         except RequestException:  # which is an OSError too
             raise

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from worker.account import Account
     from worker.apply.feeder import FileEdit
-    from worker.core.reply import Reply, Shortage
+    from worker.core.reply import Leave, Reply, Shortage
     from worker.pipeline.callers import Caller
 
 
@@ -180,7 +180,7 @@ class RecordingCaller:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        leave: Leave,
     ) -> Reply | Shortage | None:
         """Note, and call."""
         self.called.add(json.loads(body)["jobId"])

@@ -69,6 +69,13 @@ def rates(text: str) -> tuple[Rate, ...]:
     return tuple(sorted(limits, key=lambda limit: limit.seconds))
 
 
+@dataclass(slots=True, eq=False)
+class Departure:
+    """A call that leaves: when, in monotonic seconds, to be put right once it has left."""
+
+    at: float
+
+
 class SendLimiter:
     """When calls really left, held to the shortest limit: the pacer's slots, and then the world.
 
@@ -79,18 +86,20 @@ class SendLimiter:
     __slots__ = ("_left", "_seconds")
 
     def __init__(self, limit: Rate) -> None:
-        self._left: deque[float] = deque(maxlen=limit.calls)
+        self._left: deque[Departure] = deque(maxlen=limit.calls)
         self._seconds = limit.seconds * (1 + MARGIN - LATENESS)
 
     def wait(self, now: float) -> float:
         """Seconds until one more may leave; 0 when it may now."""
         if len(self._left) < (self._left.maxlen or 0):
             return 0.0
-        return max(0.0, self._left[0] + self._seconds - now)
+        return max(0.0, self._left[0].at + self._seconds - now)
 
-    def leave(self, now: float) -> None:
+    def leave(self, now: float) -> Departure:
         """One leaves now."""
-        self._left.append(now)
+        departure = Departure(now)
+        self._left.append(departure)
+        return departure
 
 
 def send_limiter(limits: tuple[Rate, ...]) -> SendLimiter | None:

@@ -16,7 +16,11 @@ from zlib import error as ZlibError  # noqa: N812
 from pydantic_core import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    Leave = Callable[[], Callable[[], None] | None]
+    """Asked when the connection stands, right before a request goes out on it: what to call once
+    the request has gone, or None, and then nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

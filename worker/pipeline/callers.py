@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from worker.core.circuit import CallContext
     from worker.core.job_queue import HeldEdit
-    from worker.core.rate_limit import SendLimiter
-    from worker.core.reply import Reply
+    from worker.core.rate_limit import Departure, SendLimiter
+    from worker.core.reply import Leave, Reply
 
 
 log = structlog.get_logger()
@@ -39,12 +39,13 @@ class Caller(Protocol):
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        leave: Leave,
     ) -> Reply | Shortage | None:
         """Sign and send `body`; returns within the account's connect and call timeouts.
 
         `leave` is asked when there is a connection, right before the request goes out on it. If
-        it says no, nothing is sent, and there is no reply.
+        it gives nothing, nothing is sent, and there is no reply; else that is called when the
+        request has gone.
         """
 
 
@@ -62,11 +63,19 @@ class ApiCall:
     reply: Reply | None = None
     """None after the call: it was not begun, for the lease had run out or there was a shortage."""
     left_at: float | None = None
-    """When its request was about to leave, in monotonic seconds; None: nothing was sent."""
+    """When its request left, in monotonic seconds; None: nothing was sent."""
+    departure: Departure | None = None
+    """The same to the account's limit, where it counts calls as they leave."""
     shortage: str | None = None
     """What this machine lacked for it. Where that is memory, the call may have left before."""
     bug: Exception | None = None
     seconds: float = 0.0
+
+    def left(self) -> None:
+        """The request has gone: a thread may wait long for the processor before it can send."""
+        self.left_at = monotonic()
+        if self.departure is not None:
+            self.departure.at = self.left_at
 
 
 class CallerPool:
@@ -235,10 +244,8 @@ class CallerPool:
         waiting = task.waiting
         request, trace = waiting.edit.request, waiting.trace
 
-        def leave() -> bool:
-            leaves = self._leave(waiting)
-            task.left_at = monotonic() if leaves else None
-            return leaves
+        def leave() -> Callable[[], None] | None:
+            return task.left if self._may_leave(task) else None
 
         def call(parent: str | None) -> Reply | None:
             reply = self.caller.call(request, timestamp, traceparent=parent, leave=leave)
@@ -260,16 +267,16 @@ class CallerPool:
         """
         return self._may_call() and waiting.source.alive
 
-    def _leave(self, waiting: HeldEdit) -> bool:
+    def _may_leave(self, task: ApiCall) -> bool:
         """Wait, behind whoever waits already, until one more call may leave, if it may at all."""
         departures = self.departures
         if departures is None:
-            return self._still_ours(waiting)
-        with self._door:
-            wait = departures.wait(monotonic())
-            if wait > 0:
-                sleep(wait)
-            if not self._still_ours(waiting):
-                return False
-            departures.leave(monotonic())
-            return True
+            leaves = self._still_ours(task.waiting)
+        else:
+            with self._door:
+                while (wait := departures.wait(monotonic())) > 0:
+                    sleep(wait)
+                leaves = self._still_ours(task.waiting)
+                task.departure = departures.leave(monotonic()) if leaves else None
+        task.left_at = monotonic() if leaves else None
+        return leaves

@@ -46,6 +46,7 @@ def _row(ground: Ground, number: int, edits: int, *, stalled: bool) -> dict[str,
     names, url = Names(namespace), ground.node.amqp_url
     keys = [f"key-{each}" for each in range(number)]
     with Simulator() as simulator:
+        usage.undisturbed(simulator.pid)
         for key in keys:
             simulator.account(key, f"secret-of-{key}", rate=f"{RATE}/s")
         simulator.latency(LATENCY)

@@ -88,6 +88,7 @@ def measure(ground: Ground) -> dict[str, Any]:
 def _row(ground: Ground, accounts: int, processes: int) -> dict[str, Any]:
     url = ground.node.amqp_url
     with Simulator() as simulator, ExitStack() as stack:
+        usage.undisturbed(simulator.pid)
         share = accounts // processes
         fleet = [
             _Process(ground, simulator, range(each * share, (each + 1) * share))

@@ -204,11 +204,10 @@ def test_a_call_that_may_not_leave_after_all_is_told_so_when_the_tunnel_stands(
         client = new_client(peer.url, proxy=through(proxy), ca_file=authority.file)
         asked: list[int] = []
 
-        def may_send() -> bool:
+        def leave() -> None:
             asked.append(peer.connections)
-            return False
 
-        assert client.call(EDIT, TIMESTAMP, leave=may_send) is None
+        assert client.call(EDIT, TIMESTAMP, leave=leave) is None
         assert client.call(EDIT, TIMESTAMP) == SUCCESS
         assert (asked, peer.connections, len(peer.requests)) == ([1], 1, 1)
 

@@ -6,7 +6,7 @@ import threading
 from itertools import pairwise
 from queue import SimpleQueue
 from threading import Barrier, BrokenBarrierError, Event, Thread
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +19,8 @@ from worker.pipeline.callers import ApiCall, CallerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from worker.core.reply import Leave
 
 DEADLINE = 10.0
 GOOD = Answered("0")
@@ -39,7 +41,7 @@ class Script:
         timestamp: int,
         *,
         traceparent: str | None = None,
-        leave: Callable[[], bool],
+        leave: Leave,
     ) -> Reply | Shortage | None:
         self._connect()
         return self._act(body, timestamp) if leave() else None
@@ -175,6 +177,34 @@ def test_the_limit_counts_from_when_calls_leave_however_long_they_took_to_connec
     pool.returned(3)
 
     assert all(later - earlier >= 0.2 for earlier, later in pairwise(left))
+
+
+def test_the_limit_counts_from_when_requests_have_gone_however_long_threads_are_kept() -> None:
+    """The first is kept from the processor after it was let go, the second is not."""
+    gone, slowly = list[float](), iter([True])
+
+    class Kept:
+        def call(
+            self, _: bytes, __: int, *, traceparent: str | None = None, leave: Leave
+        ) -> Reply | None:
+            del traceparent
+            sent = leave()
+            assert sent is not None
+            if next(slowly, False):
+                sleep(0.1)
+            gone.append(monotonic())
+            sent()
+            return GOOD
+
+    back: SimpleQueue[ApiCall] = SimpleQueue()
+    callers = CallerPool("pool", Kept(), lambda: True, back.put)
+    callers.departures = SendLimiter(Rate(1, 0.2))
+    for job in (1, 2):
+        callers.begin(task(job), job)
+        back.get(timeout=DEADLINE)
+
+    assert gone[1] - gone[0] >= 0.2
+    callers.stop()
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 7])
