@@ -169,7 +169,8 @@ def test_a_moved_edit_is_as_it_was_and_tells_whose_lane_it_was_in(
     _, moved, body = next(channel.consume(names.lane("one")))
     assert body.decode() == a_line()
     assert (moved.message_id, moved.correlation_id, moved.delivery_mode) == ("m1", "c1", 2)
-    assert moved.headers == {"own": 7, "taskedit-handed-on": "default"}
+    came_by = {"taskedit-exchange": "", "taskedit-routing-key": old}
+    assert moved.headers == {"own": 7, "taskedit-handed-on": "default", **came_by}
 
 
 def test_who_pruned_why_and_what_came_of_it_is_recorded(
