@@ -10,24 +10,29 @@ from pika.exceptions import NackError
 
 from ops.rabbitmq.cluster import Cluster
 from tests.acceptance.kit import Subscriber, edit, publish, until
+from tests.conftest import since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ops.rabbitmq.node import Node
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
 
 SERVING_AGAIN_WITHIN = 15.0
+WHERE_NODES_DIE = "consumer_disconnected_timeout = 5000"
+"""As the runbook says: from 4.3 on a queue waits a minute for consumers of a node that is gone."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, broker_root: Path | None) -> Iterator[Cluster]:
+def cluster(broker: Node, tmp_path: Path, broker_root: Path | None) -> Iterator[Cluster]:
     folder = tmp_path / "cluster"
     folder.mkdir()
-    with Cluster(folder, root=broker_root) as started:
+    config = WHERE_NODES_DIE if since(broker, 4, 3) else ""
+    with Cluster(folder, root=broker_root, config=config) as started:
         yield started
 
 
