@@ -20,6 +20,7 @@ from worker.core.reply import Answered
 from worker.core.unrouted import ownership
 
 if TYPE_CHECKING:
+    from worker.account import Account
     from worker.core.message import Publication
 
 
@@ -188,61 +189,58 @@ def test_a_message_without_an_id_is_never_a_repeat() -> None:
     assert len({each.properties.message_id for each in world.events()}) == 2
 
 
-def test_what_cannot_be_read_is_handed_on_by_its_routing_key_when_its_app_has_moved() -> None:
-    """Its new lane has a copy of it, made while both were bound; one of them may reject it."""
-    serving = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
-    moved_to = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
-    world = World(serving)
-    world.shared.ownership = ownership([serving, moved_to])
-    world.queue.publish(b"no JSON", properties(message_id="m-1"))
-    world.finish()
+class TestUnreadableHandedOn:
+    """Its appId belongs to another account by now, whose lane has a copy of it."""
 
-    [handed_on] = world.events()
-    assert (handed_on.exchange, handed_on.routing_key) == ("", NAMES.lane("zeta"))
-    assert handed_on.body == b"no JSON"
-    assert not world.letters()
-
-
-def test_what_cannot_be_read_goes_on_again_when_its_app_comes_back_meanwhile() -> None:
-    """It may meet the other copy of itself only in the lane where that one is going too."""
     acme = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
     zeta = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
-    world = World(acme)
-    world.shared.ownership = ownership([acme, zeta])
-    world.queue.publish(b"no JSON", properties(message_id="m-1"))
-    world.finish()
-    [handed_on] = world.events()
-    lane, queue = world.another_lane(replace(zeta, bounds=acme.bounds))
-    world.shared.ownership = ownership([replace(acme, bounds=zeta.bounds), lane.account])
 
-    queue.exchange, queue.routing_key = "", NAMES.lane("zeta")
-    queue.publish(handed_on.body, handed_on.properties)
-    world.loop.run(60.0, until=lambda: queue.is_empty)
+    def handed_on(self) -> tuple[World, Publication]:
+        """What acme's lane has sent on."""
+        world = World(self.acme)
+        world.shared.ownership = ownership([self.acme, self.zeta])
+        world.queue.publish(b"no JSON", properties(message_id="m-1"))
+        world.finish()
+        [handed_on] = world.events()
+        return world, handed_on
 
-    _, again = world.events()
-    assert (again.exchange, again.routing_key) == ("", NAMES.lane("acme"))
-    assert not world.letters()
+    @staticmethod
+    def arrived(world: World, serving: Account, handed_on: Publication) -> None:
+        """It has been settled, or handed on again, by the lane of zeta."""
+        _, queue = world.another_lane(serving)
+        queue.exchange, queue.routing_key = handed_on.exchange, handed_on.routing_key
+        queue.publish(handed_on.body, handed_on.properties)
+        world.loop.run(60.0, until=lambda: queue.is_empty)
 
+    def test_it_goes_by_its_routing_key(self) -> None:
+        world, handed_on = self.handed_on()
 
-def test_a_letter_tells_where_an_edit_was_published_that_was_handed_on() -> None:
-    acme = account("acme", bounds=Bounds(app_ids=frozenset({"another-app"})))
-    zeta = account("zeta", bounds=Bounds(app_ids=frozenset({"LILIN888"})))
-    world = World(acme)
-    world.shared.ownership = ownership([acme, zeta])
-    world.queue.publish(b"no JSON", properties(message_id="m-1"))
-    world.finish()
-    [handed_on] = world.events()
-    _, queue = world.another_lane(zeta)
+        assert (handed_on.exchange, handed_on.routing_key) == ("", NAMES.lane("zeta"))
+        assert handed_on.body == b"no JSON"
+        assert not world.letters()
 
-    queue.exchange, queue.routing_key = "", NAMES.lane("zeta")
-    queue.publish(handed_on.body, handed_on.properties)
-    world.loop.run(60.0, until=lambda: queue.is_empty)
+    def test_it_goes_on_again_when_its_app_comes_back_meanwhile(self) -> None:
+        """It meets the other copy of itself only in the lane where that one is going too."""
+        world, handed_on = self.handed_on()
+        zeta = replace(self.zeta, bounds=self.acme.bounds)
+        world.shared.ownership = ownership([replace(self.acme, bounds=self.zeta.bounds), zeta])
 
-    [letter] = world.letters()
-    told = letter.properties.headers.texts()
-    assert told["taskedit-exchange"] == NAMES.exchange
-    assert told["taskedit-routing-key"] == letter.routing_key == "LILIN888"
-    assert "taskedit-handed-on" not in told
+        self.arrived(world, zeta, handed_on)
+
+        _, again = world.events()
+        assert (again.exchange, again.routing_key) == ("", NAMES.lane("acme"))
+        assert not world.letters()
+
+    def test_its_letter_tells_where_it_was_published(self) -> None:
+        world, handed_on = self.handed_on()
+
+        self.arrived(world, self.zeta, handed_on)
+
+        [letter] = world.letters()
+        told = letter.properties.headers.texts()
+        assert told["taskedit-exchange"] == NAMES.exchange
+        assert told["taskedit-routing-key"] == letter.routing_key == "LILIN888"
+        assert "taskedit-handed-on" not in told
 
 
 @pytest.mark.parametrize("others", [0, WHOLE_AT_MOST])
