@@ -14,6 +14,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ COMMANDS = {
 UNCHECKED = (PIKA, KOMBU, PHP, GO)
 """The worker checks for them."""
 SHORT = {"--by": "-b", "--timeout": "-t", "--message-id": "-i"}
+JOBS = count(1)
 APPLIED, REJECTED, MISUSED, ABSENT, LATE = 0, 1, 2, 69, 75
 
 # One pytest process for all, since they share a worker.
@@ -173,8 +175,8 @@ def build_go() -> None:
 
 @pytest.fixture
 def job() -> int:
-    """A job that no other test has."""
-    return secrets.randbelow(10**6) + 1
+    """A job that no other test has: the simulator keeps what one of them asked for its job."""
+    return next(JOBS)
 
 
 def run(kit: str, settings: Mapping[str, str], body: Mapping[str, Any] | str, *options: str) -> Run:
