@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import ssl
@@ -17,6 +18,8 @@ from ops.simulator.provider import Provider
 from ops.simulator.server import Server
 from ops.simulator.units import duration, rate
 
+COLLECT_AT = (10_000, 20, 20)
+"""Garbage is looked for seldom (see `gc`): meanwhile no call is read, and an account's is late."""
 _DEMO = Account("demo-key", "demo-secret")
 
 
@@ -33,6 +36,8 @@ def main() -> int:
     except OSError as problem:  # ssl.SSLError is one
         sys.stderr.write(f"simulator: cannot serve TLS with {options.cert}: {problem}\n")
         return 1
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AT)
     try:
         asyncio.run(_serve(provider, options, tls))
     except OSError as problem:

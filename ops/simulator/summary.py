@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ops.simulator.record import ABANDONED, APPLIED, OVERLAP, THROTTLED, TRAILING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from ops.simulator.account import Account
     from ops.simulator.record import Record
@@ -137,13 +138,13 @@ def used(
     return admitted / span / min(limit.per_second for limit in account.limits)
 
 
-def summary(
+def lines(
     found: Mapping[str, Tally],
     accounts: Mapping[str, Account],
     since: float | None = None,
     until: float | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Tallies as JSON by account; the span is that of `tallies`."""
-    return {
-        key: shown(tally, accounts.get(key), since, until) for key, tally in sorted(found.items())
-    }
+) -> Iterator[str]:
+    """Tallies as the members of a JSON object, one an account; the span is that of `tallies`."""
+    for key, tally in sorted(found.items()):
+        fields = shown(tally, accounts.get(key), since, until)
+        yield f"{json.dumps(key)}: {json.dumps(fields)}"
