@@ -23,6 +23,7 @@ _FIXED = {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"l": 8
 _FIXED |= {b"f": 4, b"d": 8, b"D": 5, b"T": 8, b"V": 0}
 _SIGNED = frozenset((b"b", b"s", b"I", b"l", b"L"))
 _UNSIGNED = frozenset((b"B", b"u", b"i"))
+_STRING = ord("S")
 _LONG = frozenset((b"S", b"x", b"A", b"F"))
 _NAME_LIMIT = 255
 
@@ -53,14 +54,18 @@ class Headers:
     def texts(self) -> dict[str, str]:
         """The headers that are strings, fit for events and logs: what is no UTF-8 is marked."""
         table, found, at, size = self.table, dict[str, str](), 0, len(self.table)
+        letters = table.decode("latin-1")  # one each byte, and those of ASCII are right
         while at < size:  # `_fields` in one piece: a look reads a hundred thousand of these
             start = at + 1 + table[at]
-            if table[start : start + 1] == b"S" and start + 5 <= size:
-                end = start + 5 + int.from_bytes(table[start + 1 : start + 5])
+            if start + 5 <= size and table[start] == _STRING:
+                end = start + 5 + _LENGTH.unpack_from(table, start + 1)[0]
                 if end > size:
                     break
-                name = table[at + 1 : start].decode("utf-8", "surrogateescape")
-                found[name] = _legible(table[start + 5 : end])
+                name, text = letters[at + 1 : start], letters[start + 5 : end]
+                if not (name.isascii() and text.isascii()):
+                    name = table[at + 1 : start].decode("utf-8", "surrogateescape")
+                    text = _legible(table[start + 5 : end])
+                found[name] = text
                 at = end
             elif (other := _end(table, start)) is not None:
                 at = other
