@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from pika.channel import Channel
-
-    from worker.core.message import Publication
 
 log = structlog.get_logger()
 
@@ -132,27 +129,12 @@ class WireProperties(spec.BasicProperties):
         return pieces
 
 
-def publish(channel: Channel, publication: Publication, *, mandatory: bool = False) -> None:
-    """Write a publication: its names byte for byte as they were read, its headers as they fit.
-
-    Raises, with nothing written, when it cannot be encoded or the channel is not open: pika
-    encodes all frames of a message before it writes the first.
-    """
-    channel.basic_publish(
-        _name_out(publication.exchange),
-        _name_out(publication.routing_key),
-        publication.body,
-        WireProperties(_fitted(publication.properties, channel.connection.params.frame_max)),
-        mandatory=mandatory,
-    )
-
-
 def same_name(ours: str, theirs: str | bytes | None) -> bool:
     """Whether pika has read the name that `publish` wrote."""
     return ours == _name(theirs)
 
 
-def _fitted(properties: Properties, frame_max: int) -> Properties:
+def fitted(properties: Properties, frame_max: int) -> Properties:
     """Properties whose header frame the connection carries.
 
     RabbitMQ ends the connection over one that is larger than was negotiated (501), and whoever
@@ -187,7 +169,7 @@ def received(
     )
 
 
-def _name_out(name: str) -> str:
+def name_out(name: str) -> str:
     """For pika, which writes bytes as they are and of text only what is UTF-8."""
     return name if name.isascii() else name.encode("utf-8", "surrogateescape")  # type: ignore[return-value]
 

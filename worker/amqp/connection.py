@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import structlog
 from pika import SSLOptions, URLParameters
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError
 
+from worker.amqp.frames import QuickConnection
 from worker.amqp.transport import BatchingServices, GuardedServices
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from datetime import timedelta
 
+    from pika.adapters.asyncio_connection import AsyncioConnection
     from pika.connection import Connection, Parameters
 
     from worker.loop import Loop
@@ -110,7 +111,7 @@ async def connect(
         if not opened.done():
             opened.set_result(None)
 
-    connection = AsyncioConnection(
+    connection = QuickConnection(
         to,
         on_open_callback=up,
         on_open_error_callback=failed,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pika.spec import Basic
 
-from worker.amqp import codec
+from worker.amqp import codec, frames
 from worker.amqp.session import NOT_FOUND, Channel, ChannelClosedError, channel_of
 from worker.core.message import ConfirmResult
 
@@ -149,7 +149,7 @@ class ConfirmedPublisher:
                 self._tell(pending, ConfirmResult.UNWANTED)
                 continue
             try:
-                codec.publish(channel.pika, pending.publication, mandatory=True)
+                frames.publish(channel.pika, pending.publication, mandatory=True)
             except Exception:
                 log.exception("not_publishable", exchange=pending.publication.exchange)
                 self._tell(pending, ConfirmResult.REFUSED)
@@ -251,7 +251,7 @@ class ReplyPublisher:
         channel = self._channel
         while self._waiting and channel is not None and channel.is_open:
             try:
-                codec.publish(channel.pika, self._waiting.popleft())
+                frames.publish(channel.pika, self._waiting.popleft())
             except Exception:  # only the reply may be lost
                 self.dropped += 1
                 log.exception("reply_not_publishable")

@@ -19,7 +19,7 @@ from pika.exceptions import AMQPError, ChannelWrongStateError, NoFreeChannels
 from pika.spec import Basic
 
 from schemas import Names
-from worker.amqp import codec
+from worker.amqp import codec, frames
 from worker.amqp.connection import (
     TROUBLE,
     UnreachableError,
@@ -364,7 +364,7 @@ class Channel:
     def write(self, publication: Publication) -> None:
         """Publish without a confirm, best effort."""
         with suppress(ChannelWrongStateError):
-            codec.publish(self.pika, publication)
+            frames.publish(self.pika, publication)
 
     async def publish(self, publication: Publication) -> ConfirmResult:
         """Publish with a confirm, mandatory; what the broker said.
@@ -383,7 +383,7 @@ class Channel:
             raise RuntimeError("the channel is not in confirm mode")
         future = self._future()
         try:
-            codec.publish(self.pika, publication, mandatory=True)
+            frames.publish(self.pika, publication, mandatory=True)
         except ChannelWrongStateError as error:
             future.cancel()
             raise ChannelClosedError(None, str(error)) from error

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Made = tuple[AbstractStreamTransport, AbstractStreamProtocol]
 
 
+READ_AT_MOST = 64 * 1024
+"""Bytes read from a socket at once."""
 SENT_LOOKS_EVERY = 0.0005
 """Seconds between looks whether the kernel has taken what was written."""
 
@@ -103,6 +105,16 @@ class BatchingTransport(AbstractStreamTransport):
         told, self._told = self._told, []
         for callback in told:
             callback()
+
+
+def _read_at_once(transport: AbstractStreamTransport, sock: socket | None) -> None:
+    """Have one system call read what is there, rather than 4 KiB each until one finds nothing.
+
+    Not where TLS is between, which may keep bytes back that no socket tells of.
+    """
+    if sock is not None:
+        transport._MAX_RECV_BYTES = READ_AT_MOST  # type: ignore[attr-defined]  # noqa: SLF001
+        transport._MAX_CONSUME_BYTES = 1  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class Failed(AbstractIOReference):
@@ -185,8 +197,15 @@ class GuardedServices(_AsyncioIOServicesAdapter):
         self, made_by: Callable[[], AbstractStreamProtocol], sock: socket | None
     ) -> AbstractStreamProtocol:
         """What pika speaks on a connection; `sock` is None where TLS is between."""
-        del sock
-        return made_by()
+        protocol = made_by()
+        made = protocol.connection_made
+
+        def connection_made(transport: AbstractStreamTransport) -> None:
+            _read_at_once(transport, sock)
+            made(transport)
+
+        protocol.connection_made = connection_made  # type: ignore[method-assign]
+        return protocol
 
 
 class BatchingServices(GuardedServices):
@@ -215,6 +234,7 @@ class BatchingServices(GuardedServices):
         own: list[BatchingTransport] = []
 
         def connection_made(transport: AbstractStreamTransport) -> None:
+            _read_at_once(transport, sock)
             self.transport = BatchingTransport(transport, self._turns, sock)
             own.append(self.transport)
             made(self.transport)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.amqp.transport import BatchingServices, BatchingTransport, GuardedServices
+from worker.amqp.transport import (
+    READ_AT_MOST,
+    BatchingServices,
+    BatchingTransport,
+    GuardedServices,
+)
 from worker.loop import Loop
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ class Protocol:
     def __init__(self) -> None:
         self.transport: BatchingTransport | None = None
         self.lost = False
+        self.read: list[bytes] = []
 
     def connection_made(self, transport: AbstractStreamTransport) -> None:
         assert isinstance(transport, BatchingTransport)
@@ -39,7 +45,7 @@ class Protocol:
         return False
 
     def data_received(self, data: bytes) -> None:
-        del data
+        self.read.append(data)
 
 
 @pytest.fixture
@@ -86,6 +92,18 @@ def test_what_is_written_in_a_turn_leaves_in_one_piece(loop: Loop) -> None:
     turn(loop, lambda: sent)
     peers.settimeout(1)
     assert peers.recv(100) == b"one two three"
+    protocol.transport.abort()
+    turn(loop, lambda: protocol.lost)
+    peers.close()
+
+
+def test_what_has_come_is_read_at_once_and_nothing_of_it_is_left(loop: Loop) -> None:
+    _, protocol, peers = connected(loop)
+    assert protocol.transport is not None
+    peers.sendall(LARGE[:100_000])
+    turn(loop, lambda: sum(map(len, protocol.read)) == 100_000)
+    assert b"".join(protocol.read) == LARGE[:100_000]
+    assert len(protocol.read[0]) == READ_AT_MOST
     protocol.transport.abort()
     turn(loop, lambda: protocol.lost)
     peers.close()
