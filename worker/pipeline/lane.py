@@ -584,8 +584,9 @@ class Lane:
             await settling
         except Exception:
             log.exception("settling_failed", account=self.account.name)
-            self._unsettled.append(waiting)
-            return  # held still, it goes back with the rest
+            if waiting.source.alive:
+                self._unsettled.append(waiting)
+                return  # held still, it goes back with the rest
         finally:
             self.unconfirmed -= 1
         self.window.remove(waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import sleep
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -270,7 +271,10 @@ def test_a_call_that_left_before_memory_was_short_has_its_time_before_it_is_made
     assert len(world.api.calls) == 2
 
 
-def test_an_edit_whose_settling_raised_is_called_again_once_the_window_went_back() -> None:
+@pytest.mark.parametrize("channel_lost", [False, True])
+def test_an_edit_whose_settling_raised_is_called_again_once_the_window_went_back(
+    *, channel_lost: bool
+) -> None:
     world = World(hold=HOLD)
     settle, short = world.shared.settler, [MemoryError()]
 
@@ -279,6 +283,9 @@ def test_an_edit_whose_settling_raised_is_called_again_once_the_window_went_back
             return getattr(settle, name)
 
         async def carry_out(self, *given: Any) -> bool:  # noqa: ANN401 (as the settler's)
+            if short and channel_lost:
+                world.lose_channel()
+                await sleep(1)
             if short:
                 raise short.pop()
             return await settle.carry_out(*given)
@@ -286,6 +293,6 @@ def test_an_edit_whose_settling_raised_is_called_again_once_the_window_went_back
     world.shared.settler = cast("Settler", Short())
     world.publish()
 
-    world.finish(within=10 * HOLD)
+    world.finish(within=HOLD / 2 if channel_lost else 10 * HOLD)
 
     assert len(world.events()) == 1
