@@ -61,6 +61,7 @@ def ids(lines: str) -> list[str]:
     return [json.loads(line)["data"]["messageId"] for line in lines.splitlines()]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_jobs_history_is_found_among_all_events(
     amqp_url: str, namespace: str, console: Console, count: int

@@ -68,7 +68,9 @@ class Shift:
         """What went wrong with a command; None if nothing did."""
         said = next((typed for word, typed in ASKED.items() if word in command), "")
         if command.startswith("rabbitmq"):
-            program, *arguments = self._filled(shlex.split(command))
+            program, *arguments = self._filled(shlex.split(command), inside=True)
+            if "add_user" in command and self.node.version >= "4.3":
+                arguments.append(said.strip())  # it fails where it would ask: see the runbook
             try:
                 self.node.tool(program, *arguments, stdin=said)
             except NodeError as error:
@@ -99,10 +101,14 @@ class Shift:
         fine = process.returncode == 0 or "No dead letters match." in out
         return None if fine else f"{command}: {process.returncode}: {out}"
 
-    def _filled(self, words: list[str]) -> list[str]:
-        """The words, with something in the place of what stands for it."""
+    def _filled(self, words: list[str], *, inside: bool = False) -> list[str]:
+        """The words, with something in the place of what stands for it.
+
+        `inside`: for a program that sees the files of the node, which may be in another Debian.
+        """
+        folder = Path("/mnt") if inside and self.node.version >= "4" else self.folder
         file = {"validate": "edits.jsonl", "import": "letters.jsonl"}.get(words[-2], "saved.json")
-        given = {"FILE": str(self.folder / file), "NAME": "taskedit"}
+        given = {"FILE": str(folder / file), "NAME": "taskedit"}
         if "ID" in words:
             given["ID"] = self.invalid()
         return [given.get(word, word) for word in words]
