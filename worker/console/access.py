@@ -115,15 +115,20 @@ class Access:
             return None
         return Refusal(403, "viewer")
 
-    def person(self, request: Request, now: float | None = None) -> Person | None:
-        """Who sent the request; None when nobody vouches for them."""
+    def person(
+        self, request: Request, now: float | None = None, *, is_new: bool = True
+    ) -> Person | None:
+        """Who sent the request; None when nobody vouches for them, or nobody does any more.
+
+        `is_new`: it has come just now, and so shows that somebody is there.
+        """
         now = monotonic() if now is None else now
         token = _bearer(request)
         if token is not None:
             digest = hashlib.sha256(token.encode()).hexdigest()
             known = self.settings.tokens.get(digest)
             return None if known is None else Person(known.name, known.role)
-        return self._named_by_proxy(request) or self._of_session(request, now)
+        return self._named_by_proxy(request) or self._of_session(request, now, is_new=is_new)
 
     async def sign_in(self, name: str, password: str, code: str) -> tuple[str, Person] | None:
         """A new session's cookie, and whose it is; None for a wrong code or password.
@@ -164,7 +169,7 @@ class Access:
         name = names[0].strip()
         return Person(name, "operator" if name in self.settings.operators else "viewer")
 
-    def _of_session(self, request: Request, now: float) -> Person | None:
+    def _of_session(self, request: Request, now: float, *, is_new: bool) -> Person | None:
         key = _digest(request.cookies.get(SESSION_COOKIE, ""))
         session = self._sessions.get(key)
         if session is None:
@@ -172,7 +177,8 @@ class Access:
         if now - session.begun > LONGEST_SESSION or now - session.seen > IDLE_SESSION:
             del self._sessions[key]
             return None
-        session.seen = now
+        if is_new:
+            session.seen = now
         return session.person
 
     def _by_code(self, code: str) -> Person | None:

@@ -279,10 +279,9 @@ class Pages:
         return answer
 
     async def live(self, request: Request) -> Response:
-        """Which parts of pages have changed, as server-sent events, as long as somebody looks."""
-        del request
+        """The parts of pages that change, as server-sent events, while somebody may look."""
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._changes(), 200, headers, "text/event-stream")
+        return StreamingResponse(self._changes(request), 200, headers, "text/event-stream")
 
     async def healthz(self, request: Request) -> Response:
         """Alive; RabbitMQ may be away all the same."""
@@ -322,7 +321,7 @@ class Pages:
             samesite="strict",
         )
 
-    async def _changes(self) -> AsyncIterator[str]:
+    async def _changes(self, request: Request) -> AsyncIterator[str]:
         changes = self._console.changes()
         ending = asyncio.create_task(self._ending.wait())
         following = asyncio.ensure_future(anext(changes))
@@ -333,6 +332,8 @@ class Pages:
                     await asyncio.wait(
                         {following, ending}, timeout=BEAT_EVERY, return_when=asyncio.FIRST_COMPLETED
                     )
+                    if self._access.person(request, is_new=False) is None:
+                        return  # the parts would be refused too: the page is not to say "live"
                     if following.done():
                         yield f"event: parts\ndata: {' '.join(sorted(following.result()))}\n\n"
                         following = asyncio.ensure_future(anext(changes))

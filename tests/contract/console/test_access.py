@@ -189,6 +189,17 @@ def test_a_session_ends_by_itself(seconds: float, is_known: bool) -> None:
     assert (access.person(request, monotonic() + seconds) is not None) == is_known
 
 
+def test_a_stream_that_stays_open_is_no_sign_that_somebody_is_there() -> None:
+    access = Access(ConsoleSettings(("127.0.0.1", 0), LOOPBACK), "http://127.0.0.1")
+    cookie = f"{SESSION_COOKIE}={asyncio.run(begun_session(access))}".encode()
+    request = Request({"type": "http", "path": "/", "headers": [(b"cookie", cookie)]})
+
+    later = monotonic() + IDLE_SESSION - 60
+
+    assert access.person(request, later, is_new=False) is not None
+    assert access.person(request, later + 120) is None
+
+
 def test_a_password_signs_in_over_the_users_file(start_console: StartConsole) -> None:
     console = start_console(with_users())
     browser = console.browser(signed_in=False)

@@ -171,6 +171,33 @@ def test_a_live_page_shows_what_has_changed_and_says_when_it_is_not_live(
         expect(tab.page.locator("#status.stale")).to_contain_text("not live since", timeout=20_000)
 
 
+def test_what_cannot_be_fetched_is_not_called_live_and_is_fetched_once_it_can(
+    chromium: Browser, console: Running
+) -> None:
+    with Tab(chromium, console) as tab:
+        status, live = tab.page.locator("#status"), tab.page.locator("#live")
+        expect(status).to_contain_text("live ")
+        tab.page.route(console.url, lambda route: route.fulfill(status=503))
+        console.source.troubles = console.source.troubles[1:]
+        console.source.touch()
+        expect(status).to_contain_text("not live since")
+        expect(live).to_contain_text("acme is suspended")
+        tab.page.unroute(console.url)
+        expect(live).not_to_contain_text("acme is suspended", timeout=20_000)
+        expect(status).not_to_contain_text("not live since")
+
+
+def test_what_changed_while_the_stream_was_cut_is_shown_once_it_is_back(
+    chromium: Browser, console: Running
+) -> None:
+    with Tab(chromium, console) as tab:
+        expect(tab.page.locator("#status")).to_contain_text("live ")
+        tab.page.evaluate("source.close(); source = null")
+        console.source.troubles = console.source.troubles[1:]
+        tab.page.evaluate("follow()")
+        expect(tab.page.locator("#live")).not_to_contain_text("acme is suspended")
+
+
 def test_an_editor_checks_as_one_types(chromium: Browser, console: Running) -> None:
     with Tab(chromium, console) as tab:
         tab.page.goto(f"{console.url}/dead/letters/{KEY}/mend")

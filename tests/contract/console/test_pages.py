@@ -339,6 +339,16 @@ def test_the_stream_tells_which_parts_have_changed(console: Running) -> None:
         assert "data: dead fleet" in lines
 
 
+def test_the_stream_ends_with_the_session(console: Running) -> None:
+    browser = console.browser()
+    with browser.get(f"{console.url}/live", stream=True, timeout=10) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        assert next(lines) == "retry: 2000"
+        browser.post(f"{console.url}/sign-out", timeout=10)
+        console.source.touch()
+        assert "data: dead fleet" not in lines
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_hostile_publisher_changes_no_page(path: str, language: str, console: Running) -> None:

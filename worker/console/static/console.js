@@ -11,20 +11,36 @@ if (zone && knownZone !== `zone=${encodeURIComponent(zone)}`) {
 }
 
 // Live parts: one stream a visible tab says which parts have changed; htmx fetches them again.
+// What could not be fetched is old, whatever the stream says, and fetched again at its next sign.
 const statusLine = document.getElementById("status");
 const SILENT_AFTER = 5000;
 const TOGETHER = 1000;
 let source = null;
 let heardAt = Date.now();
 let due = null;
+let behind = null;
+let wasOpen = false;
 
 function heard() {
-  heardAt = Date.now();
+  if (behind) behind.dispatchEvent(new Event("changed"));
+  else heardAt = Date.now();
   show();
 }
 
+function opened() {
+  if (wasOpen) behind ??= document.querySelector("#live[hx-get]"); // nobody told of changes between
+  wasOpen = true;
+  heard();
+}
+
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  if (!ctx.sourceElement.hasAttribute("hx-get")) return;
+  behind = ctx.response?.status < 400 ? null : ctx.sourceElement;
+  show();
+});
+
 function show() {
-  const stale = Date.now() - heardAt > SILENT_AFTER;
+  const stale = behind !== null || Date.now() - heardAt > SILENT_AFTER;
   statusLine.classList.toggle("stale", stale);
   const at = new Date(heardAt).toLocaleTimeString("en-GB");
   const text = `${stale ? statusLine.dataset.stale : statusLine.dataset.live} ${at}`;
@@ -46,7 +62,7 @@ function follow() {
     source = null;
   } else if (!source) {
     source = new EventSource("/live");
-    source.addEventListener("open", heard);
+    source.addEventListener("open", opened);
     source.addEventListener("beat", heard);
     source.addEventListener("parts", (event) => { heard(); changed(event.data.split(" ")); });
     source.addEventListener("error", () => {
