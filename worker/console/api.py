@@ -10,9 +10,9 @@ import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -44,13 +44,22 @@ class _Body(BaseModel):
 
 
 class NewPlan(_Body):
-    """A plan for the letters of a filter, or of some keys."""
+    """A plan for the letters of a filter (of an empty one: all), of some keys, or mended ones."""
 
     action: PlanAction
     filter: LetterFilter | None = None
-    keys: tuple[str, ...] = ()
-    mended: dict[str, str] = Field(default_factory=dict)
+    keys: tuple[str, ...] | None = Field(default=None, min_length=1)
+    mended: dict[str, str] | None = Field(default=None, min_length=1)
     even_if_superseded: bool = False
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        """A script whose list came to nothing must not have said all of them."""
+        if sum(each is not None for each in (self.filter, self.keys, self.mended)) != 1:
+            raise ValueError("give exactly one of filter, keys and mended")
+        if (self.action == "mend") != (self.mended is not None):
+            raise ValueError("mended goes with the action mend, and with no other")
+        return self
 
 
 class Run(_Body):
@@ -160,7 +169,7 @@ class Api:
         plan = await self._console.plan(
             wanted.action,
             by=forms.name_of(request),
-            filter_=wanted.filter or (None if wanted.keys else LetterFilter()),
+            filter_=wanted.filter,
             keys=wanted.keys,
             mended=wanted.mended,
             even_if_superseded=wanted.even_if_superseded,
@@ -212,7 +221,7 @@ async def _read(request: Request, kind: type[Wanted]) -> Wanted:
         return kind.model_validate_json(await forms.body(request) or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"])) or "request"
         raise RefusedError("invalid", field=field, problem=first["msg"]) from None
 
 

@@ -196,15 +196,18 @@ class Console:
         *,
         by: str,
         filter_: LetterFilter | None = None,
-        keys: Sequence[str] = (),
+        keys: Sequence[str] | None = None,
         mended: Mapping[str, str] | None = None,
         even_if_superseded: bool = False,
     ) -> Plan:
-        """What is going to become of these letters; it is being prepared when this returns."""
+        """What is going to become of these letters; it is being prepared when this returns.
+
+        They are those with the `keys`, or those that are `mended`, or else those of the filter.
+        """
         self._reachable()
         bodies = {key: packed(text) for key, text in (mended or {}).items()}
         wanted, even = filter_ or LetterFilter(), even_if_superseded
-        keys = keys or tuple(bodies)
+        keys = tuple(bodies) if keys is None and mended is not None else keys
         return self._plans.make(
             action, by=by, wanted=wanted, keys=keys, mended=bodies, even_if_superseded=even
         )

@@ -81,8 +81,12 @@ async def form(request: Request) -> dict[str, str]:
 
 
 def letter_filter(query: QueryParams) -> LetterFilter:
-    """The letters that an address names; 400 for a job that is no number."""
+    """The letters that an address names; 400 for a job that is no number.
+
+    An empty `app` or `hour` means those that have none: each is a group of its own.
+    """
     named = {name: _text(query, name) for name in LetterFilter.__slots__ if name != "job"}
+    named |= {name: "" for name in ("app", "hour") if query.get(name) == ""}
     return LetterFilter(job=_job(query), **named)
 
 

@@ -171,8 +171,8 @@ class Pages:
         plan = await self._console.plan(
             action,
             by=forms.name_of(request),
-            filter_=None if key else forms.letter_filter(request.query_params),
-            keys=(key,) if key else (),
+            filter_=forms.letter_filter(request.query_params) if key is None else None,
+            keys=None if key is None else (key,),
             even_if_superseded=form.get("even_if_superseded") == "yes",
         )
         return _to(f"/plans/{plan.id}")
@@ -347,18 +347,18 @@ class Pages:
 def run_options(form: dict[str, str]) -> RunOptions:
     """How a plan is to be run, from the form on its page."""
     rate, share = _text(form, "rate"), _text(form, "stop_at") or "10"
-    step = _text(form, "canary") if form.get("how") == "canary" else ""
+    is_all, step = form.get("how") == "all", _text(form, "canary")
     try:
         if rate:
             texts.limits(rate)
     except ValueError:
         raise RefusedError("rate") from None
     is_share = share.isdecimal() and int(share) <= _PERCENT
-    is_step = not step or (step.isdecimal() and 0 < int(step) < 1_000_000)  # noqa: PLR2004 (sane)
-    if not is_share or not is_step:
+    is_step = step.isdecimal() and 0 < int(step) < 1_000_000  # noqa: PLR2004 (sane)
+    if not is_share or not (is_all or is_step):
         raise RefusedError("step")
     return RunOptions(
-        canary=int(step) if step else None,
+        canary=None if is_all else int(step),
         stop_at=int(share) / _PERCENT,
         rate=rate or None,
         why=_text(form, "why") or None,

@@ -110,17 +110,22 @@ class Plans:
         *,
         by: str,
         wanted: LetterFilter,
-        keys: Sequence[str] = (),
+        keys: Sequence[str] | None = None,
         mended: Mapping[str, bytes] | None = None,
         even_if_superseded: bool = False,
         goes_on: OperationRow | None = None,
     ) -> Plan:
-        """A plan for the letters with these keys, or all that are meant; prepared from now on."""
+        """A plan for the letters with these keys, or all that are meant; prepared from now on.
+
+        Without `keys` they are all that are `wanted`; with no key in them there is nothing to do.
+        """
+        if keys is not None and not keys:
+            raise RefusedError("nothing_to_do")
         now = datetime.now(UTC)
         self._forget(now)
         plan = Plan(uuid4().hex, action, wanted, "preparing", now, now + VALID_FOR, by)
         one = self._plans[plan.id] = _Planned(plan, goes_on=goes_on)
-        preparing = self._prepare(one, tuple(keys), dict(mended or {}), even=even_if_superseded)
+        preparing = self._prepare(one, keys, dict(mended or {}), even=even_if_superseded)
         one.preparing = asyncio.create_task(preparing)
         return plan
 
@@ -134,13 +139,13 @@ class Plans:
         return one.plan
 
     async def _prepare(
-        self, one: _Planned, keys: tuple[str, ...], mended: dict[str, bytes], *, even: bool
+        self, one: _Planned, keys: Sequence[str] | None, mended: dict[str, bytes], *, even: bool
     ) -> None:
         try:
             await self._letters.known()
-            if not keys:
+            if keys is None:
                 wanted = one.plan.filter
-                keys = tuple(self._letters.index.keys(wanted))
+                keys = self._letters.index.keys(wanted)
                 until = wanted.died_before or one.plan.at.isoformat()
                 one.plan = replace(one.plan, filter=replace(wanted, died_before=until))
             await self._fill(one, keys, mended, even=even)
@@ -149,7 +154,7 @@ class Plans:
             one.plan = replace(one.plan, state="failed", why_failed=str(why))
 
     async def _fill(
-        self, one: _Planned, keys: tuple[str, ...], mended: dict[str, bytes], *, even: bool
+        self, one: _Planned, keys: Sequence[str], mended: dict[str, bytes], *, even: bool
     ) -> None:
         """Find out what is to become of each letter."""
         letters: dict[bytes, Letter] = {}
@@ -287,13 +292,13 @@ class Plans:
             raise RefusedError("not_interrupted")
         known = {each.name for each in fields(LetterFilter)}
         told = {name: value for name, value in row.filter.items() if name in known}
-        keys: tuple[str, ...] = ()
+        keys: tuple[str, ...] | None = None
         if row.count is not None and row.count <= len(row.ids):
             keys = tuple(each.key for each in self._letters.index.rows(row.ids))
             if not keys:
                 raise RefusedError("gone")
-        elif row.via != "console":
-            raise RefusedError("not_ours")
+        elif row.via != "console" or "died_before" not in told:
+            raise RefusedError("rest_unknown")  # its filter does not say which letters it had
         action: PlanAction = "discard" if row.action == "discard" else "redrive"
         wanted = LetterFilter(**told)  # type: ignore[arg-type]
         return self.make(action, by=by, wanted=wanted, keys=keys, goes_on=row)

@@ -165,6 +165,9 @@ FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "no_operation": N_("There is no such operation."),
         "not_interrupted": N_("This operation was not interrupted."),
         "not_ours": N_("This operation does not run in this console: stop it where it runs."),
+        "rest_unknown": N_(
+            "Nothing was done: which letters it had is not recorded. Choose them anew."
+        ),
         "gone": N_("This letter is not among the dead letters any more."),
         "invalid": N_("Nothing was done: %(field)s: %(problem)s"),
         "why_missing": N_("Say why: whoever wonders next week will read it."),

@@ -1,8 +1,8 @@
 """What the journal tells of dead letters: whether sending one again would do harm, or nothing.
 
-A letter is *superseded* when a newer edit of its job has been applied since, for sending it again
-would undo that. It is *settled* when it was sent again before and that has ended, applied or as
-a newer letter: a copy that a killed command left behind.
+A letter is *superseded* when a newer edit of its job has been applied since, or what it was mended
+to has been, for sending it again would undo that. It is *settled* when it was sent again before
+and that has ended, applied or as a newer letter: a copy that a killed command left behind.
 
 Newer is what has a greater place in the lane's order. Only where a place is missing (without
 a journal, or of what reached no lane) do the replicas' clocks decide. The lane judges once more at
@@ -66,6 +66,7 @@ Eligibility = Redrivable | Overtaken | AlreadySettled
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
+    event_id: str
     account: str
     message_id: str | None
     received_at: datetime
@@ -117,7 +118,7 @@ class JobHistory:
         self._ended.add(event.id)
         if data.outcome == "applied" and data.jobId is not None:
             self._applied[data.jobId].append(
-                _Applied(account, data.messageId, data.receivedAt, data.finishedAt, place)
+                _Applied(event.id, account, data.messageId, data.receivedAt, data.finishedAt, place)
             )
         return event
 
@@ -204,7 +205,9 @@ class JobHistory:
 
     def _is_newer(self, edit: _Applied, letter: Letter) -> bool:
         if letter.stood is not None and edit.place is not None:
-            return edit.place > letter.stood
+            # in its own place stands what it was mended to: the copy of a killed command is left
+            is_mended = edit.place == letter.stood and not _is_of(edit.event_id, letter)
+            return edit.place > letter.stood or is_mended
         since, died = letter.received_at, letter.dead_at
         if since is None or died is None:
             return False
@@ -215,6 +218,15 @@ class JobHistory:
         if edit.message_id is None:
             return edit.received_at
         return self._begun.get((edit.account, edit.message_id), edit.received_at)
+
+
+def _is_of(event_id: str, letter: Letter) -> bool:
+    """Whether it is the letter itself that was applied, as it is or before a redrive."""
+    if letter.identity is None:
+        return False
+    counts = range(max(0, letter.redrives - _REDRIVES_AT_MOST), letter.redrives + 1)
+    before = (replace(letter.identity, redrives=count) for count in counts)
+    return any(one.event_id("applied") == event_id for one in before)
 
 
 def _whole(when: datetime) -> datetime:

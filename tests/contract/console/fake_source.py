@@ -251,14 +251,14 @@ class FakeSource:
         grouped: dict[str, list[LetterRow]] = {}
         for row in self._of(filter_):
             value = _hour(row) if by == "hour" else getattr(row, _VALUES[by])
-            grouped.setdefault(value or "-", []).append(row)
+            grouped.setdefault(value or "", []).append(row)
         return [
             Group(
                 by,
                 id_,
                 len(rows),
-                min(row.dead_at for row in rows if row.dead_at),
-                max(row.dead_at for row in rows if row.dead_at),
+                min((row.dead_at for row in rows if row.dead_at), default=None),
+                max((row.dead_at for row in rows if row.dead_at), default=None),
                 tuple(sorted({row.account or "" for row in rows})),
                 *((rows[0].reason, rows[0].status, rows[0].fields, rows[0].detail)),
             )
@@ -349,13 +349,15 @@ class FakeSource:
         *,
         by: str,
         filter_: LetterFilter | None = None,
-        keys: Sequence[str] = (),
+        keys: Sequence[str] | None = None,
         mended: Mapping[str, str] | None = None,
         even_if_superseded: bool = False,
     ) -> Plan:
         self._needs_broker()
         del even_if_superseded
-        rows = [self.rows[key] for key in keys] if keys else self._of(filter_ or LetterFilter())
+        keys = tuple(mended) if keys is None and mended is not None else keys
+        meant = self._of(filter_ or LetterFilter())
+        rows = meant if keys is None else [self.rows[key] for key in keys]
         if not rows:
             raise RefusedError("nothing_to_do")
         checks = [(row, _checked(self.bodies[row.key], b"")) for row in rows]
@@ -433,7 +435,7 @@ class FakeSource:
             return (
                 filter_.cause in {None, row.cause}
                 and filter_.account in {None, row.account}
-                and filter_.app in {None, row.app_id}
+                and filter_.app in {None, row.app_id or ""}
                 and filter_.hour in {None, _hour(row)}
                 and filter_.reason in {None, row.reason}
                 and filter_.job in {None, row.job_id}
@@ -444,7 +446,7 @@ class FakeSource:
 
 
 def _hour(row: LetterRow) -> str:
-    return "-" if row.dead_at is None else row.dead_at.strftime("%Y-%m-%dT%H")
+    return "" if row.dead_at is None else row.dead_at.strftime("%Y-%m-%dT%H")
 
 
 def _checked(body: bytes, before: bytes) -> MendCheck:

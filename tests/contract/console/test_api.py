@@ -111,6 +111,12 @@ def test_an_account_is_paused_and_resumed_by_a_program(console: Running) -> None
     [
         ("plans", {"action": "burn"}, 409, "invalid"),
         ("plans", {"action": "redrive", "filter": {"color": "red"}}, 409, "invalid"),
+        ("plans", {"action": "discard"}, 409, "invalid"),
+        ("plans", {"action": "discard", "keys": []}, 409, "invalid"),
+        ("plans", {"action": "discard", "keys": [KEY], "filter": {}}, 409, "invalid"),
+        ("plans", {"action": "mend", "mended": {}}, 409, "invalid"),
+        ("plans", {"action": "mend", "keys": [KEY]}, 409, "invalid"),
+        ("plans", {"action": "redrive", "mended": {KEY: "{}"}}, 409, "invalid"),
         ("plans/no-plan/run", {"canary": 0}, 409, "invalid"),
         ("plans/no-plan/run", {"rate": "fast"}, 409, "rate"),
         ("plans/no-plan/run", {}, 409, "plan_unknown"),

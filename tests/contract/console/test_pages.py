@@ -176,6 +176,25 @@ def test_letters_are_sent_again_by_the_filter_that_is_shown(console: Running) ->
     assert "other" not in source.asked[0][2]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(("by", "missing"), [("app", "app_id"), ("hour", "dead_at")])
+def test_the_group_of_letters_that_lack_something_is_no_other_letters(
+    by: str, missing: str, console: Running
+) -> None:
+    browser, source = console.browser(), console.source
+    source.rows["lacking"] = letter(999, **{"key": "lacking", missing: None})
+    source.bodies["lacking"] = b"{}"
+
+    actions = {
+        value
+        for name, value in seen(browser, f"{console.url}/dead?by={by}").attributes
+        if name == "action" and value.startswith("/plans") and value.endswith(f"{by}=")
+    }
+    for action in actions:
+        browser.post(console.url + action, {"action": "discard"}, timeout=10)
+
+    assert [each[2] for each in source.asked] == [("lacking",)]
+
+
 def test_a_plan_runs_once_however_often_it_is_sent(console: Running) -> None:
     browser, source = console.browser(), console.source
     plan = browser.post(f"{console.url}/plans?cause=c0ffee", {"action": "redrive"}, timeout=10).url
@@ -190,7 +209,15 @@ def test_a_plan_runs_once_however_often_it_is_sent(console: Running) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("rate", "fast"), ("rate", "5 / 0"), ("canary", "0"), ("canary", "x"), ("stop_at", "101")],
+    [
+        ("rate", "fast"),
+        ("rate", "5 / 0"),
+        ("canary", ""),
+        ("canary", "0"),
+        ("canary", "x"),
+        ("stop_at", "101"),
+        ("how", "whatever"),
+    ],
 )
 def test_what_cannot_be_run_so_is_said_and_not_begun(
     field: str, value: str, console: Running
@@ -198,7 +225,8 @@ def test_what_cannot_be_run_so_is_said_and_not_begun(
     browser = console.browser()
     plan = browser.post(f"{console.url}/plans", {"action": "redrive"}, timeout=10).url
 
-    answer = browser.post(f"{plan}/run", {"how": "canary", field: value}, timeout=10)
+    form = {"how": "canary", field: value}
+    answer = browser.post(f"{plan}/run", form, timeout=10)
 
     assert answer.status_code == 409
     assert "Write the" in Seen(answer.text).words

@@ -5,13 +5,17 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.names import PLACE_HEADER
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.deadletters.dead import DONE, Ended, ended, sent_again
 from tests.unit.schemas.builders import body, edit, event
+from worker.core.identity import Place
 from worker.deadletters.history import AlreadySettled, JobHistory, Overtaken, Redrivable
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+LATER = NOW + HOUR
+PLACE = Place(7, 1)
 
 
 def past(of: Ended, *events: bytes) -> JobHistory:
@@ -99,6 +103,22 @@ def test_one_that_was_sent_again_and_rejected_is_settled_while_its_new_letter_li
     assert known.standing(dead.letter, newest=1) == AlreadySettled("rejected")
     assert known.standing(dead.letter) == Redrivable(2), "its count would make it a repeat"
     assert known.standing(again.letter, newest=1) == Redrivable(2)
+
+
+def test_once_what_it_was_mended_to_is_applied_the_original_is_overtaken() -> None:
+    first = ended()
+    stood = first.dead.properties.headers.merged({PLACE_HEADER: str(PLACE)})
+    dead = replace(first.dead, properties=replace(first.dead.properties, headers=stood))
+    letter = replace(first, dead=dead).letter
+    mended = ended(sent_again(replace(dead, body=body(edit(name="mended")))), DONE, received=LATER)
+
+    known = JobHistory.of([letter])
+    known.hear(first.event, PLACE)
+    assert known.standing(letter) == Redrivable(1)
+    known.hear(ended(verdict=DONE).event, PLACE)
+    assert known.standing(letter) == Redrivable(1), "that is itself, by another settlement"
+    known.hear(mended.event, PLACE)
+    assert known.standing(letter) == Overtaken("m-1", LATER + SECOND, 1)
 
 
 def test_a_letter_of_no_account_is_settled_by_whoever_took_it() -> None:

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schemas import Names, OperationRecord
+from tests.unit.console.dead import numbered
+from worker.amqp.session import Broker
+from worker.console.changes import Changes
+from worker.console.event_index import EventIndex
+from worker.console.letter_index import LetterIndex
+from worker.console.letters import Letters
+from worker.console.live import Live
+from worker.console.model import LetterFilter, Plan, RefusedError
+from worker.console.operation_log import OperationLog
+from worker.console.plans import Plans
+from worker.console.store import opened
+from worker.settings import Settings, load
+
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
+BROKER = Broker(("amqp://nowhere.invalid",), timedelta(seconds=5), Names("task-edit"), "test")
+
+
+class Stage:
+    """Plans of a console that has looked at some letters; no RabbitMQ is asked."""
+
+    def __init__(self, letters: int) -> None:
+        settings = load({}, accounts_wanted=False, secrets_wanted=False)
+        assert isinstance(settings, Settings)
+        database, changes = opened(), Changes()
+        self.events = EventIndex(database)
+        self.index = LetterIndex(database)
+        self.log = OperationLog(database)
+        live = Live(BROKER, self.events, self.index, self.log, changes)
+        self.letters = Letters(BROKER, self.index, live, self.log, changes)
+        self.plans = Plans(BROKER, settings, live, self.letters, self.events, self.log, changes)
+        self.each = [numbered(number) for number in range(letters)]
+        self.index.begin_look()
+        self.index.see([one.dead for one in self.each])
+        self.index.end_look(complete=True)
+        self.letters.looked_at = datetime.now(UTC)
+        for place, one in enumerate(self.each):
+            self.events.add(place, one.event)
+        self.events.is_complete = True
+
+    def cut_short(self, count: int, ids: tuple[str, ...], **what: str) -> None:
+        """An operation that began and never ended."""
+        record = OperationRecord(
+            id="op-1",
+            phase="begun",
+            at=LONG_AGO,
+            actor="Li Wei",
+            via="console",
+            action="discard",
+            filter=what,
+            count=count,
+            ids=ids,
+        )
+        self.log.add(record, vouched=False)
+        self.log.see_lock(is_locked=False)
+
+    async def prepared(self, plan: Plan) -> Plan:
+        """The plan once it is ready."""
+        found: Plan | None = plan
+        while found and found.state == "preparing":
+            await asyncio.sleep(0.01)
+            found = self.plans.of(plan.id)
+        assert found is not None
+        return found
+
+
+@pytest.mark.parametrize(("count", "recorded"), [(1001, 1000), (1, 0)])
+def test_nothing_goes_on_when_the_record_does_not_say_with_what(count: int, recorded: int) -> None:
+    async def work() -> None:
+        on = Stage(1200)
+        on.cut_short(count, tuple(on.index.keys(LetterFilter())[:recorded]))
+        with pytest.raises(RefusedError, match="rest_unknown"):
+            on.plans.go_on("op-1", by="Ann")
+
+    asyncio.run(work())
+
+
+def test_with_a_moment_in_its_filter_what_died_later_is_not_gone_on_with() -> None:
+    async def work() -> None:
+        on = Stage(1200)
+        died = on.index.page(LetterFilter()).rows[9].dead_at
+        assert died is not None
+        on.cut_short(1100, (), died_before=died.isoformat())
+        plan = await on.prepared(on.plans.go_on("op-1", by="Ann"))
+        assert (plan.state, plan.total) == ("ready", 10)
+
+    asyncio.run(work())
+
+
+def test_no_keys_at_all_are_not_all_letters() -> None:
+    async def work() -> None:
+        on = Stage(3)
+        with pytest.raises(RefusedError, match="nothing_to_do"):
+            on.plans.make("discard", by="Ann", wanted=LetterFilter(), keys=())
+
+    asyncio.run(work())
