@@ -131,7 +131,7 @@ class WireProperties(spec.BasicProperties):
 
 def same_name(ours: str, theirs: str | bytes | None) -> bool:
     """Whether pika has read the name that `publish` wrote."""
-    return ours == _name(theirs)
+    return ours == name_in(theirs)
 
 
 def fitted(properties: Properties, frame_max: int) -> Properties:
@@ -160,8 +160,8 @@ def received(
         raise TypeError(message)
     return Delivery(
         method.delivery_tag,
-        _name(method.exchange),
-        _name(method.routing_key),
+        name_in(method.exchange),
+        name_in(method.routing_key),
         bool(method.redelivered),
         properties.core,
         body,
@@ -170,11 +170,12 @@ def received(
 
 
 def name_out(name: str) -> str:
-    """For pika, which writes bytes as they are and of text only what is UTF-8."""
+    """A name for pika, which writes bytes as they are and of text only what is UTF-8."""
     return name if name.isascii() else name.encode("utf-8", "surrogateescape")  # type: ignore[return-value]
 
 
-def _name(name: str | bytes | None) -> str:
+def name_in(name: str | bytes | None) -> str:
+    """A name as the core has it, of what pika has read."""
     return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name or ""
 
 

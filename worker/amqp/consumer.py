@@ -228,9 +228,11 @@ class Consumer:
             if not self.declared:
                 try:
                     channel, objects = await channel_of(connection), self.objects
-                    for item in objects:
-                        await channel.declare(item, passive=self._passive)
-                    channel.close()
+                    try:
+                        for item in objects:
+                            await channel.declare(item, passive=self._passive)
+                    finally:
+                        channel.close()
                     self.declared = objects is self.objects
                 except NoChannelLeftError:
                     wait = SHORTEST_WAIT

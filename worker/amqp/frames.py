@@ -55,34 +55,45 @@ class QuickConnection(AsyncioConnection):
     _process_frame: Callable[[Frame | ProtocolHeader], None]
     _output_marshaled_frames: Callable[[Sequence[bytes]], None]
 
+    _read = 0
+    """Where in the buffer what has been handed on ends."""
+
     def _on_data_available(self, data_in: bytes) -> None:
         buffer = self._frame_buffer = self._frame_buffer + data_in
-        at = 0
-        while len(buffer) - at >= _FRAME_BYTES:
-            end = self._delivered(buffer, at) or self._one_frame(buffer, at)
-            if not end:
-                break
-            self.bytes_received += end - at  # the heartbeat goes by it
-            at = end
-            if self._frame_buffer is not buffer:
-                return  # the connection was lost meanwhile
-        self._frame_buffer = buffer[at:]
+        self._read = 0
+        try:
+            while self._frame_buffer is buffer:  # else the connection was lost meanwhile
+                if not (self._delivered(buffer) or self._one_frame(buffer)):
+                    break
+        finally:  # whoever was told may have raised, and is not told again
+            if self._frame_buffer is buffer:
+                self._frame_buffer = buffer[self._read :]
 
-    def _one_frame(self, buffer: bytes, at: int) -> int:
-        """Have pika process the frame that begins at `at`; its end, 0 if it has not come whole."""
+    def _take(self, end: int) -> None:
+        """What comes before `end` is handed on now; the heartbeat goes by the bytes received."""
+        self.bytes_received += end - self._read
+        self._read = end
+
+    def _one_frame(self, buffer: bytes) -> bool:
+        """Have pika process the next frame; whether it has come whole."""
+        at = self._read
+        if len(buffer) - at < _FRAME_BYTES:
+            return False
         size = _FRAME.unpack_from(buffer, at)[2]
         taken, found = decode_frame(buffer[at : at + size + _FRAME_BYTES])
         if found is None:
-            return 0
+            return False
+        self._take(at + taken)
         self._process_frame(found)
-        return at + taken
+        return True
 
-    def _delivered(self, buffer: bytes, at: int) -> int:
-        """Hand on the delivery that begins at `at`; its end, 0 if it is for pika."""
+    def _delivered(self, buffer: bytes) -> bool:
+        """Hand on the delivery that comes next; False if what comes is for pika."""
+        at = self._read
         try:
             frame, number, size, method = _METHOD.unpack_from(buffer, at)
             if method != _DELIVER or frame != FRAME_METHOD:
-                return 0
+                return False
             header = at + size + _FRAME_BYTES
             frame, same, size, _, _, length = _HEADER.unpack_from(buffer, header)
             body = end = header + size + _FRAME_BYTES
@@ -93,24 +104,24 @@ class QuickConnection(AsyncioConnection):
                 is_whole &= frame == FRAME_BODY and same == number and size == length
             ends = buffer[header - 1], buffer[body - 1], buffer[end - 1]
         except (error, IndexError):
-            return 0
+            return False
         channel = self._channels.get(number)
         if not is_whole or ends != _ENDS or channel is None:
-            return 0
+            return False
         consumer_tag, place = data.decode_short_string(buffer, at + _METHOD.size)
         if consumer_tag in channel._cancelled:  # noqa: SLF001
-            return 0
+            return False
         receive = channel._consumers.get(consumer_tag)  # noqa: SLF001 (where pika has it)
         if receive is None:
-            return 0
-        end = int(end)
+            return False
         tag, redelivered = _TAG.unpack_from(buffer, place)
         exchange, place = data.decode_short_string(buffer, place + _TAG.size)
         routing_key, _ = data.decode_short_string(buffer, place)
         deliver = Basic.Deliver(consumer_tag, tag, bool(redelivered & 1), exchange, routing_key)  # type: ignore[arg-type]
         properties = WireProperties().decode(buffer[header + _HEADER.size : body - 1])
+        self._take(end)
         receive(channel, deliver, properties, buffer[body + _FRAME.size : end - 1])
-        return end
+        return True
 
 
 def publish(channel: Channel, publication: Publication, *, mandatory: bool = False) -> None:
@@ -128,12 +139,14 @@ def publish(channel: Channel, publication: Publication, *, mandatory: bool = Fal
     method.append(b"\x01" if mandatory else b"\x00")
     header = [_CONTENT.pack(Basic.INDEX, 0, len(body)), *WireProperties(properties).encode()]
     most = connection._body_max_length  # noqa: SLF001 (as negotiated)
-    frames = [
+    parts = [
         _framed(FRAME_METHOD, number, b"".join(method)),
         _framed(FRAME_HEADER, number, b"".join(header)),
         *(_framed(FRAME_BODY, number, body[at : at + most]) for at in range(0, len(body), most)),
     ]
-    connection._output_marshaled_frames([b"".join(frames)])  # noqa: SLF001 (as pika does)
+    if len(body) <= most:  # else pika would copy what is left of it after each part that was sent
+        parts = [b"".join(parts)]
+    connection._output_marshaled_frames(parts)  # noqa: SLF001 (as pika does)
 
 
 def _framed(kind: int, number: int, payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter, deque
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     Offset = str | int | datetime
     """Where to begin in a stream: ``first``, ``next``, a number, or the broker's time."""
 
+_Same = tuple[str, str, str | None, bytes]
+"""Exchange, routing key, message id and body: what RabbitMQ returns a publication with."""
 Result = TypeVar("Result")
 
 CLOSE_WITHIN = 1.0
@@ -235,6 +238,8 @@ async def channel_of(connection: Connection) -> Channel:
     def ready(channel: PikaChannel) -> None:
         if not opened.done():
             opened.set_result(Channel(channel))
+        elif channel.is_open:
+            channel.close()  # whoever wanted it waits no more
 
     def lost(_: object, error: BaseException) -> None:
         if not opened.done():
@@ -265,8 +270,8 @@ class Channel:
         """Done when the channel is closed, with why."""
         self._pending: set[asyncio.Future[Any]] = set()
         self._error: ChannelClosedError | None = None
-        self._confirms: dict[int, tuple[asyncio.Future[ConfirmResult], str | None]] = {}
-        self._returned: set[str | None] = set()
+        self._confirms: dict[int, tuple[asyncio.Future[ConfirmResult], _Same]] = {}
+        self._returned: Counter[_Same] = Counter()
         self._is_confirmed = False
         self._tag = 0
         channel.add_on_close_callback(self._closed)
@@ -279,7 +284,7 @@ class Channel:
 
     async def call(self, method: str, *args: object, **options: object) -> Method[Any]:
         """The broker's answer to a method of pika's channel, such as ``queue_bind``."""
-        answer = self._future()
+        answer = self.future()
 
         def answered(frame: Method[Any]) -> None:
             if not answer.done():
@@ -324,37 +329,12 @@ class Channel:
         """Consume from now on: nothing that comes after this has returned is missed."""
         if prefetch:
             await self.call("basic_qos", prefetch_count=prefetch)
-        came: asyncio.Queue[Delivery] = asyncio.Queue()
-
-        def received(
-            _: object, method: Basic.Deliver, properties: BasicProperties, body: bytes
-        ) -> None:
-            came.put_nowait(codec.received(method, properties, body, datetime.now(UTC)))
-
+        stream = DeliveryStream(self)
         frame = await self.call(
-            "basic_consume", queue, received, auto_ack=auto_ack, arguments=arguments
+            "basic_consume", queue, stream.take, auto_ack=auto_ack, arguments=arguments
         )
-        return DeliveryStream(self, came, str(frame.method.consumer_tag))
-
-    async def next_of(self, came: asyncio.Queue[Delivery]) -> Delivery:
-        """The next delivery; raises when the channel is closed before there is one."""
-        if not came.empty():
-            return came.get_nowait()
-        closed = self._future()
-        getter = asyncio.ensure_future(came.get())
-        try:
-            await asyncio.wait((getter, closed), return_when=asyncio.FIRST_COMPLETED)
-            if getter.done():
-                return getter.result()
-            await closed
-            raise AssertionError  # pragma: no cover (a closed channel only ever raises)
-        finally:
-            getter.cancel()
-            self._pending.discard(closed)
-            if not closed.done():
-                closed.cancel()
-            elif not closed.cancelled():
-                closed.exception()
+        stream.tag = str(frame.method.consumer_tag)
+        return stream
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Tell the broker that a delivery is settled; dropped when the channel is closed."""
@@ -381,14 +361,16 @@ class Channel:
         """
         if not self._is_confirmed:
             raise RuntimeError("the channel is not in confirm mode")
-        future = self._future()
+        future = self.future()
         try:
             frames.publish(self.pika, publication, mandatory=True)
         except ChannelWrongStateError as error:
             future.cancel()
             raise ChannelClosedError(None, str(error)) from error
         self._tag += 1
-        self._confirms[self._tag] = future, publication.properties.message_id
+        exchange, key = publication.exchange, publication.routing_key
+        same = exchange, key, publication.properties.message_id, publication.body
+        self._confirms[self._tag] = future, same
         return future
 
     async def confirm(self) -> None:
@@ -416,7 +398,8 @@ class Channel:
         with suppress(ChannelWrongStateError):
             self.pika.close()
 
-    def _future(self) -> asyncio.Future[Any]:
+    def future(self) -> asyncio.Future[Any]:
+        """Something to await that fails when the channel is closed."""
         self.check()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending.add(future)
@@ -424,9 +407,11 @@ class Channel:
         return future
 
     def _on_return(
-        self, _: object, __: Basic.Return, properties: BasicProperties, ___: bytes
+        self, _: object, method: Basic.Return, properties: BasicProperties, body: bytes
     ) -> None:
-        self._returned.add(cast("codec.WireProperties", properties).core.message_id)
+        message_id = cast("codec.WireProperties", properties).core.message_id
+        exchange, key = codec.name_in(method.exchange), codec.name_in(method.routing_key)
+        self._returned[exchange, key, message_id, body] += 1
 
     def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         last = frame.method.delivery_tag
@@ -434,13 +419,13 @@ class Channel:
         if frame.method.multiple:
             tags = [tag for tag in self._confirms if tag <= last]
         for tag in tags:
-            future, message_id = self._confirms.pop(tag)
-            fate = (
-                ConfirmResult.UNROUTABLE
-                if message_id in self._returned
-                else ConfirmResult.CONFIRMED
-            )
-            self._returned.discard(message_id)
+            future, same = self._confirms.pop(tag)
+            fate = ConfirmResult.CONFIRMED
+            if self._returned[same]:
+                self._returned[same] -= 1
+                fate = ConfirmResult.UNROUTABLE
+                if not self._returned[same]:
+                    del self._returned[same]
             if not future.done():
                 future.set_result(
                     ConfirmResult.REFUSED if isinstance(frame.method, Basic.Nack) else fate
@@ -469,31 +454,47 @@ class Channel:
 
 
 class DeliveryStream:
-    """Deliveries of one consumer, one after the other: ``async for``."""
+    """Deliveries of one consumer, one after the other: ``async for``.
 
-    def __init__(self, channel: Channel, came: asyncio.Queue[Delivery], tag: str) -> None:
+    It raises when the channel is closed before there is another.
+    """
+
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._came = came
-        self._tag = tag
+        self.tag = ""
+        self._came: deque[Delivery] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+
+    def take(
+        self, _: object, method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        """A delivery has come."""
+        self._came.append(codec.received(method, properties, body, datetime.now(UTC)))
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     def __aiter__(self) -> DeliveryStream:
         return self
 
     async def __anext__(self) -> Delivery:
-        return await self.channel.next_of(self._came)
+        while not self._came:
+            self._arrival = self.channel.future()
+            await self._arrival
+        return self._came.popleft()
 
     async def within(self, seconds: float) -> Delivery | None:
         """The next delivery; None when none has come for so long."""
-        if not self._came.empty():
-            return self._came.get_nowait()
+        if self._came:
+            return self._came.popleft()
         try:
-            return await asyncio.wait_for(anext(self), seconds)
+            async with asyncio.timeout(seconds):
+                return await anext(self)
         except TimeoutError:
             return None
 
     async def cancel(self) -> None:
         """Have no more of them; those that came stay unacked."""
-        await self.channel.call("basic_cancel", self._tag)
+        await self.channel.call("basic_cancel", self.tag)
 
 
 class Session:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 READ_AT_MOST = 64 * 1024
 """Bytes read from a socket at once."""
+WRITTEN_AT_MOST = 128 * 1024
+"""Bytes given to pika's transport at once: it copies what is left of them after each part sent."""
 SENT_LOOKS_EVERY = 0.0005
 """Seconds between looks whether the kernel has taken what was written."""
 
@@ -85,9 +87,8 @@ class BatchingTransport(AbstractStreamTransport):
     def _flush(self) -> None:
         data, self._written = b"".join(self._written), []
         if not self._over:
-            sent = self._send(data)
-            if sent < len(data):
-                self._transport.write(data[sent:] if sent else data)
+            for at in range(self._send(data), len(data), WRITTEN_AT_MOST):
+                self._transport.write(data[at : at + WRITTEN_AT_MOST])
 
     def _send(self, data: bytes) -> int:
         """How many bytes the kernel has taken; what it has against the rest, pika finds out."""

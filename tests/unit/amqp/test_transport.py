@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from worker.amqp.transport import (
     READ_AT_MOST,
+    WRITTEN_AT_MOST,
     BatchingServices,
     BatchingTransport,
     GuardedServices,
@@ -157,3 +158,24 @@ def test_a_socket_that_is_no_longer_connected_is_a_failure_told_and_none_raised(
         io.create_streaming_connection(Protocol, unconnected, told.append)  # type: ignore[arg-type]
         turn(loop, lambda: told)
     assert isinstance(told[0], (OSError, ValueError))
+
+
+class Kept:
+    """pika's own transport, of which nothing is sent: the pieces that it was given."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def test_pika_is_given_in_pieces_what_it_has_to_send(loop: Loop) -> None:
+    kept = Kept()
+    BatchingTransport(cast("AbstractStreamTransport", kept), loop, None).write(LARGE)
+    turn(loop, lambda: kept.pieces)
+    assert b"".join(kept.pieces) == LARGE
+    assert max(map(len, kept.pieces)) == WRITTEN_AT_MOST
