@@ -34,6 +34,8 @@ rate = "20/s"
 I
 printf demo-key >"$release/acme.key"
 printf demo-secret >"$release/acme.secret"
+install -d "$box/tree/etc/taskedit"
+echo TASKEDIT_NAMESPACE=task-edit >"$box/tree/etc/taskedit/worker.env"
 cat >"$box/tree/etc/systemd/system/simulator.service" <<'I'
 [Service]
 WorkingDirectory=/root/release
@@ -94,6 +96,11 @@ applied() {
 check "200 edits are applied" logged "$box/edits.log" applied 1 200
 commanded() { inside /usr/local/sbin/taskedit lanes --json | grep -q '"account": *"acme"'; }
 check "a command has the service's settings" commanded
+overridden() {
+    { inside env TASKEDIT_NAMESPACE='of "my" $hell' /usr/local/sbin/taskedit doctor || true; } |
+        grep -qF 'of "my" $hell'
+}
+check "a setting of the shell reaches it, before that of worker.env" overridden
 check "and its exit code is told" fails inside /usr/local/sbin/taskedit history --job no-number
 check "it runs as taskedit" test "$(inside ps -o user= -p "$(property MainPID)")" = taskedit
 check "and without a capability" test \

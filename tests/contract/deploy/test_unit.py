@@ -1,4 +1,4 @@
-"""The systemd unit's command, with a socket and credentials like systemd's."""
+"""The systemd unit's command, with a socket and credentials like systemd's; and its wrapper."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNIT = Path("ops/systemd/task-edit-worker.service")
+WRAPPER = Path("ops/systemd/taskedit.sh").absolute()
 SECRET = "not-to-be-seen"
+SYSTEMD_RUN = f"""#!{sys.executable}
+import os, sys
+from pathlib import Path
+Path("arguments").write_text(str(sys.argv))
+said = [each.partition("=") for each in sys.argv[1:]]
+told = [value for name, _, value in said if name == "--setenv"]
+files = [each.partition("EnvironmentFile=")[2].lstrip("-") for each in sys.argv]
+files = [each.replace("/etc/taskedit", os.getcwd()) for each in files if each]
+read = 'set -a; for file; do . "$file"; done; exec env -0'
+os.execvp("env", ["env", "-i", *told, "sh", "-c", read, "sh", *files])
+"""
+"""What --setenv says, then each file, and nothing of the caller's own: what a command is given."""
 
 pytestmark = pytest.mark.xdist_group("deploy")
 """One installation serves them all."""
@@ -102,3 +116,31 @@ def test_bad_settings_are_not_tried_again(
         shlex.split(command), env=environment, capture_output=True, timeout=20, check=False
     )
     assert str(done.returncode) == service["RestartPreventExitStatus"][0]
+
+
+def given(folder: Path, **shells: str) -> dict[str, str]:
+    """The environment of a command by the wrapper, called from a shell with these settings."""
+    (folder / "worker.env").write_text("TASKEDIT_DECLARE=false\nTASKEDIT_NAMESPACE=acme\n")
+    (folder / "systemd-run").write_text(SYSTEMD_RUN)
+    (folder / "systemd-run").chmod(0o755)
+    environ = shells | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    called = (WRAPPER, "doctor")
+    done = subprocess.run(called, env=environ, cwd=folder, capture_output=True, check=True)
+    return dict(each.split("=", 1) for each in done.stdout.decode().split("\0") if each)
+
+
+def test_a_command_has_the_services_settings_and_its_state_folder(tmp_path: Path) -> None:
+    environ = given(tmp_path)
+    assert environ["TASKEDIT_DECLARE"] == "false"
+    assert environ["TASKEDIT_AMQP_URL_FILE"] == "/etc/taskedit/amqp.url"
+    assert environ["STATE_DIRECTORY"] == "/var/lib/taskedit"
+
+
+def test_what_the_shell_sets_wins_and_is_no_property_of_a_unit(tmp_path: Path) -> None:
+    url = f"""amqp://user:{SECRET}'"$`\\@rabbit/%2F"""
+    environ = given(tmp_path, TASKEDIT_DECLARE="true", TASKEDIT_AMQP_URL=url)
+    assert environ["TASKEDIT_DECLARE"] == "true"
+    assert environ["TASKEDIT_NAMESPACE"] == "acme"
+    assert environ["TASKEDIT_AMQP_URL"] == url
+    assert not environ["TASKEDIT_AMQP_URL_FILE"]
+    assert SECRET not in (tmp_path / "arguments").read_text()
