@@ -195,7 +195,7 @@ sbom: install  ## The parts list of what is installed in production (build/sbom.
 		--of JSON --output-file build/sbom.json build/production
 
 .PHONY: audit
-audit: install  ## Known vulnerabilities of everything locked (asks a service on the network)
+audit: install  ## Known vulnerabilities of worker, extras and tools (asks a service on the network)
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement ops/docker/tracing.lock
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement ops/docker/console.lock

@@ -31,8 +31,8 @@ class LaneBeat(BaseModel):
     )
     priority: int | None = Field(
         default=None,
-        description="The replica's consumer priority for the lane. From RabbitMQ 4.0 on the highest"
-        " serves it, once all that another holds is settled.",
+        description="The replica's consumer priority for the lane. On RabbitMQ 4.0 to 4.2 the"
+        " highest serves it, once all that another holds is settled.",
     )
     state: str = Field(
         description="running, throttled, suspended or paused; newer workers may know more."

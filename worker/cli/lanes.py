@@ -74,7 +74,7 @@ class Row:
     dead: int | None
     """Its dead letters; None when somebody else is at them, or they are too many to look at."""
     favourite: str | None = None
-    """Who serves it from RabbitMQ 4.0 on, once all that another holds is settled."""
+    """Who serves it on RabbitMQ 4.0 to 4.2, once all that another holds is settled."""
 
     @property
     def rate_allowed(self) -> float | None:
@@ -94,8 +94,9 @@ class Row:
 def command(ctx: click.Context, *, watch: bool, as_json: bool) -> None:
     """Show every account over the whole fleet: its state and why, its rate, and what waits.
 
-    Workers tell by their heartbeats, RabbitMQ by its queues. Ends with 75 when no worker answers,
-    69 when RabbitMQ is not there.
+    Workers tell by their heartbeats, RabbitMQ by its queues. While dead letters are counted, at
+    each change of their number, a command of `taskedit dead` ends with 75. Ends with 75 when no
+    worker answers, 69 when RabbitMQ is not there.
     """
     found = run(
         broker_of(read_settings()), lambda session: _shown(session, watch=watch, as_json=as_json)

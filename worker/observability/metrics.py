@@ -55,7 +55,7 @@ def overall(reading: Reading) -> Iterator[Metric]:
     )
     yield _gauges(
         "lane_subscribed",
-        "1 while the account's queue is consumed, as a stand-by too.",
+        "1 while the account's queue is consumed, as a stand-by too, or the account is paused.",
         "account",
         reading.subscribed,
     )

@@ -112,7 +112,18 @@ def test_the_probes_ask_what_is_answered_and_the_end_is_waited_for() -> None:
     assert set(probes) <= set(PATHS)
     assert pod["terminationGracePeriodSeconds"] > 45
     assert "livenessProbe" in container
-    assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+@pytest.mark.parametrize("name", ["deployment.yaml", "console/deployment.yaml"])
+def test_every_pod_is_without_privileges_and_cannot_write(name: str) -> None:
+    pod = manifest(name)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
 def test_everything_in_compose_is_without_privileges_and_cannot_write() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hatchling.builders.sdist import SdistBuilder
 
 from hatch_build import SOURCE_VARIABLE, absolute
@@ -25,10 +26,26 @@ def test_the_changelog_begins_with_the_version() -> None:
     assert headings[0] == PROJECT["version"]
 
 
-@pytest.mark.parametrize("path", ["pyproject.toml", "ops/kubernetes/kustomization.yaml"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pyproject.toml",
+        "ops/kubernetes/kustomization.yaml",
+        "ops/kubernetes/console/kustomization.yaml",
+    ],
+)
 def test_every_version_is_the_same(path: str) -> None:
     said = rf"(version = \"|newTag: ){re.escape(PROJECT['version'])}\b"
     assert re.search(said, Path(path).read_text())
+
+
+def test_an_image_is_tagged_by_the_version_as_the_manifests_name_it(tmp_path: Path) -> None:
+    workflow = yaml.safe_load(Path(".github/workflows/release.yml").read_text())
+    steps = {step.get("id"): step for step in workflow["jobs"]["image"]["steps"]}
+    environ = {"GITHUB_REF_NAME": f"v{PROJECT['version']}", "GITHUB_OUTPUT": str(tmp_path / "out")}
+    subprocess.run(("sh", "-c", steps["version"]["run"]), env=environ, check=True)
+    assert (tmp_path / "out").read_text() == f"number={PROJECT['version']}\n"
+    assert steps["push"]["with"]["tags"].endswith(":${{ steps.version.outputs.number }}")
 
 
 @pytest.mark.parametrize(

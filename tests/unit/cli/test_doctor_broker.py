@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.settings.builders import CREDENTIALS
 from worker.cli.doctor.broker import able
+from worker.cli.doctor.check import Health
 from worker.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -49,3 +50,24 @@ def test_it_tells_whether_lanes_spread_over_the_replicas(version: str, says: str
     checks = {check.name: check for check in able(cast("Session", Reached(version)), settings)}
 
     assert says in checks["replicas"].says
+
+
+@pytest.mark.parametrize(
+    ("version", "health", "says"),
+    [
+        ("3.10.8", Health.UNVERIFIED, "the broker's own consumer_timeout counts"),
+        ("4.2.3", Health.GOOD, "an hour"),
+        ("4.3.6", Health.UNVERIFIED, "the lowest of"),
+    ],
+)
+def test_the_ack_timeout_is_good_only_where_the_lanes_own_is_what_counts(
+    version: str, health: Health, says: str
+) -> None:
+    settings = load(CREDENTIALS | {"TASKEDIT_HOLD": "45m"})
+    assert isinstance(settings, Settings)
+
+    checks = {check.name: check for check in able(cast("Session", Reached(version)), settings)}
+
+    assert checks["ack timeout"].health is health
+    assert says in checks["ack timeout"].says
+    assert "TASKEDIT_HOLD is 45m" in checks["ack timeout"].says

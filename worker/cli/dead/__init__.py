@@ -15,7 +15,8 @@ from worker.cli.dead.transfer import export, import_
 def command() -> None:
     """Dead letters: edits that were set aside, each with its reason.
 
-    Looking leaves them as they are. One of these commands runs at a time; another ends with 75.
+    Looking leaves them as they are. One of these commands runs at a time, `taskedit lanes` while it
+    counts them included; another ends with 75.
     """
 
 

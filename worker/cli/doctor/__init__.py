@@ -34,10 +34,10 @@ COLORS: Final = {
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """Look whether the worker can run: settings, RabbitMQ, permissions, the API, the clock.
 
-    Each check is good, bad, or unverified and why. Nothing is changed, nothing is published, no
-    dead letter is taken. taskEdit is asked with an empty request, which is no edit. Ends with 0
-    when nothing is bad, 69 when RabbitMQ or the API is absent, 78 for bad settings, 1 for
-    anything else.
+    Each check is good, bad, or unverified and why. Nothing is changed, no edit and no event is
+    published, no dead letter is taken. taskEdit is asked with an empty request, which is no edit.
+    Ends with 0 when nothing is bad, 69 when RabbitMQ or the API is absent, 78 for bad settings, 1
+    for anything else.
     """
     bad = asyncio.run(_examined(as_json=as_json))
     ctx.exit(_exit(bad))

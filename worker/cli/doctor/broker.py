@@ -42,6 +42,8 @@ OLDEST: Final = (3, 10)
 """The first with at-least-once dead-lettering, and with time to live in quorum queues."""
 QUEUES_OWN_TIMEOUT: Final = (3, 12)
 """The first that honours x-consumer-timeout; below, the broker's own setting counts."""
+LOWEST_TIMEOUT: Final = (4, 3)
+"""The first where the lowest of it, a policy and the broker's own setting counts."""
 
 
 @asynccontextmanager
@@ -64,7 +66,7 @@ async def reached(settings: Settings) -> AsyncIterator[tuple[Session | None, lis
 
 
 async def examined(session: Session, settings: Settings) -> AsyncIterator[Check]:
-    """What RabbitMQ is asked; nothing is published, and no letter taken."""
+    """What RabbitMQ is asked; nothing is published here, and no letter taken."""
     try:
         for check in able(session, settings):
             yield check
@@ -215,13 +217,16 @@ def _replicas(number: tuple[int, ...]) -> Check:
 def _timeout(number: tuple[int, ...], settings: Settings) -> Check:
     """How long RabbitMQ waits for an ack, which has to be longer than a delivery is held."""
     hold = texts.shown(settings.hold)
-    if number >= QUEUES_OWN_TIMEOUT:
+    if QUEUES_OWN_TIMEOUT <= number < LOWEST_TIMEOUT:
         says = f"an hour, by each lane's x-consumer-timeout; TASKEDIT_HOLD is {hold}"
         return Check("ack timeout", Health.GOOD, says)
-    says = (
-        f"before 3.12 the broker's own consumer_timeout counts, and AMQP cannot show it: by"
-        f" default 30m, TASKEDIT_HOLD is {hold}"
-    )
+    counts = "before 3.12 the broker's own consumer_timeout counts"
+    if number >= LOWEST_TIMEOUT:
+        counts = (
+            "from 4.3 on the lowest of each lane's x-consumer-timeout (an hour), a policy and the"
+            " broker's own consumer_timeout counts"
+        )
+    says = f"{counts}, and AMQP cannot show it: by default 30m, TASKEDIT_HOLD is {hold}"
     return Check(
         "ack timeout", Health.UNVERIFIED, says, "rabbitmqctl environment | grep consumer_timeout"
     )
