@@ -164,7 +164,8 @@ class Letters:
                 complete = not queue.missing
             finally:
                 index.end_look(complete=complete)
-            self.looked_at, self.looks = datetime.now(UTC), self.looks + 1
+            self.operations.looked_at = self.looked_at = datetime.now(UTC)
+            self.looks += 1
             self.changes.touch("dead", "fleet")  # known by now; to give them back takes a while
         return found
 

@@ -20,7 +20,9 @@ Part = Literal["fleet", "dead", "events", "operations"]
 GroupedBy = Literal["cause", "account", "app", "hour"]
 PlanAction = Literal["redrive", "discard", "mend"]
 PlanState = Literal["preparing", "ready", "failed", "used", "expired"]
-OperationState = Literal["running", "ended", "stopped", "failed", "interrupted", "unknown"]
+OperationState = Literal[
+    "running", "ended", "incomplete", "stopped", "failed", "interrupted", "unknown"
+]
 Eligible = Literal["redrivable", "superseded", "settled", "unknown"]
 
 
@@ -308,12 +310,14 @@ class OperationRow:
     ended: datetime | None
     result: Mapping[str, object] | None
     state: OperationState
-    """unknown: begun elsewhere and not ended yet, or nobody knows."""
+    """unknown: begun elsewhere and not ended yet, or nobody knows. incomplete: it has ended, and
+    some of its letters were not taken by a queue, or nobody knows whether they were."""
     done: int = 0
-    """Letters there is nothing more to do about."""
+    """Letters there is nothing more to do about, as far as that is known."""
     applied: int = 0
     rejected: int = 0
     left: int | None = None
+    """Letters of it that are still dead; None when that is not known."""
     step: int | None = None
     """How many letters the canary's step under way has."""
     is_ours: bool = False

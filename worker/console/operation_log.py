@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 LOCKED_WITHIN: Final = timedelta(seconds=20)
 """Who has recorded that an operation begins has the lock so soon, or never."""
+GOES_ON_IN: Final = "goes_on_in"
+"""In the result of an operation that was cut short: which one goes on with what it left."""
+_DONE: Final = ("sent", "copies", "gone", "discarded", "imported")
+"""In a result: counts of letters that there is nothing more to do about."""
+_NOT_DONE: Final = ("unroutable", "refused", "unsure")
 OF_LETTERS: Final = frozenset(("redrive", "discard", "mend", "import"))
 
 
@@ -28,7 +33,6 @@ class Running:
 
     progress: RedriveProgress
     total: int
-    step: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +52,8 @@ class OperationLog:
         """Whether anybody is at the dead letters; None when that cannot be told."""
         self.running: dict[str, Running] = {}
         """Those of this console, by id."""
+        self.looked_at: datetime | None = None
+        """When the dead letters were looked at last."""
         self._database = database
         self._entries: dict[str, _Entry] = {}
 
@@ -60,11 +66,17 @@ class OperationLog:
         return record
 
     def add(self, record: OperationRecord, *, vouched: bool) -> None:
-        """Take in a record; of each half of an operation the first counts."""
+        """Take in a record; of each half of an operation the first counts.
+
+        What says in the end that another operation goes on with the rest counts all the same.
+        """
         slim = record.model_copy(update={"ids": ()})
         if record.phase == "ended":
             entry = self._entries.get(record.id)
-            if entry is not None and entry.ended is None:
+            is_news = entry is not None and (
+                entry.ended is None or GOES_ON_IN in (record.result or {})
+            )
+            if entry is not None and is_news:
                 entry.ended = slim
         elif record.id in self._entries:
             self._entries[record.id].vouched |= vouched
@@ -131,8 +143,9 @@ class OperationLog:
         state = self._state(entry)
         result = (ended.result if ended else None) or {}
         progress = running.progress if running else None
-        done = progress.moved if progress else _whole(result, "done")
+        done = progress.done if progress else self._done(entry)
         of = running.total if running else begun.count
+        left = None if of is None or done is None else max(0, of - done)
         return OperationRow(
             id=begun.id,
             at=begun.at,
@@ -147,21 +160,46 @@ class OperationLog:
             ended=ended.at if ended else None,
             result=result if ended else None,
             state=state,
-            done=done,
+            done=done or 0,
             applied=progress.applied if progress else _whole(result, "applied"),
             rejected=progress.rejected if progress else _whole(result, "rejected"),
-            left=None if of is None else max(0, of - done),
-            step=running.step if running else None,
+            left=left,
+            step=progress.step or None if progress else None,
             is_ours=running is not None,
-            can_go_on=state == "interrupted" and begun.action in {"redrive", "discard"},
+            can_go_on=(
+                state in {"interrupted", "failed"}
+                and begun.action in {"redrive", "discard"}
+                and left != 0
+                and GOES_ON_IN not in result
+            ),
         )
+
+    def _done(self, entry: _Entry) -> int | None:
+        """Letters there is nothing more to do about, as the record of the end says.
+
+        Where it does not, those that a look since has not found. None when that is not known.
+        """
+        result = (entry.ended.result if entry.ended else None) or {}
+        counts = [_whole(result, name) for name in _DONE if name in result]
+        if counts or (entry.ended is not None and "failed" not in result):
+            return sum(counts)
+        begun = entry.begun
+        if self.looked_at is None or self.looked_at < begun.at:
+            return None  # whoever began it had the lock: a look since then came after it
+        recorded = "SELECT count(*), count(letters.id) FROM touched LEFT JOIN letters"
+        found = self._database.execute(
+            f"{recorded} ON letters.key = touched.event_id WHERE operation = ?", (begun.id,)
+        ).fetchone()
+        return found[0] - found[1] if found[0] == begun.count else None
 
     def _state(self, entry: _Entry) -> OperationState:
         if entry.ended is not None:
             result = entry.ended.result or {}
             if "failed" in result:
                 return "failed"
-            return "stopped" if result.get("stopped") else "ended"
+            if result.get("stopped"):
+                return "stopped"
+            return "incomplete" if any(map(result.get, _NOT_DONE)) else "ended"
         if entry.begun.id in self.running:
             return "running"
         return "interrupted" if entry.is_cut_short else "unknown"

@@ -8,7 +8,7 @@ are; what is gone by then is counted, what is new is not looked at.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,7 @@ from worker.console.model import (
     Staying,
     UnavailableError,
 )
-from worker.console.operation_log import Running
+from worker.console.operation_log import GOES_ON_IN, Running
 from worker.core.rate_limit import rates
 from worker.deadletters.canary import Step
 from worker.deadletters.history import JobHistory, read_history
@@ -59,6 +59,8 @@ SHOWN: Final = 100
 TOGETHER: Final = 200
 """Letters that are read before others have their turn."""
 PATIENCE: Final = 60.0
+TELLS_EVERY: Final = 1.0
+"""Seconds between two signs of how far an operation is."""
 STOPPED_STATES: Final = frozenset(("suspended", "paused", "unserved"))
 
 
@@ -152,6 +154,9 @@ class Plans:
         except (UnavailableError, SessionError, RefusedError) as error:
             why = error.facts.get("by", error.kind) if isinstance(error, RefusedError) else error
             one.plan = replace(one.plan, state="failed", why_failed=str(why))
+        except Exception as error:  # a bug: the page that waits for the plan says so
+            one.plan = replace(one.plan, state="failed", why_failed=type(error).__name__)
+            raise
 
     async def _fill(
         self, one: _Planned, keys: Sequence[str], mended: dict[str, bytes], *, even: bool
@@ -193,7 +198,7 @@ class Plans:
         one.ids = tuple(
             letters[each].event_id for each in letters if each in touched and letters[each].event_id
         )
-        rows = index.rows(keys[:SHOWN])
+        rows = index.rows([key for key in keys if key in going][:SHOWN])
         accounts = {letters[each].account for each in touched}
         one.plan = replace(
             plan,
@@ -273,8 +278,8 @@ class Plans:
             one.started = asyncio.create_task(self._start(one, options, by))
         try:
             return await asyncio.shield(one.started)
-        except (RefusedError, UnavailableError):
-            one.started = None  # it can be tried again
+        except Exception:
+            one.started = None  # nothing has begun, so it can be tried again
             raise
 
     def stop(self, operation: str) -> None:
@@ -305,18 +310,6 @@ class Plans:
 
     async def _start(self, one: _Planned, options: RunOptions, by: str) -> str:
         begins: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._carry_out(one, options, by, begins))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        operation = await begins
-        one.plan = replace(one.plan, state="used", operation=operation)
-        return operation
-
-    async def _carry_out(
-        self, one: _Planned, options: RunOptions, by: str, begins: asyncio.Future[str]
-    ) -> None:
-        """From the lock to the record of the end; whoever waits for `begins` hears of a failure."""
-        stopping = asyncio.Event()
         record = begun(
             one.plan.action,
             what=one.plan.filter.told() | _continued(one.goes_on),
@@ -326,7 +319,24 @@ class Plans:
             actor=by,
             via="console",
         )
-        doing = f"taskedit console: {one.plan.action} by {by}"
+        how = _options(options, self._settings)
+        task = asyncio.create_task(self._carry_out(one, record, how, begins))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        operation = await begins
+        one.plan = replace(one.plan, state="used", operation=operation)
+        return operation
+
+    async def _carry_out(
+        self,
+        one: _Planned,
+        record: OperationRecord,
+        how: RedriveOptions,
+        begins: asyncio.Future[str],
+    ) -> None:
+        """From the lock to the record of the end; whoever waits for `begins` hears of a failure."""
+        stopping = asyncio.Event()
+        doing = f"taskedit console: {record.action} by {record.actor}"
         progress, result = RedriveProgress(), dict[str, Any]()
         try:
             async with (
@@ -337,24 +347,36 @@ class Plans:
                 result = operation.result
                 self._begin(record, Running(progress, len(one.keys)), stopping)
                 begins.set_result(record.id)
-                if one.goes_on is not None:
-                    await _close(session, one.goes_on, record)
-                if one.plan.action == "discard":
-                    progress.sent = await discard(queue, frozenset(one.keys))
-                    progress.gone = max(0, len(one.keys) - progress.sent)
-                    result["discarded"] = progress.sent
-                else:
-                    how = _options(options, self._settings)
-                    await redrive(session, queue, one.actions, how, progress)
-                    counts = {name: count for name, count in asdict(progress).items() if count}
-                    result |= counts
-                result["done"] = progress.moved
+                telling = asyncio.create_task(self._tell())
+                try:
+                    if one.goes_on is not None:
+                        await _close(session, one.goes_on, record)
+                    if one.plan.action == "discard":
+                        progress.sent = await discard(queue, frozenset(one.keys))
+                        progress.gone = max(0, len(one.keys) - progress.sent)
+                        result |= {"discarded": progress.sent, "gone": progress.gone}
+                    else:
+                        await redrive(session, queue, one.actions, how, progress)
+                finally:
+                    telling.cancel()
+                    if one.plan.action != "discard":  # of one that fails nobody knows how far it is
+                        result |= progress.counts() | {"done": progress.done}
         except SessionError as error:
             if not begins.done():
                 begins.set_exception(_refusal(error))
+        except BaseException as error:  # a bug, which must not leave anybody waiting
+            if not begins.done():
+                begins.set_exception(error)
+            raise
         finally:
-            if begins.done() and not begins.exception():
+            if begins.done() and not begins.cancelled() and not begins.exception():
                 self._end(one, record, progress, result)
+
+    async def _tell(self) -> None:
+        """Have pages show how far it is, until cancelled."""
+        while True:
+            await asyncio.sleep(TELLS_EVERY)
+            self._changes.touch("operations")
 
     def _begin(self, record: OperationRecord, running: Running, stopping: asyncio.Event) -> None:
         self._operations.add(record, vouched=False)
@@ -436,7 +458,7 @@ async def _close(session: Session, row: OperationRow, by: OperationRecord) -> No
             "count": row.count,
             "ids": (),
             "why": row.why,
-            "result": {"failed": "interrupted", "goes_on_in": by.id},
+            "result": {"failed": "interrupted"} | dict(row.result or {}) | {GOES_ON_IN: by.id},
         }
     )
     await write(session, session.names.operations, RECORD_TYPE, ended)

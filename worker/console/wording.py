@@ -54,6 +54,7 @@ OPERATION_STATES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "running": ("…", N_("running")),
         "ended": ("✔", N_("ended")),
+        "incomplete": ("!", N_("ended, not all were sent")),
         "stopped": ("■", N_("stopped")),
         "failed": ("✖", N_("failed")),
         "interrupted": ("!", N_("interrupted")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from worker.amqp.session import task_group
@@ -72,11 +72,22 @@ class RedriveProgress:
     """Sent without a confirm before the end: still in the queue, and maybe in their lane too."""
     stopped: str = ""
     """Why it stopped early; the rest of a sentence."""
+    step: int = 0
+    """How many letters the canary's step under way has; 0 without a canary."""
+
+    @property
+    def done(self) -> int:
+        """How many letters are not in the queue any more."""
+        return self.sent + self.copies + self.gone
 
     @property
     def moved(self) -> int:
-        """How many letters there is nothing more to do about."""
-        return self.sent + self.copies + self.unroutable + self.refused + self.gone
+        """How many of its letters it has tried."""
+        return self.done + self.unroutable + self.refused
+
+    def counts(self) -> dict[str, int | str]:
+        """What became of its letters as its record says it: nothing of what has none."""
+        return {name: count for name, count in asdict(self).items() if count and name != "step"}
 
     @property
     def is_good(self) -> bool:
@@ -117,6 +128,8 @@ class _Redrive:
         now = self._loop.time()
         self._pacer = Pacer(options.rates, now=now, taken=()) if options.rates else None
         self._canary = Canary(options.canary.of(len(actions))) if options.canary else None
+        if self._canary is not None:
+            progress.step = self._canary.step.size
         self._held: dict[bytes, list[HeldLetter]] = {}
         """The letters to be sent next; copies have one key. The rest of the queue is held too."""
         self._held_end = 0
@@ -283,3 +296,4 @@ class _Redrive:
             self._progress.stopped = f"{canary.step.failed} of {canary.step.size} were not applied"
         elif left:
             canary.go_on(left)
+            self._progress.step = canary.step.size

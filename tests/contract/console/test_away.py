@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas import Names
 from tests.conftest import since
 from tests.contract.console.stage import broker_at, declared, prepared, settings, stage, until
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
+from worker.amqp.topology import Queue
 from worker.console.data import Console
 from worker.console.model import LetterFilter, RunOptions, UnavailableError
 from worker.core.message import Publication
@@ -62,6 +64,61 @@ def test_the_last_picture_stays_and_is_live_again_soon(new_node: NewNode) -> Non
             plan = await on.plan("redrive", by="Li Wei", filter_=ALL)
             found = await prepared(on, plan)
             assert (found.state, found.total) == ("ready", 1)
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_what_a_lost_connection_cut_short_says_how_far_it_came_and_is_gone_on_with(
+    new_node: NewNode,
+) -> None:
+    node: Node = new_node()
+    rabbitmq, names = broker_at(node.amqp_url, "task-edit"), Names("task-edit")
+    letters = [numbered(number) for number in range(30)]
+
+    async def now(on: Console, operation: str) -> OperationRow:
+        row = await on.operation(operation)
+        assert row is not None
+        return row
+
+    async def over(on: Console, operation: str) -> OperationRow:
+        row = await now(on, operation)
+        async with asyncio.timeout(60):
+            while row.state == "running":
+                await asyncio.sleep(0.05)
+                row = await now(on, operation)
+        return row
+
+    async def work() -> None:
+        async with connected(rabbitmq, asyncio.Event()) as session:
+            await declared(session)
+            await session.declared((Queue(names.lane("acme"), {"x-queue-type": "quorum"}),))
+            for one in letters:
+                dead = one.dead
+                await session.publish(Publication(names.dead, "a", dead.body, dead.properties))
+        async with Console(rabbitmq, settings()) as on:
+            await until(lambda: on.picture().broker.is_up)
+            plan = await prepared(on, await on.plan("redrive", by="Li", filter_=ALL))
+            begun = await on.run(plan.id, RunOptions(canary=10, rate="5/s"), by="Li")
+            row = await now(on, begun.id)
+            async for parts in on.changes():
+                row = await now(on, begun.id)
+                assert row.state == "running"
+                if "operations" in parts and row.done == 10:
+                    break
+            assert row.step == 10
+            node.ctl("close_all_connections", "a test")
+            await until(lambda: not on.picture().broker.is_up)
+            await until(lambda: on.picture().broker.is_up)
+            row = await over(on, begun.id)
+            assert (row.state, row.done, row.left, row.can_go_on) == ("failed", 10, 20, True)
+
+            plan = await prepared(on, await on.go_on(begun.id, by="Ann"))
+            assert plan.total == 20
+            rest = await on.run(plan.id, RunOptions(), by="Ann")
+            row = await over(on, rest.id)
+            assert (row.state, row.done, row.left) == ("ended", 20, 0)
+            assert not (await now(on, begun.id)).can_go_on
 
     asyncio.run(work())
 

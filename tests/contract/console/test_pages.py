@@ -233,6 +233,19 @@ def test_what_cannot_be_run_so_is_said_and_not_begun(
     assert [each[0] for each in console.source.asked] == ["redrive"]
 
 
+def test_of_an_interrupted_operation_nothing_is_counted_that_is_not_known(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    source.operate("op-9", "redrive", by="Li Wei", count=300, state="interrupted", left=None)
+
+    counted, unknown = (
+        seen(browser, f"{console.url}/operations/{name}").words for name in ("op-0", "op-9")
+    )
+
+    assert "Interrupted after 120 of 300; 180 are still dead letters." in counted
+    assert "How many of its letters are still dead is not known." in unknown
+    assert "of 300" not in unknown
+
+
 def test_a_discard_says_how_many_are_gone_for_good(console: Running) -> None:
     browser = console.browser()
 

@@ -6,6 +6,8 @@ import pytest
 
 from schemas import OperationRecord
 from tests.unit.builders import delivery, properties
+from tests.unit.console.dead import numbered
+from worker.console.letter_index import LetterIndex
 from worker.console.operation_log import LOCKED_WITHIN, OperationLog, Running
 from worker.console.store import opened
 from worker.deadletters.redrive import RedriveProgress
@@ -61,6 +63,51 @@ def test_one_that_stopped_or_failed_says_so(
 ) -> None:
     heard(log, record(), record(phase="ended", result=result))
     assert [row.state for row in log.page().rows] == [state]
+
+
+@pytest.mark.parametrize("name", ["unroutable", "refused", "unsure"])
+def test_what_no_queue_took_is_not_done(log: OperationLog, name: str) -> None:
+    heard(log, record(), record(phase="ended", result={"sent": 1, name: 2}))
+    row = log.row("op-1")
+    assert row is not None
+    assert (row.state, row.done, row.left) == ("incomplete", 1, 2)
+
+
+def test_a_command_that_ended_tells_what_is_left_by_what_it_took_out(log: OperationLog) -> None:
+    result = {"sent": 1, "copies": 1, "gone": 1}
+    heard(log, record(), record(phase="ended", result=result))
+    row = log.row("op-1")
+    assert row is not None
+    assert (row.done, row.left) == (3, 0)
+
+
+def test_of_one_cut_short_a_look_since_then_tells_how_many_are_left() -> None:
+    database = opened()
+    log, index = OperationLog(database), LetterIndex(database)
+    dead = [numbered(number).dead for number in range(3)]
+    ids = tuple(numbered(number).letter.event_id for number in range(3))
+    heard(log, record(ids=ids))
+    log.see_lock(is_locked=False)
+    [row] = log.unended()
+    assert (row.left, row.can_go_on) == (None, True), "nobody has looked"
+    index.begin_look()
+    index.see(dead[1:])
+    index.end_look(complete=True)
+    log.looked_at = LONG_AGO - timedelta(seconds=1)
+    assert [row.left for row in log.unended()] == [None], "somebody may have sent since"
+    log.looked_at = datetime.now(UTC)
+    assert [(row.done, row.left) for row in log.unended()] == [(1, 2)]
+    heard(log, record(2, ids=ids, count=1001))
+    assert log.unended()[-1].left is None, "not all are recorded"
+
+
+def test_one_that_failed_is_gone_on_with_once(log: OperationLog) -> None:
+    failed = {"failed": "lost", "sent": 1}
+    heard(log, record(), record(phase="ended", result=failed))
+    [row] = log.page().rows
+    assert (row.done, row.left, row.can_go_on) == (1, 2, True)
+    heard(log, record(phase="ended", result=failed | {"goes_on_in": "op-2"}))
+    assert [row.can_go_on for row in log.page().rows] == [False]
 
 
 def test_it_was_cut_short_only_where_nobody_is_at_the_letters(log: OperationLog) -> None:

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from schemas import Names, OperationRecord
+from tests.unit.builders import NOW, delivery, properties
 from tests.unit.console.dead import numbered
+from tests.unit.deadletters.dead import DONE, ended
+from tests.unit.schemas.builders import body, edit
 from worker.amqp.session import Broker
 from worker.console.changes import Changes
 from worker.console.event_index import EventIndex
 from worker.console.letter_index import LetterIndex
 from worker.console.letters import Letters
 from worker.console.live import Live
-from worker.console.model import LetterFilter, Plan, RefusedError
+from worker.console.model import LetterFilter, Plan, RefusedError, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.plans import Plans
 from worker.console.store import opened
@@ -26,16 +30,16 @@ BROKER = Broker(("amqp://nowhere.invalid",), timedelta(seconds=5), Names("task-e
 class Stage:
     """Plans of a console that has looked at some letters; no RabbitMQ is asked."""
 
-    def __init__(self, letters: int) -> None:
+    def __init__(self, letters: int, broker: Broker = BROKER) -> None:
         settings = load({}, accounts_wanted=False, secrets_wanted=False)
         assert isinstance(settings, Settings)
         database, changes = opened(), Changes()
         self.events = EventIndex(database)
         self.index = LetterIndex(database)
         self.log = OperationLog(database)
-        live = Live(BROKER, self.events, self.index, self.log, changes)
-        self.letters = Letters(BROKER, self.index, live, self.log, changes)
-        self.plans = Plans(BROKER, settings, live, self.letters, self.events, self.log, changes)
+        live = Live(broker, self.events, self.index, self.log, changes)
+        self.letters = Letters(broker, self.index, live, self.log, changes)
+        self.plans = Plans(broker, settings, live, self.letters, self.events, self.log, changes)
         self.each = [numbered(number) for number in range(letters)]
         self.index.begin_look()
         self.index.see([one.dead for one in self.each])
@@ -99,5 +103,40 @@ def test_no_keys_at_all_are_not_all_letters() -> None:
         on = Stage(3)
         with pytest.raises(RefusedError, match="nothing_to_do"):
             on.plans.make("discard", by="Ann", wanted=LetterFilter(), keys=())
+
+    asyncio.run(work())
+
+
+def test_what_is_listed_as_sent_is_sent() -> None:
+    async def work() -> None:
+        on = Stage(3)
+        newer = delivery(body(edit(jobId=1)), properties=properties(message_id="newer"))
+        on.events.add(50, ended(newer, DONE, received=NOW + timedelta(hours=1)).event)
+        plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=LetterFilter()))
+        assert [one.row.message_id for one in plan.stays] == ["n-0"]
+        assert [row.message_id for row in plan.rows] == ["n-1", "n-2"]
+
+    asyncio.run(work())
+
+
+def test_a_bug_before_the_beginning_is_told_each_time_that_it_is_tried() -> None:
+    async def work() -> None:
+        on = Stage(3, replace(BROKER, urls=("no address at all",)))
+        plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=LetterFilter()))
+        for _ in range(2):
+            async with asyncio.timeout(30):
+                with pytest.raises(IndexError):
+                    await on.plans.run(plan.id, RunOptions(), by="Ann")
+
+    asyncio.run(work())
+
+
+def test_a_plan_that_a_bug_ends_is_made_no_more() -> None:
+    async def work() -> None:
+        on = Stage(3)
+        wanted = LetterFilter(account=object())  # type: ignore[arg-type]
+        plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=wanted))
+        assert plan.state == "failed"
+        assert plan.why_failed
 
     asyncio.run(work())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -220,7 +220,7 @@ async def _redrive(
         try:
             await redrive(session, queue, plan.moves, pace, progress)
         finally:
-            operation.result |= {name: count for name, count in asdict(progress).items() if count}
+            operation.result |= progress.counts()
 
 
 def _mended(preview: RedrivePreview, settings: Settings) -> dict[bytes, bytes]:
