@@ -1,4 +1,4 @@
-"""How Compose starts the worker: bad settings stay, everything else ends as the worker ends."""
+"""How Compose starts worker and console: bad settings stay, all else ends as taskedit ends."""
 
 from __future__ import annotations
 
@@ -31,10 +31,18 @@ def said(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, said: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def service() -> str:
+    """Which one Compose starts."""
+    return "worker"
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, said: Path, service: str
+) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start what Compose starts, with a taskedit that ends with that code, or not at all."""
-    worker = yaml.safe_load(Path("docker-compose.yml").read_text())["services"]["worker"]
-    words = [word.replace("$$", "$") for word in worker["entrypoint"] + worker["command"]]
+    one = yaml.safe_load(Path("docker-compose.yml").read_text())["services"][service]
+    words = [word.replace("$$", "$") for word in one["entrypoint"] + one["command"]]
     # A container begins with no signal ignored; whoever runs the tests under nohup does.
     command = ["env", "--default-signal=HUP", *words]
     (tmp_path / "taskedit").write_text(STAND_IN)
@@ -62,11 +70,12 @@ def start(tmp_path: Path, said: Path) -> Iterator[Callable[[str], subprocess.Pop
         each.wait()
 
 
+@pytest.mark.parametrize("service", ["worker", "console"])
 def test_bad_settings_stay_and_say_what_to_do_until_they_are_stopped(
-    start: Callable[[str], subprocess.Popen[bytes]], said: Path
+    start: Callable[[str], subprocess.Popen[bytes]], said: Path, service: str
 ) -> None:
     container = start("78")
-    until(lambda: "Bad settings." in said.read_text())
+    until(lambda: f"then: docker compose restart {service}\n" in said.read_text())
     assert container.poll() is None
     container.send_signal(signal.SIGTERM)
     assert container.wait(10) == 78
