@@ -125,13 +125,14 @@ class Api:
         """Dead letters in groups."""
         query = request.query_params
         found = await self._console.groups(forms.grouped_by(query), forms.letter_filter(query))
-        return _listed(found, **self._as_of())
+        return _listed(found, looked_at=self._looked_at(), **self._as_of())
 
     async def letters(self, request: Request) -> Response:
         """Dead letters one by one; `after` takes the `next` of the page before."""
         query = request.query_params
         found = await self._console.letters(forms.letter_filter(query), query.get("after"), ROWS)
-        return _listed(found.rows, next=found.next, total=found.total, **self._as_of())
+        more = {"next": found.next, "total": found.total, "looked_at": self._looked_at()}
+        return _listed(found.rows, **more, **self._as_of())
 
     async def letter(self, request: Request) -> Response:
         """One dead letter: its body as text, and where it is none in base64."""
@@ -213,6 +214,10 @@ class Api:
         """How old it is, and whether RabbitMQ answers."""
         picture = self._console.picture()
         return {"at": picture.at, "live": picture.broker.is_up}
+
+    def _looked_at(self) -> datetime | None:
+        """When the dead letters were looked at last; before that nobody knows of any."""
+        return self._console.picture().letters.looked_at
 
 
 async def _read(request: Request, kind: type[Wanted]) -> Wanted:

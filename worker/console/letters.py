@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from worker.amqp.session import FailureKind, SessionError, connected
 from worker.console.letter_index import Kept
-from worker.console.model import LettersState, RefusedError, UnavailableError
+from worker.console.model import LettersState, RefusedError, UnavailableError, fault
 from worker.deadletters.queue import locked
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from worker.console.live import Live
     from worker.console.operation_log import OperationLog
     from worker.core.message import Delivery
+
+log = structlog.get_logger()
 
 DOING: Final = "taskedit console: a look"
 LOOK_EVERY: Final = 60.0
@@ -102,15 +106,20 @@ class Letters:
         return None if self.looked_at is None else self.index.by_account()
 
     async def run(self) -> None:
-        """Keep them true until cancelled."""
+        """Keep them true until cancelled, whatever becomes of one look."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK)
             if not self._is_needed or not self.live.state.is_up:
                 continue
             if self.looked_at is None or (self._watchers and self._must_look(loop.time())):
-                with suppress(UnavailableError, RefusedError):
-                    await self.look()
+                try:
+                    with suppress(UnavailableError, RefusedError):
+                        await self.look()
+                except Exception as error:
+                    log.exception("console_look_failed")
+                    self._why = fault(error)
+                    self.changes.touch("dead", "fleet")
                 if self._why is not None:
                     await asyncio.sleep(AGAIN_AFTER)
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
+import structlog
+
 from schemas import read_control_entry
 from schemas.names import PLACE_HEADER
 from worker.amqp import admin
@@ -22,10 +24,11 @@ from worker.amqp.session import (
     connected,
     task_group,
 )
-from worker.console.model import BrokerState
+from worker.console.model import BrokerState, fault
+from worker.console.operation_log import whole
 from worker.core.rate_limit import SLOTS_TYPE
 from worker.fleet.control import Pauses
-from worker.fleet.watch import Fleet, ask_for_beats
+from worker.fleet.watch import BEAT_EVERY, Fleet, ask_for_beats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -38,9 +41,13 @@ if TYPE_CHECKING:
     from worker.console.operation_log import OperationLog
     from worker.core.message import Delivery
 
+log = structlog.get_logger()
+
 SHORTEST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 5.0
 """Seconds between two attempts to connect."""
+MANY: Final = 10
+"""Failures in a row after which the wait grows no longer."""
 LOOK_FOR_IT_EVERY: Final = 5.0
 """Seconds until an exchange or a stream that was not there is looked for again."""
 DECLARES_EVERY: Final = 0.2
@@ -92,7 +99,7 @@ class Live:
         """Set once that place is known."""
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Follow until cancelled, whatever ends one connection."""
         failures = 0
         while True:
             try:
@@ -102,6 +109,7 @@ class Live:
                     async with task_group() as group:
                         for follow in (
                             self._heartbeats,
+                            self._silences,
                             self._control,
                             self._log,
                             self._journal,
@@ -111,7 +119,11 @@ class Live:
                             group.create_task(self._kept(follow, session))
             except SessionError as error:
                 self._down(error.failure.why)
-            failures = min(failures + 1, 10)
+            except Exception as error:
+                log.exception("console_follow_failed")
+                self._down(fault(error))
+                failures = MANY
+            failures = min(failures + 1, MANY)
             await asyncio.sleep(min(LONGEST_WAIT, SHORTEST_WAIT * 2**failures))
 
     @property
@@ -145,6 +157,7 @@ class Live:
                     raise
                 if follow in {self._journal, self._backfill}:
                     self._events.why = error.failure.why
+                    self._changes.touch("events", "fleet")
                 await asyncio.sleep(LOOK_FOR_IT_EVERY)
             else:
                 return
@@ -156,6 +169,12 @@ class Live:
         await ask_for_beats(session)
         async for delivery in beats:
             self.fleet.hear(delivery.body, asyncio.get_running_loop().time())
+            self._changes.touch("fleet")
+
+    async def _silences(self, _: Session) -> None:
+        """Time passes also where nobody is heard: who has not been is then told."""
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
             self._changes.touch("fleet")
 
     async def _control(self, session: Session) -> None:
@@ -173,7 +192,7 @@ class Live:
             if record is None:
                 continue
             result = record.result or {}
-            gone = sum(result.get(name, 0) for name in ("sent", "copies", "discarded"))
+            gone = sum(whole(result, name) for name in ("sent", "copies", "discarded"))
             if record.phase == "ended" and record.count == len(record.ids) == gone:
                 self._letters.remove(record.ids)
                 self.flow += gone
@@ -182,10 +201,12 @@ class Live:
     # The journal
 
     async def _journal(self, session: Session) -> None:
+        if self._events.why is not None:
+            await session.mark(session.names.journal)  # comes as a sign that it can be read again
         begin = "last" if self._next_event is None else self._next_event
         async for delivery in session.stream(session.names.journal, begin, follow=True):
             place = _place(delivery)
-            self._events.why = None
+            self._is_readable()
             self._next_event = place + 1
             if self._unread_below is None:
                 self._unread_below = place
@@ -220,6 +241,7 @@ class Live:
         async with aclosing(cast("AsyncGenerator[Delivery]", stream)) as entries:
             async for delivery in entries:
                 place = _place(delivery)
+                self._is_readable()
                 found = place if found is None else found
                 if place >= end:
                     break
@@ -228,6 +250,12 @@ class Live:
                 if place % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)
         return found
+
+    def _is_readable(self) -> None:
+        """The journal: an entry of it has come."""
+        if self._events.why is not None:
+            self._events.why = None
+            self._changes.touch("events", "fleet")
 
     def _add(self, place: int, delivery: Delivery) -> Event | None:
         return self._events.add(

@@ -35,6 +35,11 @@ class UnavailableError(Exception):
         self.since = since
 
 
+def fault(error: Exception) -> str:
+    """Why something is not known, when it is because of a fault of this program's."""
+    return f"a fault in this console, see its log: {type(error).__name__}: {error}"
+
+
 class RefusedError(Exception):
     """What was asked for cannot be done; `kind` says why, for the pages to word."""
 
@@ -140,7 +145,7 @@ class Trouble:
 
     kind: str
     """broker_away, fleet_unseen, unserved, suspended, paused, throttled, rejections,
-    replica_silent, replica_not_ready, letters_unseen or operation_interrupted."""
+    replica_silent, replica_not_ready, letters_unseen, journal_unread or operation_interrupted."""
     account: str | None = None
     replica: str | None = None
     since: datetime | None = None
@@ -197,6 +202,8 @@ class Picture:
     """The worst first."""
     letters: LettersState = LettersState()
     journal: JournalState = JournalState()
+    is_heard: bool = True
+    """Whether workers have had the time to be heard: before that nobody knows what is missing."""
 
 
 # Dead letters

@@ -11,6 +11,7 @@ from worker.console.model import OperationRow, Page
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from schemas import OperationRecord
     from worker.console.model import OperationState
@@ -161,8 +162,8 @@ class OperationLog:
             result=result if ended else None,
             state=state,
             done=done or 0,
-            applied=progress.applied if progress else _whole(result, "applied"),
-            rejected=progress.rejected if progress else _whole(result, "rejected"),
+            applied=progress.applied if progress else whole(result, "applied"),
+            rejected=progress.rejected if progress else whole(result, "rejected"),
             left=left,
             step=progress.step or None if progress else None,
             is_ours=running is not None,
@@ -180,7 +181,7 @@ class OperationLog:
         Where it does not, those that a look since has not found. None when that is not known.
         """
         result = (entry.ended.result if entry.ended else None) or {}
-        counts = [_whole(result, name) for name in _DONE if name in result]
+        counts = [whole(result, name) for name in _DONE if name in result]
         if counts or (entry.ended is not None and "failed" not in result):
             return sum(counts)
         begun = entry.begun
@@ -205,6 +206,7 @@ class OperationLog:
         return "interrupted" if entry.is_cut_short else "unknown"
 
 
-def _whole(result: dict[str, object], name: str) -> int:
+def whole(result: Mapping[str, object], name: str) -> int:
+    """A number of a result, which anybody may have written; 0 for what is none."""
     value = result.get(name)
     return value if isinstance(value, int) else 0

@@ -50,7 +50,8 @@ class PictureSource:
         shown_at = at if state.is_up else state.heard_at or at
         replicas = tuple(self._replicas(shown_at))
         accounts = tuple(self._accounts(shown_at))
-        letters = self._letters.state()
+        letters, journal = self._letters.state(), self._events.state()
+        is_heard = self._live.now - self._live.up_at >= HEARD_WITHIN
         interrupted = [
             row
             for row in self._operations.unended()
@@ -67,11 +68,12 @@ class PictureSource:
                 replicas=replicas,
                 rejections=self._rejections(shown_at),
                 interrupted=interrupted,
-                letters=letters,
-                is_heard=self._live.now - self._live.up_at >= HEARD_WITHIN,
+                unread={"letters_unseen": letters.why, "journal_unread": journal.why},
+                is_heard=is_heard,
             ),
             letters=letters,
-            journal=self._events.state(),
+            journal=journal,
+            is_heard=is_heard,
         )
 
     def _rejections(self, at: datetime) -> list[tuple[str, Cause, int]]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from worker.console.model import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from worker.console.causes import Cause
-    from worker.console.model import Account, BrokerState, LettersState, OperationRow, Replica
+    from worker.console.model import Account, BrokerState, OperationRow, Replica
 
 WORST_FIRST: Final = (
     "broker_away",
@@ -24,6 +24,7 @@ WORST_FIRST: Final = (
     "paused",
     "throttled",
     "letters_unseen",
+    "journal_unread",
 )
 _MISSED: Final = frozenset(("fleet_unseen", "unserved"))
 REJECTIONS_AT_LEAST: Final = 5
@@ -37,18 +38,20 @@ def troubles_of(
     replicas: Iterable[Replica],
     rejections: Iterable[tuple[str, Cause, int]],
     interrupted: Iterable[OperationRow],
-    letters: LettersState,
+    unread: Mapping[str, str | None],
     is_heard: bool,
 ) -> tuple[Trouble, ...]:
     """Every trouble, the worst first; of one kind the account with most waiting first.
 
-    `is_heard`: workers have had the time to be heard; before that none is missed.
+    `unread`: why letters or journal cannot be read, by the kind of trouble that it is; None if they
+    can. `is_heard`: workers have had the time to be heard; before that none is missed.
     """
     found = [
         *_of_broker(broker, replicas),
         *(trouble for account in accounts for trouble in _of_account(account)),
         *(trouble for replica in replicas for trouble in _of_replica(replica)),
-        *_of_letters(rejections, interrupted, letters),
+        *_of_letters(rejections, interrupted),
+        *(Trouble(kind, facts={"why": why}) for kind, why in unread.items() if why is not None),
     ]
     unsaid = frozenset() if is_heard else _MISSED
     if any(each.kind == "fleet_unseen" for each in found) and is_heard:
@@ -94,7 +97,6 @@ def _of_replica(replica: Replica) -> Iterator[Trouble]:
 def _of_letters(
     rejections: Iterable[tuple[str, Cause, int]],
     interrupted: Iterable[OperationRow],
-    letters: LettersState,
 ) -> Iterator[Trouble]:
     for account, cause, count in rejections:
         if count >= REJECTIONS_AT_LEAST:
@@ -110,5 +112,3 @@ def _of_letters(
     for row in interrupted:
         facts = {"operation": row.id, "left": row.left}
         yield Trouble("operation_interrupted", since=row.at, facts=facts)
-    if letters.why is not None:
-        yield Trouble("letters_unseen", facts={"why": letters.why})

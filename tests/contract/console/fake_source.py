@@ -95,6 +95,8 @@ class FakeSource:
     def __init__(self) -> None:
         now = datetime.now(UTC)
         self.is_up = True
+        self.is_heard = True
+        self.is_looked_at = True
         self.watchers = 0
         self.asked: list[tuple[object, ...]] = []
         """What changed anything, and by whom."""
@@ -224,8 +226,9 @@ class FakeSource:
             tuple(self.accounts.values()),
             self.replicas,
             self.troubles,
-            LettersState(looked_at=now, total=len(self.rows)),
+            LettersState(looked_at=now if self.is_looked_at else None, total=len(self.rows)),
             JournalState(now - timedelta(days=6), now, self.is_complete, 60),
+            self.is_heard,
         )
 
     async def changes(self) -> AsyncIterator[frozenset[Part]]:
@@ -431,6 +434,9 @@ class FakeSource:
             raise UnavailableError("rabbit-1: refused", datetime.now(UTC))
 
     def _of(self, filter_: LetterFilter) -> list[LetterRow]:
+        if not self.is_looked_at:
+            return []
+
         def is_meant(row: LetterRow) -> bool:
             return (
                 filter_.cause in {None, row.cause}

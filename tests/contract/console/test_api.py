@@ -54,6 +54,18 @@ def test_what_a_page_shows_a_program_can_read(
     assert of(answer.json()), answer.text[:500]
 
 
+@pytest.mark.parametrize("path", ["dead/groups", "dead/letters"])
+def test_a_program_is_told_whether_the_letters_were_looked_at(path: str, console: Running) -> None:
+    browser, address = console.browser(), f"{console.url}/api/v1/{path}"
+    at = browser.get(address, timeout=10).json()["looked_at"]
+    assert datetime.fromisoformat(at).tzinfo is not None
+
+    console.source.is_looked_at = False
+
+    told = browser.get(address, timeout=10).json()
+    assert (told["items"], told["looked_at"]) == ([], None)
+
+
 def test_letters_come_page_by_page_each_once(console: Running) -> None:
     browser, address = console.browser(), f"{console.url}/api/v1/dead/letters"
     told = browser.get(address, timeout=10).json()

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from schemas import ControlEntry
-from tests.contract.console.stage import broker_at, lane, stage, until
+from schemas import ControlEntry, OperationRecord
+from tests.contract.console.stage import broker_at, declared, lane, settings, stage, until
 from tests.unit.console.dead import numbered
+from worker.amqp.session import connected
+from worker.console.changes import Changes
+from worker.console.data import Console
+from worker.console.event_index import EventIndex
+from worker.console.letter_index import LetterIndex
+from worker.console.letters import Letters
+from worker.console.live import Live
 from worker.console.model import EventFilter, LetterFilter
-from worker.fleet.operations import CONTROL_TYPE, write
+from worker.console.operation_log import OperationLog
+from worker.console.store import opened
+from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, write
 
 if TYPE_CHECKING:
     from worker.amqp.session import Broker
-    from worker.console.data import Console
     from worker.console.model import Part
+    from worker.core.message import Delivery
 
 pytestmark = pytest.mark.timeout(120)
 ALL = LetterFilter()
@@ -184,5 +194,115 @@ def test_the_journal_is_followed_and_read_back_to_its_beginning(rabbitmq: Broker
             assert [row.job_id for row in page.rows] == list(range(50, 0, -1))
             timeline = await on.console.job(7)
             assert [row.message_id for row in timeline.events] == ["n-6"]
+
+    asyncio.run(work())
+
+
+def record(phase: str, result: dict[str, object] | None = None) -> OperationRecord:
+    return OperationRecord.model_validate(
+        {
+            "id": "op-1", "phase": phase, "at": datetime.now(UTC), "actor": "Li", "via": "cli",
+            "action": "redrive", "count": 1, "ids": ("e",), "result": result,
+        }
+    )  # fmt: skip
+
+
+def test_a_result_that_holds_no_numbers_is_shown_and_what_comes_after_it_is_heard(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            for each in (record("begun"), record("ended", {"sent": "1", "done": [2]})):
+                await write(on.session, on.session.names.operations, RECORD_TYPE, each)
+            await on.discarded(numbered(0))
+            async with asyncio.timeout(20):
+                while len((await on.console.operations()).rows) < 2:  # noqa: ASYNC110 (as `until`)
+                    await asyncio.sleep(0.02)
+            strange = await on.console.operation("op-1")
+            assert strange is not None
+            assert (strange.state, strange.done) == ("ended", 0)
+            assert on.console.picture().broker.is_up
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_a_page_is_told_that_time_has_passed_also_where_nobody_is_heard(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            assert not on.console.picture().is_heard
+            await until(lambda: on.console.picture().is_heard)
+            async with asyncio.timeout(20):
+                await told_of("fleet", on.console)
+            assert [each.kind for each in on.console.picture().troubles] == ["fleet_unseen"]
+
+    asyncio.run(work())
+
+
+def kinds(console: Console) -> set[str]:
+    return {each.kind for each in console.picture().troubles}
+
+
+@pytest.mark.slow
+def test_a_journal_that_is_not_there_is_a_trouble_until_it_can_be_read(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        async with (
+            connected(rabbitmq, asyncio.Event()) as session,
+            Console(rabbitmq, settings()) as console,
+        ):
+            await until(lambda: "journal_unread" in kinds(console))
+            await declared(session)
+            await until(lambda: "journal_unread" not in kinds(console))
+
+    asyncio.run(work())
+
+
+class FailsOnce(OperationLog):
+    """An operation log that meets one record with a fault of the program's."""
+
+    has_failed = False
+
+    def hear(self, delivery: Delivery) -> OperationRecord | None:
+        if not self.has_failed:
+            self.has_failed = True
+            raise TypeError("nobody foresaw this")
+        return super().hear(delivery)
+
+
+class FullOnce(LetterIndex):
+    """A letter index whose disk is full at the first look."""
+
+    is_full = True
+
+    def begin_look(self) -> None:
+        if self.is_full:
+            self.is_full = False
+            raise sqlite3.OperationalError("database or disk is full")
+        super().begin_look()
+
+
+@pytest.mark.slow
+def test_what_nobody_foresaw_is_said_and_ends_neither_the_following_nor_the_looking(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        database, changes = opened(), Changes()
+        log, index = FailsOnce(database), FullOnce(database)
+        live = Live(rabbitmq, EventIndex(database), index, log, changes)
+        letters = Letters(rabbitmq, index, live, log, changes)
+        letters.need()
+        async with connected(rabbitmq, asyncio.Event()) as session:
+            await declared(session)
+            running = [asyncio.create_task(each) for each in (live.run(), letters.run())]
+            await until(lambda: "disk is full" in (letters.state().why or ""))
+            await until(lambda: letters.looked_at and letters.state().why is None)
+            await write(session, session.names.operations, RECORD_TYPE, record("begun"))
+            await until(lambda: not live.state.is_up)
+            assert "nobody foresaw this" in (live.state.why or "")
+            await write(session, session.names.operations, RECORD_TYPE, record("begun"))
+            await until(lambda: live.state.is_up and log.row("op-1"))
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(work())

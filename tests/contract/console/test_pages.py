@@ -132,6 +132,38 @@ def test_when_all_is_well_one_line_says_so(console: Running) -> None:
     assert "Nothing to do. 1 account runs; last success" in words
 
 
+def test_before_workers_could_be_heard_nobody_says_that_all_is_well(console: Running) -> None:
+    source = console.source
+    source.troubles, source.accounts, source.is_heard = (), {}, False
+
+    words = seen(console.browser(), console.url).words
+
+    assert "Nothing to do." not in words
+    assert "Listening for workers" in words
+
+
+@pytest.mark.parametrize(
+    "path", ["/dead", "/dead/letters", "/dead/letters?account=acme", "/jobs/9", "/search?q=none"]
+)
+def test_before_a_look_nobody_says_that_there_are_no_dead_letters(
+    path: str, console: Running
+) -> None:
+    console.source.is_looked_at = False
+
+    words = seen(console.browser(), console.url + path).words
+
+    assert "The dead letters have not been looked at yet." in words
+    assert "No dead letters." not in words
+    assert "0 dead letters" not in words
+
+
+def test_after_a_look_it_is_said_that_there_are_none(console: Running) -> None:
+    console.source.rows = {}
+
+    for path in ("/dead", "/dead/letters"):
+        assert "No dead letters." in seen(console.browser(), console.url + path).words
+
+
 def test_times_are_in_the_viewers_zone(console: Running) -> None:
     browser = console.browser()
     at = datetime.now(UTC) + timedelta(days=2)

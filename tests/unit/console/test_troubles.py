@@ -13,7 +13,6 @@ from worker.console.causes import cause_of
 from worker.console.model import (
     Account,
     BrokerState,
-    LettersState,
     OperationRow,
     Replica,
     Trouble,
@@ -40,7 +39,7 @@ def found(**changes: Any) -> tuple[Trouble, ...]:  # noqa: ANN401 (the arguments
         "replicas": [WORKER],
         "rejections": [],
         "interrupted": [],
-        "letters": LettersState(),
+        "unread": {"letters_unseen": None, "journal_unread": None},
         "is_heard": True,
     }
     return troubles_of(**{**good, **changes})
@@ -64,7 +63,8 @@ def test_when_all_is_well_there_is_none() -> None:
         ({"replicas": [replace(WORKER, is_ready=False, why="draining")]}, "replica_not_ready"),
         ({"rejections": [("acme", CAUSE, REJECTIONS_AT_LEAST)]}, "rejections"),
         ({"interrupted": [CUT_SHORT]}, "operation_interrupted"),
-        ({"letters": LettersState(why="no queue")}, "letters_unseen"),
+        ({"unread": {"letters_unseen": "no queue"}}, "letters_unseen"),
+        ({"unread": {"journal_unread": "no stream"}}, "journal_unread"),
     ],
 )
 def test_each_trouble_is_told_once_by_its_kind(changes: dict[str, Any], kind: str) -> None:
