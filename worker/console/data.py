@@ -106,6 +106,11 @@ class Console:
 
     # The first page
 
+    @property
+    def is_up(self) -> bool:
+        """Whether RabbitMQ answers."""
+        return self._live.state.is_up
+
     def picture(self) -> Picture:
         """How everything is now, or was when RabbitMQ was heard last."""
         return self._pictures.picture()
@@ -142,7 +147,7 @@ class Console:
         if kept is None:
             return None
         letter, had = kept.letter, kept.delivery.properties
-        eligible, by, at = self._eligible(kept)
+        eligible, by, at = await self._eligible(kept)
         said = fields_of(kept.delivery)
         job = letter.head.job_id
         return LetterDetail(
@@ -172,11 +177,13 @@ class Console:
         kept = self._index.kept(key)
         if kept is None and self._index.rows((key,)):
             kept = (await self._letters.look(frozenset((key,)))).get(key)
+            if kept is not None:
+                self._index.fetched(kept)
         return kept
 
-    def _eligible(self, kept: Kept) -> tuple[Eligible, str | None, datetime | None]:
+    async def _eligible(self, kept: Kept) -> tuple[Eligible, str | None, datetime | None]:
         """Whether the letter may be sent again, as far as the journal is known."""
-        history = self._events.history([kept.letter])
+        history = await self._events.history([kept.letter])
         if history is None:
             return "unknown", None, None
         whose = message(kept.letter)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from schemas import encode, read_event
 from worker.console.causes import cause_of
 from worker.console.model import EventRow, JournalState, Page
-from worker.console.store import instant, known_instant, micros, storable, whole
+from worker.console.store import in_turns, instant, known_instant, micros, storable, whole
 from worker.core.identity import place_in
 from worker.deadletters.history import JobHistory
 
@@ -131,14 +131,14 @@ class EventIndex:
         more = str(found[limit - 1][0]) if len(found) > limit else None
         return Page(tuple(_row(*each) for _, _, *each in found[:limit]), more)
 
-    def history(self, letters: Sequence[Letter]) -> JobHistory | None:
+    async def history(self, letters: Sequence[Letter]) -> JobHistory | None:
         """What the journal knows of the jobs of some letters; None if it must be asked itself.
 
         It must when events since the first of them was received may be missing here, or when an
         edit seems newer by the clocks alone, and not all of the journal is known.
         """
         history, heard = JobHistory.of(letters), set[tuple[str, object]]()
-        for letter in letters:
+        async for letter in in_turns(letters):
             job, whose = letter.head.job_id, letter.identity
             term = ("job", job) if job else ("message_id", whose.message_id if whose else "")
             if term not in heard:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 BODY_AT_MOST: Final = 8 * 1024
 CONTENTS_AT_MOST: Final = 256 * 1024 * 1024
 """Bytes of one body, and of all contents, that are kept; others are fetched when opened."""
+FETCHED_AT_MOST: Final = 16 * 1024 * 1024
+"""Bytes of those that were fetched last, so that an editor need not fetch its letter each time."""
 FOUND_AT_MOST: Final = 100
 """Letters of one job or message that its page lists; the filter has all of them."""
 GROUPINGS_AT_MOST: Final = 64
@@ -78,6 +80,11 @@ class Kept:
     letter: Letter
     delivery: Delivery
 
+    @property
+    def size(self) -> int:
+        """Bytes of its content."""
+        return len(self.delivery.body) + len(self.delivery.properties.headers.table)
+
 
 class LetterIndex:
     """Every letter that is known to lie dead; nothing here talks to RabbitMQ."""
@@ -88,10 +95,13 @@ class LetterIndex:
         self._place = self._count_at = 0
         """Of a look under way: letters seen, and how many there must be to count them anew."""
         self._bytes = 0
+        self._fetched: dict[str, Kept] = {}
+        """By key, the last one last."""
         self._seen: dict[str, bytes] = {}
         """Of a look under way: the digest of each key."""
         self._by_account: dict[str, int] | None = {}
         """Counted anew when it is None, as are groups that are not among these."""
+        self._by_cause: dict[tuple[str, str], int] | None = None
         self._groups: dict[tuple[GroupedBy, LetterFilter], tuple[Group, ...]] = {}
 
     @property
@@ -115,6 +125,8 @@ class LetterIndex:
             letter = read(delivery, self._place)
             key = self._key(letter)
             found.append((key, letter))
+            if key in self._fetched and self._fetched[key].letter.key != letter.key:
+                del self._fetched[key]
             rows.append((
                 key, cause_of(letter.reason, letter.status, letter.detail).id, letter.reason,
                 letter.status, letter.detail, letter.account or NO_ACCOUNT, letter.head.app_id,
@@ -176,6 +188,16 @@ class LetterIndex:
             values,
         )
         return added.rowcount > 0
+
+    def fetched(self, kept: Kept) -> None:
+        """Keep a letter that was fetched, for a while, if its content is not kept for good."""
+        self._fetched.pop(kept.row.key, None)
+        self._fetched[kept.row.key] = kept
+        size = sum(each.size for each in self._fetched.values())
+        for key in tuple(self._fetched):
+            if size <= FETCHED_AT_MOST:
+                break
+            size -= self._fetched.pop(key).size
 
     def remove(self, keys: Iterable[str]) -> None:
         """Forget letters that were taken out of the queue."""
@@ -264,6 +286,8 @@ class LetterIndex:
         )
         found = self._database.execute(query, (key,)).fetchone()
         rows = self.rows((key,))
+        if rows and key in self._fetched:
+            return replace(self._fetched[key], row=rows[0])
         if found is None or not rows:
             return None
         properties, headers, body = found
@@ -293,10 +317,13 @@ class LetterIndex:
             self._by_account = dict(self._database.execute(query))
         return self._by_account
 
-    def count(self, account: str, cause: str) -> int:
-        """How many letters of an account have a cause."""
-        query = "SELECT count(*) FROM letters WHERE cause = ? AND account = ?"
-        return int(self._database.execute(query, (cause, account)).fetchone()[0])
+    def by_cause(self) -> dict[tuple[str, str], int]:
+        """How many letters each account has of each cause, by both."""
+        if self._by_cause is None:
+            query = "SELECT account, cause, count(*) FROM letters GROUP BY cause, account"
+            found = self._database.execute(query)
+            self._by_cause = {(account, cause): count for account, cause, count in found}
+        return self._by_cause
 
     def of_job(self, job: int) -> list[LetterRow]:
         """The first letters of a job."""
@@ -311,7 +338,7 @@ class LetterIndex:
         return [_row(*each) for each in self._database.execute(query, (value,))]
 
     def _changed(self) -> None:
-        self._by_account = None
+        self._by_account = self._by_cause = None
         if self._groups:
             self._groups = {}
 

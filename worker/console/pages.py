@@ -286,8 +286,8 @@ class Pages:
     async def healthz(self, request: Request) -> Response:
         """Alive; RabbitMQ may be away all the same."""
         del request
-        is_up = self._console.picture().broker.is_up
-        return PlainTextResponse(f"ok; RabbitMQ {'answers' if is_up else 'does not answer'}\n")
+        answers = "answers" if self._console.is_up else "does not answer"
+        return PlainTextResponse(f"ok; RabbitMQ {answers}\n")
 
     async def static(self, request: Request) -> Response:
         """A style sheet or a script."""

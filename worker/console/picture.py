@@ -81,8 +81,10 @@ class PictureSource:
         found = self._events.recent.rejections(at)
         if self._letters.looked_at is None:
             return found
-        left = self._letters.index.count
-        return [(name, cause, min(count, left(name, cause.id))) for name, cause, count in found]
+        left = self._letters.index.by_cause() if found else {}
+        return [
+            (name, cause, min(count, left.get((name, cause.id), 0))) for name, cause, count in found
+        ]
 
     def _replicas(self, at: datetime) -> list[Replica]:
         found = []

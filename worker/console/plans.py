@@ -26,6 +26,7 @@ from worker.console.model import (
     UnavailableError,
 )
 from worker.console.operation_log import GOES_ON_IN, Running
+from worker.console.store import in_turns
 from worker.core.rate_limit import rates
 from worker.deadletters.canary import Step
 from worker.deadletters.history import JobHistory, read_history
@@ -49,15 +50,13 @@ if TYPE_CHECKING:
     from worker.console.operation_log import OperationLog
     from worker.core.message import Delivery
     from worker.deadletters.letter import Letter
-    from worker.deadletters.plan import RedriveAction
+    from worker.deadletters.plan import Message, RedriveAction
     from worker.settings import Settings
 
 VALID_FOR: Final = timedelta(minutes=10)
 KEPT_FOR: Final = timedelta(hours=1)
 """A plan can be asked for after it has expired, or was run."""
 SHOWN: Final = 100
-TOGETHER: Final = 200
-"""Letters that are read before others have their turn."""
 PATIENCE: Final = 60.0
 TELLS_EVERY: Final = 1.0
 """Seconds between two signs of how far an operation is."""
@@ -180,9 +179,11 @@ class Plans:
             touched = set(letters)
         else:
             history, knows = await self._history(list(letters.values()))
-            newest = index.newest({message(letter) for letter in letters.values()})
-            found = planned(
-                letters.values(), history, newest, even_if_superseded=even, mended=bodies
+            newest: dict[Message, int] = {}
+            async for each in in_turns({message(letter) for letter in letters.values()}):
+                newest |= index.newest((each,))
+            found = await asyncio.to_thread(
+                planned, letters.values(), history, newest, even_if_superseded=even, mended=bodies
             )
             one.actions = found.moves
             sends, copies = found.sends, found.copies
@@ -220,14 +221,12 @@ class Plans:
     async def _contents(self, keys: Sequence[str]) -> AsyncIterator[Kept]:
         """The letters with these keys; those that are not kept are fetched by a look."""
         missing = []
-        for number, key in enumerate(keys):
+        async for key in in_turns(keys):
             kept = self._letters.index.kept(key)
             if kept is None:
                 missing.append(key)
             else:
                 yield kept
-            if number % TOGETHER == 0:
-                await asyncio.sleep(0)
         if missing:
             found = await self._letters.look(frozenset(missing))
             for kept in found.values():
@@ -235,7 +234,7 @@ class Plans:
 
     async def _history(self, letters: list[Letter]) -> tuple[JobHistory, bool]:
         """What the journal knows of their jobs, and whether there is a journal."""
-        known = self._events.history(letters)
+        known = await self._events.history(letters)
         if known is not None:
             return known, True
         async with connected(self._broker, asyncio.Event()) as session:

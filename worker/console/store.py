@@ -5,9 +5,13 @@ Nothing in it is a truth of its own: all of it can be read from RabbitMQ again.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
 
 _CACHE_KIB: Final = 48 * 1024
 _DIGITS: Final = 19
@@ -48,6 +52,19 @@ CREATE INDEX IF NOT EXISTS letters_message ON letters (message_id);
 CREATE INDEX IF NOT EXISTS letters_whose ON letters (message, redrives)
 """
 """Made after the first look, which fills the table in a third of the time without them."""
+
+
+TOGETHER: Final = 200
+"""Of what is worked off in turns: so many at once."""
+Item = TypeVar("Item")
+
+
+async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """The items; others, such as heartbeats to RabbitMQ, have their turn after each `TOGETHER`."""
+    for number, item in enumerate(items):
+        if number % TOGETHER == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 def opened() -> sqlite3.Connection:

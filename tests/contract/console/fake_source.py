@@ -97,7 +97,7 @@ class FakeSource:
         self.is_up = True
         self.is_heard = True
         self.is_looked_at = True
-        self.watchers = 0
+        self.watchers = self.pictures = 0
         self.asked: list[tuple[object, ...]] = []
         """What changed anything, and by whom."""
         self.accounts = {
@@ -213,6 +213,7 @@ class FakeSource:
     # What is known
 
     def picture(self) -> Picture:
+        self.pictures += 1
         now = datetime.now(UTC)
         broker = BrokerState(
             is_up=self.is_up,

@@ -507,3 +507,4 @@ def test_who_is_alive_is_told_to_everybody(console: Running) -> None:
 
     assert answer.status_code == 200
     assert "does not answer" in answer.text
+    assert console.source.pictures == 0, "anybody may ask, as often as they like"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,13 +12,13 @@ from uuid import uuid4
 import pytest
 
 from schemas import ControlEntry, OperationRecord
-from tests.contract.console.stage import broker_at, declared, lane, settings, stage, until
+from tests.contract.console.stage import broker_at, declared, lane, prepared, settings, stage, until
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.console.changes import Changes
 from worker.console.data import Console
 from worker.console.event_index import EventIndex
-from worker.console.letter_index import LetterIndex
+from worker.console.letter_index import BODY_AT_MOST, LetterIndex
 from worker.console.letters import Letters
 from worker.console.live import Live
 from worker.console.model import EventFilter, LetterFilter
@@ -175,6 +176,29 @@ def test_a_letter_is_opened_with_its_content_also_one_that_died_after_the_look(
                 assert ("taskedit-reason", "api_rejected") in found.headers
                 assert found.check.is_good
             assert await on.console.letter("nothing of that name") is None
+
+    asyncio.run(work())
+
+
+def test_a_large_letter_is_fetched_once_to_be_read_and_checked_and_planned(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            small = numbered(0)
+            large = replace(small.dead, body=small.dead.body + b" " * BODY_AT_MOST)
+            await on.die([replace(small, dead=large)])
+            await on.console.groups("cause", ALL)
+            await until(lambda: on.console.picture().letters.known == 1)
+            [row] = (await on.console.letters(ALL)).rows
+            found = await on.console.letter(row.key)
+            assert found is not None
+            assert found.body == large.body
+            text = small.dead.body.decode()
+            assert (await on.console.check_mend(row.key, text)).is_good
+            plan = await on.console.plan("mend", by="Li Wei", mended={row.key: text})
+            assert (await prepared(on.console, plan)).sends == 1
+            assert on.console.picture().letters.looks == 2
 
     asyncio.run(work())
 

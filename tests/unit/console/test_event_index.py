@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.console.dead import numbered
-from tests.unit.deadletters.dead import DONE, ended
+from tests.unit.deadletters.dead import DONE, Ended, ended
 from tests.unit.schemas.builders import body, edit
 from worker.console import event_index
 from worker.console.event_index import EventIndex
 from worker.console.model import EventFilter
-from worker.console.store import opened
-from worker.deadletters.history import Overtaken, Redrivable
+from worker.console.store import TOGETHER, opened
+from worker.deadletters.history import JobHistory, Overtaken, Redrivable
 
 
 @pytest.fixture
@@ -105,27 +106,31 @@ def test_the_last_quarter_of_an_hour_is_counted_by_account(index: EventIndex) ->
     assert index.recent.rejections(at + timedelta(hours=2)) == []
 
 
+def history_of(index: EventIndex, dead: Ended) -> JobHistory | None:
+    return asyncio.run(index.history([dead.letter]))
+
+
 def test_what_supersedes_a_letter_is_known_from_the_events(index: EventIndex) -> None:
     dead = numbered(1)
     newer = delivery(body(edit(jobId=2)), properties=properties(message_id="newer"))
     index.add(1, dead.event)
     index.is_complete = True
-    history = index.history([dead.letter])
+    history = history_of(index, dead)
     assert history is not None
     assert isinstance(history.standing(dead.letter), Redrivable)
     index.add(2, ended(newer, DONE, received=NOW + timedelta(hours=1)).event)
-    history = index.history([dead.letter])
+    history = history_of(index, dead)
     assert history is not None
     assert isinstance(history.standing(dead.letter), Overtaken)
 
 
 def test_a_history_that_may_lack_events_is_none(index: EventIndex) -> None:
     dead = numbered(600)
-    assert index.history([dead.letter]) is None
+    assert history_of(index, dead) is None
     index.add(600, dead.event)
-    assert index.history([dead.letter]) is None
+    assert history_of(index, dead) is None
     index.add(1, numbered(1).event)
-    assert index.history([dead.letter]) is not None
+    assert history_of(index, dead) is not None
 
 
 def test_the_oldest_make_room_when_there_are_too_many(index: EventIndex) -> None:
@@ -136,3 +141,18 @@ def test_the_oldest_make_room_when_there_are_too_many(index: EventIndex) -> None
     assert len(index) <= event_index.TRIM_BY + 20
     assert not index.is_complete
     assert index.page(EventFilter(), limit=1).rows[0].job_id
+
+
+def test_others_have_their_turn_while_the_history_of_many_letters_is_told(
+    index: EventIndex,
+) -> None:
+    async def turns() -> int:
+        taken = 0
+        telling = asyncio.create_task(index.history(letters))
+        while not telling.done():
+            taken += 1
+            await asyncio.sleep(0)
+        return taken
+
+    letters = [numbered(number).letter for number in range(5 * TOGETHER)]
+    assert asyncio.run(turns()) >= 5

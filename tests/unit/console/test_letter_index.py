@@ -7,10 +7,11 @@ import pytest
 
 from schemas import read_event
 from tests.unit.console.dead import numbered
-from worker.console.letter_index import BODY_AT_MOST, LetterIndex
+from worker.console.letter_index import BODY_AT_MOST, FETCHED_AT_MOST, Kept, LetterIndex
 from worker.console.model import LetterFilter
 from worker.console.store import opened
 from worker.core.headers import Headers
+from worker.deadletters.letter import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -210,3 +211,34 @@ def test_the_letters_of_an_hour_are_found_by_the_id_of_its_group(index: LetterIn
     assert [index.page(LetterFilter(hour=group.id)).total for group in groups] == [1, 1, 1]
     assert groups[0].newest is not None
     assert groups[0].newest > (groups[1].newest or groups[0].newest)
+
+
+def test_letters_of_an_account_and_a_cause_are_counted_once_for_all_accounts() -> None:
+    database = opened()
+    index, asked = LetterIndex(database), list[str]()
+    looked(index, (numbered(number).dead for number in range(7)))
+    database.set_trace_callback(asked.append)
+    first, second = index.by_cause(), index.by_cause()
+    assert sorted(first.values()) == [2, 2, 3]
+    assert first is second
+    assert len(asked) == 1
+    index.died(read_event(numbered(7).event))
+    assert sorted(index.by_cause().values()) == [2, 3, 3]
+
+
+def test_a_large_letter_that_was_fetched_is_kept_until_it_is_gone_or_others_take_its_place(
+    index: LetterIndex,
+) -> None:
+    half = b" " * (FETCHED_AT_MOST // 2 - 1000)
+    dead = [replace(numbered(n).dead, body=numbered(n).dead.body + half) for n in range(3)]
+    keys = looked(index, dead)
+    letters = [
+        Kept(index.rows((key,))[0], read(one, 1), one) for key, one in zip(keys, dead, strict=True)
+    ]
+    index.fetched(letters[0])
+    index.fetched(letters[1])
+    assert [index.kept(key) for key in keys] == [*letters[:2], None]
+    index.fetched(letters[2])
+    assert [index.kept(key) for key in keys] == [None, *letters[1:]]
+    index.remove(keys[2:])
+    assert index.kept(keys[2]) is None

@@ -20,7 +20,7 @@ from worker.console.live import Live
 from worker.console.model import LetterFilter, Plan, RefusedError, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.plans import Plans
-from worker.console.store import opened
+from worker.console.store import TOGETHER, opened
 from worker.settings import Settings, load
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
@@ -138,5 +138,19 @@ def test_a_plan_that_a_bug_ends_is_made_no_more() -> None:
         plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=wanted))
         assert plan.state == "failed"
         assert plan.why_failed
+
+    asyncio.run(work())
+
+
+def test_others_have_their_turn_while_a_large_plan_is_made() -> None:
+    async def work() -> None:
+        on = Stage(10 * TOGETHER)
+        plan, turns = on.plans.make("redrive", by="Ann", wanted=LetterFilter()), 0
+        while (found := on.plans.of(plan.id)) and found.state == "preparing":
+            turns += 1
+            await asyncio.sleep(0)
+        assert found is not None
+        assert found.sends == 10 * TOGETHER
+        assert turns > 3 * 10, "for the letters, their history, and their newest copies"
 
     asyncio.run(work())
