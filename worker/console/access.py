@@ -164,9 +164,14 @@ class Access:
             return None
         peer = "unix" if request.client is None else request.client.host
         names = request.headers.getlist(self.settings.proxy_header)
-        if peer not in self.settings.proxies or len(names) != 1 or not names[0].strip():
+        if peer not in self.settings.proxies or len(names) != 1:
             return None
-        name = names[0].strip()
+        try:
+            name = names[0].encode("latin-1").decode().strip()  # headers are read byte by byte
+        except UnicodeDecodeError:
+            return None
+        if not name:
+            return None
         return Person(name, "operator" if name in self.settings.operators else "viewer")
 
     def _of_session(self, request: Request, now: float, *, is_new: bool) -> Person | None:
@@ -250,7 +255,10 @@ def _is_ours(request: Request, host: str) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    origin = urlsplit(request.headers.get("origin", ""))
+    try:
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return False
     return origin.scheme in {"http", "https"} and origin.netloc.lower() == host.lower()
 
 

@@ -111,7 +111,10 @@ def job_id(text: str) -> int | None:
 
 def local_path(text: str | None) -> str:
     """A page of ours to go on to: a path and its query, and nothing that leads elsewhere."""
-    parts = urlsplit(text or "")
+    try:
+        parts = urlsplit(text or "")
+    except ValueError:
+        return "/"
     is_ours = parts.path.startswith("/") and not re.match(r"[/\\]{2}|/\\", parts.path)
     if not is_ours or not (parts.path + parts.query).isprintable() or "\\" in parts.path:
         return "/"

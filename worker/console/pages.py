@@ -11,7 +11,7 @@ from starlette.routing import Route
 from worker.console import forms
 from worker.console.access import LONGEST_SESSION, SESSION_COOKIE
 from worker.console.data import SHOWN
-from worker.console.model import PlanAction, RefusedError, RunOptions
+from worker.console.model import PlanAction, RefusedError, RunOptions, SearchResult
 from worker.console.rendering import LANGUAGES, THEMES
 from worker.settings import texts
 
@@ -224,15 +224,15 @@ class Pages:
         """What a text may mean; a single thing is gone to at once."""
         text = request.query_params.get("q", "").strip()[:_LONGEST_TEXT]
         number = forms.job_id(text.lstrip("0"))
-        if number is not None:
-            return _to(f"/jobs/{number}")
         found = await self._console.search(text) if text else None
-        if found is not None and not found.events:
+        if number is not None and found == SearchResult():
+            return _to(f"/jobs/{number}")
+        if found is not None and number is None and not found.events:
             if len(found.accounts) == 1 and not found.letters:
                 return _to(f"/accounts/{found.accounts[0]}")
             if len(found.letters) == 1 and not found.accounts:
                 return _to(f"/dead/letters/{found.letters[0].key}")
-        return self._page(request, "search.html", text=text, found=found)
+        return self._page(request, "search.html", text=text, found=found, number=number)
 
     async def events(self, request: Request) -> Response:
         """Events, the newest first."""

@@ -50,8 +50,7 @@ def shown(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    number = ord(character)
-    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 (BMP)
+    return json.dumps(character)[1:-1]
 
 
 def editable(body: bytes) -> str:

@@ -248,6 +248,7 @@ def test_a_viewer_sees_every_page_and_changes_nothing(start_console: StartConsol
         {"Origin": "null"},
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
         {"Referer": "http://127.0.0.1/"},
     ],
 )
@@ -311,9 +312,8 @@ def test_without_a_proxy_nobody_is_who_a_header_says(
 
 
 def proxied(address: tuple[str, int] | Path, *proxies: str) -> ConsoleSettings:
-    return ConsoleSettings(
-        address, LOOPBACK, proxies=frozenset(proxies), operators=frozenset(("Li Wei",))
-    )
+    operators = frozenset(("Li Wei", "李伟"))
+    return ConsoleSettings(address, LOOPBACK, proxies=frozenset(proxies), operators=operators)
 
 
 def test_a_proxy_at_its_address_says_who_it_is(start_console: StartConsole) -> None:
@@ -326,6 +326,20 @@ def test_a_proxy_at_its_address_says_who_it_is(start_console: StartConsole) -> N
     assert "Li Wei, operator" in ours.text
     assert "Ana, viewer" in other.text
     assert browser.get(console.url, allow_redirects=False, timeout=10).status_code == 303
+
+
+def test_a_name_that_a_proxy_writes_in_utf_8_is_read_so_and_any_other_is_nobodys(
+    start_console: StartConsole,
+) -> None:
+    console = start_console(proxied(("127.0.0.1", 0), "127.0.0.1"))
+
+    def asked(name: bytes) -> requests.Response:
+        headers = {"X-Forwarded-User": name}
+        browser = console.browser(signed_in=False)
+        return browser.get(console.url, headers=headers, allow_redirects=False, timeout=10)
+
+    assert "李伟, operator" in asked("李伟".encode()).text
+    assert asked("Zoë".encode("latin-1")).status_code == 303
 
 
 def test_a_header_from_elsewhere_is_no_proxys(start_console: StartConsole) -> None:
@@ -422,6 +436,7 @@ def test_nothing_but_our_files_is_served(path: str, console: Running) -> None:
         "/\\evil.example",
         "\\\\evil.example",
         "javascript:1",
+        "http://[",
     ],
 )
 def test_signing_in_leads_nowhere_else(there: str, console: Running) -> None:

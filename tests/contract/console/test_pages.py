@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -314,6 +316,19 @@ def test_the_editor_shows_what_cannot_be_seen_as_escapes(console: Running) -> No
     assert "a\\u202eb\\u0007" in text
 
 
+def test_what_the_editor_shows_is_the_edit_whatever_characters_it_has(console: Running) -> None:
+    said = {"name": "\U0002ebf0 \U0001f3f4\U000e0067\U000e007f \u202e \x00 李"}
+    console.source.bodies[KEY] = json.dumps(json.loads(GOOD_BODY) | said).encode()
+    browser, address = console.browser(), f"{console.url}/dead/letters/{KEY}/mend"
+
+    page = browser.get(address, timeout=10).text
+    text = html.unescape(page.partition("<textarea")[2].partition(">")[2].partition("<")[0])
+    browser.post(address, {"body": text, "do": "plan"}, timeout=10)
+
+    assert "\U000e0067" not in page
+    assert json.loads(console.source.asked[0][3][KEY])["name"] == said["name"]  # type: ignore[index]
+
+
 def test_an_interrupted_operation_offers_to_go_on(console: Running) -> None:
     browser = console.browser()
 
@@ -371,6 +386,20 @@ def test_a_search_goes_to_what_is_meant_at_once(text: str, path: str, console: R
     answer = console.browser().get(f"{console.url}/search", params={"q": text}, timeout=10)
 
     assert answer.url == console.url + path
+
+
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_a_number_that_is_a_message_id_too_may_be_either(is_dead: bool, console: Running) -> None:
+    source = console.source
+    if is_dead:
+        source.rows[KEY] = replace(source.rows[KEY], message_id="4711")
+    else:
+        source.known_events = [event(1, message_id="4711", job_id=9)]
+
+    page = seen(console.browser(), f"{console.url}/search?q=4711")
+
+    assert ("href", "/jobs/4711") in page.attributes
+    assert ("href", f"/dead/letters/{KEY}" if is_dead else "/jobs/9") in page.attributes
 
 
 @pytest.mark.parametrize(("is_complete", "events"), [(False, 0), (False, 1), (True, SHOWN)])
