@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -38,12 +38,14 @@ def replicas(new_worker: NewWorker, events: Subscriber) -> list[WorkerProcess]:
 
 
 def active(workers: Iterable[WorkerProcess]) -> WorkerProcess:
-    """The one that serves the lane."""
-    found: list[WorkerProcess] = until(
-        lambda: [worker for worker in workers if worker.lane()["open"]], what="none serves the lane"
-    )
-    assert len(found) == 1
-    return found[0]
+    """The one that serves the lane; two say so for a moment, where one takes it from another."""
+
+    def alone() -> list[WorkerProcess]:
+        found = [worker for worker in workers if worker.lane()["open"]]
+        return found if len(found) == 1 else []
+
+    [serving] = until(alone, what="not one alone serves the lane")
+    return cast("WorkerProcess", serving)
 
 
 def in_order(calls: Sequence[Call]) -> None:

@@ -69,8 +69,8 @@ class Shift:
         said = next((typed for word, typed in ASKED.items() if word in command), "")
         if command.startswith("rabbitmq"):
             program, *arguments = self._filled(shlex.split(command), inside=True)
-            if "add_user" in command and self.node.version >= "4.3":
-                arguments.append(said.strip())  # it fails where it would ask: see the runbook
+            if "add_user" in command and self.node.version >= "4":
+                arguments.append(said.strip())  # it does not ask one who has no terminal
             try:
                 self.node.tool(program, *arguments, stdin=said)
             except NodeError as error:

@@ -86,7 +86,7 @@ def test_while_rabbitmq_blocks_publishing_calls_stop_and_afterwards_all_is_settl
 ) -> None:
     simulator.latency("50ms")
     worker = new_worker(RATE="100/s")
-    ids = publish(amqp_url, namespace, [edit(1 + n) for n in range(300)])
+    ids = publish(amqp_url, namespace, [edit(1 + n) for n in range(800)])
     until(events.settled)
     broker.ctl("set_vm_memory_high_watermark", "0.00001")
     try:

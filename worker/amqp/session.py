@@ -595,22 +595,27 @@ class Session:
         except ChannelClosedError as error:
             raise _no_stream(queue, error) from error
         marker = None if follow else await self.mark(queue)
-        unacked = 0
+        unacked = last = 0
         try:
             while True:
-                delivery = await entries.within(QUIET) if marker == "" else await anext(entries)
-                if delivery is None:
+                is_limited = marker == "" or (follow and unacked)
+                delivery = await (entries.within(QUIET) if is_limited else anext(entries))
+                if delivery is None and not follow:
                     return
+                if delivery is None:  # RabbitMQ wants what is delivered acked in some time
+                    channel.ack(last, multiple=True)
+                    unacked = 0
+                    continue
                 if delivery.properties.headers.text(OFFSET) is None:
                     raise SessionError(FailureKind.NO_STREAM, f"{queue} is no stream")
                 if follow or delivery.properties.type not in {MARKER, SLOTS_TYPE}:
                     yield delivery
                 elif delivery.properties.message_id == marker:
                     return
-                unacked += 1
+                unacked, last = unacked + 1, delivery.tag
                 if unacked >= ACK_EVERY:
                     unacked = 0
-                    channel.ack(delivery.tag, multiple=True)
+                    channel.ack(last, multiple=True)
         finally:
             channel.close()
 

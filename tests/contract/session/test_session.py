@@ -28,6 +28,8 @@ from worker.deadletters.queue import locked
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ops.rabbitmq.node import Node
+
 
 @pytest.fixture
 def rabbitmq(amqp_url: str, namespace: str) -> Broker:
@@ -94,6 +96,37 @@ def test_a_stream_is_read_from_its_first_entry_up_to_now(rabbitmq: Broker) -> No
         return first
 
     assert run(rabbitmq, work) == [b"0", b"1", b"2"]
+
+
+def test_who_follows_a_stream_owes_rabbitmq_nothing_once_it_is_quiet(
+    broker: Node, rabbitmq: Broker
+) -> None:
+    """Else it closes the channel, or cancels the consumer, after its acknowledgement timeout."""
+
+    async def owed() -> int:
+        told = await asyncio.to_thread(broker.ctl, "list_channels", "messages_unacknowledged")
+        return sum(int(line) for line in told.split() if line.isdecimal())
+
+    async def work(session: Session) -> list[bytes]:
+        await session.declared(_declared(session.names))
+        for number in range(3):
+            await session.publish(_message("", session.names.control, number))
+        entries, read = session.stream(session.names.control, "first", follow=True), list[bytes]()
+
+        async def follow() -> None:
+            async for entry in entries:
+                read.append(entry.body)
+
+        following = asyncio.create_task(follow())
+        while len(read) < 3 or await owed():  # noqa: ASYNC110 (RabbitMQ is asked)
+            await asyncio.sleep(0.1)
+        await session.publish(_message("", session.names.control, 3))
+        while len(read) < 4:  # noqa: ASYNC110 (followed on)
+            await asyncio.sleep(0.01)
+        following.cancel()
+        return read
+
+    assert run(rabbitmq, work) == [b"0", b"1", b"2", b"3"]
 
 
 @pytest.mark.parametrize(
