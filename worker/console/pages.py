@@ -95,7 +95,8 @@ class Pages:
     async def account(self, request: Request) -> Response:
         """Why it is as it is, what came of its calls, and pause or resume."""
         found = forms.existing(await self._console.account(request.path_params["name"]))
-        return self._page(request, "account.html", account=found)
+        by_hand = request.query_params.get("by") == "hand"
+        return self._page(request, "account.html", account=found, by_hand=by_hand)
 
     async def pause(self, request: Request) -> Response:
         """Pause an account."""

@@ -363,6 +363,20 @@ def test_an_account_is_paused_for_a_while_and_resumed(console: Running) -> None:
     assert "No call starts once it is paused" in Seen(resumed.text).words
 
 
+@pytest.mark.parametrize("name", ["acme", "zeta"])
+def test_what_is_typed_outlives_ten_seconds_without_scripts(name: str, console: Running) -> None:
+    browser = console.browser()
+
+    def page(address: str) -> tuple[bool, bool]:
+        """Whether it is loaded again by itself, and whether there is something to type in."""
+        found = seen(browser, console.url + address).attributes
+        return ("http-equiv", "refresh") in found, ("name", "why") in found
+
+    assert page(f"/accounts/{name}") == (True, False)
+    assert page(f"/accounts/{name}?by=hand") == (False, True)
+    assert ("href", f"/accounts/{name}?by=hand#hand") in seen(browser, console.url).attributes
+
+
 @pytest.mark.parametrize("form", [{}, {"why": "  "}, {"why": "x", "for": "soon"}])
 def test_a_pause_needs_a_why_and_a_time_that_can_be_read(
     form: dict[str, str], console: Running
