@@ -176,8 +176,7 @@ class Console:
         await self._letters.known()
         kept = self._index.kept(key)
         if kept is None and self._index.rows((key,)):
-            kept = (await self._letters.look(frozenset((key,)))).get(key)
-            if kept is not None:
+            async for kept in self._letters.fetch(frozenset((key,))):
                 self._index.fetched(kept)
         return kept
 

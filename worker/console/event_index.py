@@ -193,6 +193,8 @@ class _Bucket:
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Rejections, by account and the id of their cause."""
+    named: dict[str, Cause] = field(default_factory=dict)
+    """Those causes, by id."""
 
 
 class Recent:
@@ -200,7 +202,6 @@ class Recent:
 
     def __init__(self) -> None:
         self._buckets: dict[int, _Bucket] = {}
-        self._causes: dict[str, Cause] = {}
 
     def add(self, event: Event) -> None:
         """Count one event, if it is not older than an hour before the newest."""
@@ -217,7 +218,7 @@ class Recent:
             bucket.statuses[account, data.apiStatus] += 1
         if data.outcome == "rejected" and data.reason is not None:
             cause = cause_of(data.reason.value, data.apiStatus or "", data.detail or "")
-            self._causes[cause.id] = cause
+            bucket.named[cause.id] = cause
             bucket.causes[account, cause.id] += 1
 
     def used(self, now: datetime) -> dict[str, tuple[float, ...]]:
@@ -244,11 +245,11 @@ class Recent:
     def rejections(self, now: datetime) -> list[tuple[str, Cause, int]]:
         """Account, cause, and how many died of it in the last hour; the most first."""
         total: Counter[tuple[str, str]] = Counter()
+        named: dict[str, Cause] = {}
         for bucket in self._since(now, HOUR):
             total.update(bucket.causes)
-        return [
-            (account, self._causes[id_], count) for (account, id_), count in total.most_common()
-        ]
+            named |= bucket.named
+        return [(account, named[id_], count) for (account, id_), count in total.most_common()]
 
     def _since(self, now: datetime, buckets: int) -> list[_Bucket]:
         first = micros(now) // _BUCKET - buckets + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from worker.console.model import LettersState, RefusedError, UnavailableError, f
 from worker.deadletters.queue import locked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from worker.amqp.session import Broker
     from worker.console.changes import Changes
@@ -129,17 +129,25 @@ class Letters:
         if self.looked_at is None:
             await self.look()
 
-    async def look(self, wanted: frozenset[str] = frozenset()) -> dict[str, Kept]:
-        """Look at the whole queue; the letters whose keys are `wanted`, with their contents.
+    async def look(self) -> None:
+        """Look at the whole queue; raises as `fetch` does."""
+        async for _ in self.fetch(frozenset()):
+            pass
 
-        Raises `RefusedError` (busy) while somebody else is at the letters, and `UnavailableError`.
+    async def fetch(self, wanted: frozenset[str]) -> AsyncGenerator[Kept]:
+        """Look at the whole queue; the letters whose keys are `wanted`, each as it is seen.
+
+        None is held here: all of a large plan may be more than there is memory for. Raises
+        `RefusedError` (busy) while somebody else is at the letters, and `UnavailableError`.
         """
         async with self._one:
             if not wanted and self.looked_at is not None and self._disagreement is None:
-                return {}  # whoever looked meanwhile has seen what led here
+                return  # whoever looked meanwhile has seen what led here
             self.changes.touch("dead")
             try:
-                found = await self._look(wanted)
+                async with aclosing(self._look(wanted)) as found:
+                    async for kept in found:
+                        yield kept
             except SessionError as error:
                 self._why = error.failure.why
                 if error.failure.kind is FailureKind.BUSY:
@@ -150,11 +158,9 @@ class Letters:
                 self.changes.touch("dead", "fleet")
             self._why = self._busy_by = self._disagreement = None
             self._looked = asyncio.get_running_loop().time()
-            return found
 
-    async def _look(self, wanted: frozenset[str]) -> dict[str, Kept]:
-        found: dict[str, Kept] = {}
-        self._seen, index = 0, self.index
+    async def _look(self, wanted: frozenset[str]) -> AsyncGenerator[Kept]:
+        self._seen, index, left = 0, self.index, set(wanted)
         async with (
             connected(self.broker, asyncio.Event()) as session,
             locked(session, DOING) as queue,
@@ -167,8 +173,9 @@ class Letters:
                     for (key, letter), delivery in zip(
                         index.see(deliveries), deliveries, strict=True
                     ):
-                        if key in wanted:
-                            found[key] = Kept(index.rows((key,))[0], letter, delivery)
+                        if key in left:
+                            left.remove(key)  # of copies one is enough
+                            yield Kept(index.rows((key,))[0], letter, delivery)
                     self.changes.touch("dead")
                 complete = not queue.missing
             finally:
@@ -176,7 +183,6 @@ class Letters:
             self.operations.looked_at = self.looked_at = datetime.now(UTC)
             self.looks += 1
             self.changes.touch("dead", "fleet")  # known by now; to give them back takes a while
-        return found
 
     def _must_look(self, now: float) -> bool:
         """Whether RabbitMQ has disagreed for long enough while nobody was at the letters."""

@@ -8,6 +8,7 @@ are; what is gone by then is counted, what is new is not looked at.
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from difflib import unified_diff
@@ -37,7 +38,7 @@ from worker.deadletters.redrive import RedriveOptions, RedriveProgress, redrive
 from worker.fleet.operations import RECORD_TYPE, begun, recorded, write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from schemas import OperationRecord
     from worker.amqp.session import Broker, Session
@@ -78,6 +79,10 @@ class _Planned:
     started: asyncio.Task[str] | None = None
     preparing: asyncio.Task[None] | None = None
 
+    def over(self) -> None:
+        """It is run no more: what only that needs is forgotten, mended bodies among it."""
+        self.actions, self.keys, self.ids = (), {}, ()
+
 
 class Plans:
     """Every plan of the last hour."""
@@ -99,6 +104,7 @@ class Plans:
         self._letters = letters
         self._operations = operations
         self._changes = changes
+        self.valid_for = VALID_FOR
         self._plans: dict[str, _Planned] = {}
         self._stops: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,7 +130,7 @@ class Plans:
             raise RefusedError("nothing_to_do")
         now = datetime.now(UTC)
         self._forget(now)
-        plan = Plan(uuid4().hex, action, wanted, "preparing", now, now + VALID_FOR, by)
+        plan = Plan(uuid4().hex, action, wanted, "preparing", now, now + self.valid_for, by)
         one = self._plans[plan.id] = _Planned(plan, goes_on=goes_on)
         preparing = self._prepare(one, keys, dict(mended or {}), even=even_if_superseded)
         one.preparing = asyncio.create_task(preparing)
@@ -137,6 +143,7 @@ class Plans:
             return None
         if one.plan.state == "ready" and datetime.now(UTC) >= one.plan.expires_at:
             one.plan = replace(one.plan, state="expired")
+            one.over()
         return one.plan
 
     async def _prepare(
@@ -164,14 +171,15 @@ class Plans:
         letters: dict[bytes, Letter] = {}
         bad: list[tuple[str, MendCheck]] = []
         bodies: dict[bytes, bytes] = {}
-        async for kept in self._contents(keys):
-            letter, key = kept.letter, kept.row.key
-            letters[letter.key], one.keys[letter.key] = letter, key
-            check = checked(letter, kept.delivery, self._settings, mended.get(key))
-            if key in mended:
-                bodies[letter.key] = mended[key]
-            if not check.is_good:
-                bad.append((key, check))
+        async with aclosing(self._contents(keys)) as contents:
+            async for kept in contents:
+                letter, key = kept.letter, kept.row.key
+                letters[letter.key], one.keys[letter.key] = letter, key
+                check = checked(letter, kept.delivery, self._settings, mended.get(key))
+                if key in mended:
+                    bodies[letter.key] = mended[key]
+                if not check.is_good:
+                    bad.append((key, check))
         index, plan = self._letters.index, one.plan
         sends, copies, knows = len(letters), 0, True
         stays: tuple[Staying, ...] = ()
@@ -218,7 +226,7 @@ class Plans:
             knows_journal=knows,
         )
 
-    async def _contents(self, keys: Sequence[str]) -> AsyncIterator[Kept]:
+    async def _contents(self, keys: Sequence[str]) -> AsyncGenerator[Kept]:
         """The letters with these keys; those that are not kept are fetched by a look."""
         missing = []
         async for key in in_turns(keys):
@@ -228,9 +236,9 @@ class Plans:
             else:
                 yield kept
         if missing:
-            found = await self._letters.look(frozenset(missing))
-            for kept in found.values():
-                yield kept
+            async with aclosing(self._letters.fetch(frozenset(missing))) as found:
+                async for kept in found:
+                    yield kept
 
     async def _history(self, letters: list[Letter]) -> tuple[JobHistory, bool]:
         """What the journal knows of their jobs, and whether there is a journal."""
@@ -396,6 +404,7 @@ class Plans:
             gone = [one.keys[each] for each in digests[: progress.moved]]
             self._letters.index.remove(gone)
             self._live.flow += len(gone)
+        one.over()
         ended = {"phase": "ended", "at": datetime.now(UTC), "result": result}
         self._operations.add(record.model_copy(update=ended), vouched=False)
         self._operations.running.pop(record.id, None)
@@ -412,6 +421,8 @@ class Plans:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _forget(self, now: datetime) -> None:
+        for id_ in self._plans:
+            self.of(id_)  # which may have expired
         self._plans = {
             id_: one
             for id_, one in self._plans.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from worker.amqp.topology import Queue
 from worker.console.data import Console
 from worker.console.model import LetterFilter, RunOptions, UnavailableError
 from worker.core.message import Publication
+from worker.deadletters.plan import RedriveAction
 
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
@@ -119,6 +121,9 @@ def test_what_a_lost_connection_cut_short_says_how_far_it_came_and_is_gone_on_wi
             row = await over(on, rest.id)
             assert (row.state, row.done, row.left) == ("ended", 20, 0)
             assert not (await now(on, begun.id)).can_go_on
+            await until(
+                lambda: not any(isinstance(each, RedriveAction) for each in gc.get_objects())
+            )
 
     asyncio.run(work())
 

@@ -24,6 +24,7 @@ from worker.console.live import Live
 from worker.console.model import EventFilter, LetterFilter
 from worker.console.operation_log import OperationLog
 from worker.console.store import opened
+from worker.core.message import Publication
 from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, write
 
 if TYPE_CHECKING:
@@ -199,6 +200,30 @@ def test_a_large_letter_is_fetched_once_to_be_read_and_checked_and_planned(
             plan = await on.console.plan("mend", by="Li Wei", mended={row.key: text})
             assert (await prepared(on.console, plan)).sends == 1
             assert on.console.picture().letters.looks == 2
+
+    asyncio.run(work())
+
+
+def test_letters_are_fetched_one_by_one_while_the_queue_is_looked_at(rabbitmq: Broker) -> None:
+    database, changes = opened(), Changes()
+    index, log = LetterIndex(database), OperationLog(database)
+    live = Live(rabbitmq, EventIndex(database), index, log, changes)
+    letters = Letters(rabbitmq, index, live, log, changes)
+    dead = [numbered(number) for number in (0, 1, 1, 2)]
+
+    async def work() -> None:
+        async with connected(rabbitmq, asyncio.Event()) as session:
+            await declared(session)
+            for one in dead:
+                letter = one.dead
+                put = Publication(session.names.dead, "a", letter.body, letter.properties)
+                await session.publish(put)
+        keys, found = [one.letter.event_id for one in dead], list[str]()
+        async for kept in letters.fetch(frozenset(keys[1:])):
+            found.append(kept.row.key)
+            assert (letters.state().is_looking, letters.looks) == (True, 0)
+        assert found == [keys[1], keys[3]]
+        assert (letters.state().is_looking, letters.looks) == (False, 1)
 
     asyncio.run(work())
 

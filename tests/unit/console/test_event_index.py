@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 
 import pytest
 
+from schemas import Reason
 from tests.unit.builders import NOW, delivery, properties
 from tests.unit.console.dead import numbered
 from tests.unit.deadletters.dead import DONE, Ended, ended
 from tests.unit.schemas.builders import body, edit
 from worker.console import event_index
+from worker.console.causes import Cause, cause_of
 from worker.console.event_index import EventIndex
 from worker.console.model import EventFilter
 from worker.console.store import TOGETHER, opened
+from worker.core.verdict import Rejected
 from worker.deadletters.history import JobHistory, Overtaken, Redrivable
 
 
@@ -156,3 +160,19 @@ def test_others_have_their_turn_while_the_history_of_many_letters_is_told(
 
     letters = [numbered(number).letter for number in range(5 * TOGETHER)]
     assert asyncio.run(turns()) >= 5
+
+
+def test_causes_of_more_than_an_hour_ago_are_forgotten(index: EventIndex) -> None:
+    def known() -> int:
+        gc.collect()
+        cause_of.cache_clear()
+        return sum(isinstance(each, Cause) for each in gc.get_objects())
+
+    before = known()
+    for number in range(50):
+        other = Rejected(Reason.API_REJECTED, f"cause {chr(65 + number)}", status=f"-{number}")
+        index.add(number, numbered(number, other).event)
+    assert known() == before + 50
+    later = ended(received=NOW + timedelta(hours=2))
+    index.add(100, later.event)
+    assert known() == before + 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,7 @@ from worker.console.model import LetterFilter, Plan, RefusedError, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.plans import Plans
 from worker.console.store import TOGETHER, opened
+from worker.deadletters.plan import RedriveAction
 from worker.settings import Settings, load
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
@@ -152,5 +154,23 @@ def test_others_have_their_turn_while_a_large_plan_is_made() -> None:
         assert found is not None
         assert found.sends == 10 * TOGETHER
         assert turns > 3 * 10, "for the letters, their history, and their newest copies"
+
+    asyncio.run(work())
+
+
+def alive(kind: type[object]) -> int:
+    """How many of a kind are still held by anything."""
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
+
+
+def test_of_a_plan_that_has_expired_only_what_its_page_shows_is_held() -> None:
+    async def work() -> None:
+        on = Stage(7)
+        on.plans.valid_for = timedelta()
+        before = alive(RedriveAction)
+        plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=LetterFilter()))
+        assert (plan.state, plan.total) == ("expired", 7)
+        assert alive(RedriveAction) == before
 
     asyncio.run(work())
