@@ -131,7 +131,8 @@ def test_replicas_that_are_changed_one_by_one_reject_nothing(  # noqa: PLR0917 (
     reload(standby)
     until(lambda: standby.lines("app_moved"))
     ids += publish(amqp_url, namespace, numbered(100, 300), ids="two")
-    until(lambda: worker.lines("edit_handed_on") or standby.lines("edit_handed_on"))
+    # Where lanes spread, the one that was changed may serve the new lane, and hands nothing on.
+    until(lambda: worker.lines("edit_handed_on") or len(told.take()) > 300)
     reload(worker)
     ids += publish(amqp_url, namespace, numbered(100, 400), ids="three")
     until(lambda: told.settled() == dict.fromkeys(ids, "applied"), 60)
