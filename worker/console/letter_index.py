@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import PydanticSerializationError, to_json
 
 from worker.console.causes import Cause, cause_of
-from worker.console.model import Group, GroupedBy, LetterRow, Page
+from worker.console.model import HOUR, Group, GroupedBy, LetterRow, Page
 from worker.console.store import LETTER_INDEXES, instant, known_instant, micros, storable, whole
 from worker.core.headers import Headers
 from worker.core.message import Delivery, Properties
@@ -395,7 +395,7 @@ def _moment(text: str | None) -> int | None:
 def _group_id(by: GroupedBy, value: object) -> str:
     """What a filter takes for a group."""
     if by == "hour" and isinstance(value, int):
-        return known_instant(value * _HOUR).strftime("%Y-%m-%dT%H") if value else ""
+        return known_instant(value * _HOUR).strftime(HOUR) if value else ""
     return str(value)
 
 

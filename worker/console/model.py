@@ -7,7 +7,7 @@ a publisher, the provider or a worker wrote are passed on as they are: they are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ PlanState = Literal["preparing", "ready", "failed", "used", "expired"]
 OperationState = Literal[
     "running", "ended", "incomplete", "stopped", "failed", "interrupted", "unknown"
 ]
+HOUR: Final = "%Y-%m-%dT%H"
 Eligible = Literal["redrivable", "superseded", "settled", "unknown"]
 
 
@@ -151,7 +152,7 @@ class Trouble:
     since: datetime | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     """Of an account: why, api_status, waiting, until, by; rejections: cause, reason, status,
-    fields, detail, count; operation_interrupted: operation, left; others: why."""
+    fields, detail, count, left; operation_interrupted: operation, left; others: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class LetterFilter:
     """A name; ``-`` for letters of no account."""
     app: str | None = None
     hour: str | None = None
-    """As ``2026-11-27T09``, UTC."""
+    """In UTC, as `HOUR` writes it: ``2026-11-27T09``."""
     reason: str | None = None
     status: str | None = None
     job: int | None = None
@@ -328,7 +329,7 @@ class OperationRow:
     step: int | None = None
     """How many letters the canary's step under way has."""
     is_ours: bool = False
-    """It runs in this console, and can be stopped here."""
+    """It runs in this console, and can be stopped here, as a discard cannot."""
     can_go_on: bool = False
 
 

@@ -166,7 +166,7 @@ class OperationLog:
             rejected=progress.rejected if progress else whole(result, "rejected"),
             left=left,
             step=progress.step or None if progress else None,
-            is_ours=running is not None,
+            is_ours=running is not None and begun.action != "discard",
             can_go_on=(
                 state in {"interrupted", "failed"}
                 and begun.action in {"redrive", "discard"}

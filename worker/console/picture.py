@@ -76,14 +76,14 @@ class PictureSource:
             is_heard=is_heard,
         )
 
-    def _rejections(self, at: datetime) -> list[tuple[str, Cause, int]]:
-        """What died in the last hour, as far as it lies dead still if that is known."""
+    def _rejections(self, at: datetime) -> list[tuple[str, Cause, int, int | None]]:
+        """What died in the last hour, and how many of its cause are dead if that is known."""
         found = self._events.recent.rejections(at)
-        if self._letters.looked_at is None:
-            return found
-        left = self._letters.index.by_cause() if found else {}
+        is_known = bool(found) and self._letters.looked_at is not None
+        left = self._letters.index.by_cause() if is_known else {}
         return [
-            (name, cause, min(count, left.get((name, cause.id), 0))) for name, cause, count in found
+            (name, cause, count, left.get((name, cause.id), 0) if is_known else None)
+            for name, cause, count in found
         ]
 
     def _replicas(self, at: datetime) -> list[Replica]:

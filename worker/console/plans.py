@@ -281,7 +281,9 @@ class Plans:
             if not one.keys:
                 raise RefusedError("nothing_to_do")
             if plan.action == "mend" and plan.rejected_again_count:
-                raise RefusedError("invalid", check=plan.rejected_again[0][1])
+                check = plan.rejected_again[0][1]
+                field_, problem = (*check.problems, ("body", check.detail))[0]
+                raise RefusedError("invalid", field=field_, problem=problem)
             one.started = asyncio.create_task(self._start(one, options, by))
         try:
             return await asyncio.shield(one.started)
@@ -291,7 +293,8 @@ class Plans:
 
     def stop(self, operation: str) -> None:
         """Send no more; what is under way is confirmed first."""
-        if operation not in self._stops:
+        row = self._operations.row(operation)
+        if row is None or not row.is_ours:
             raise RefusedError("not_ours")
         self._stops[operation].set()
 

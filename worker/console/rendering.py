@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from schemas import Malformed, document
 from worker.console import wording
+from worker.console.model import HOUR
 
 if TYPE_CHECKING:
     from jinja2.runtime import Context
@@ -154,6 +155,7 @@ class Renderer:
             "ago": _ago,
             "duration": _duration,
             "editable": editable,
+            "hour": _hour,
             "jsonish": _jsonish,
             "number": _number,
             "short": _short,
@@ -217,6 +219,16 @@ def _time(context: Context, when: datetime | None) -> Markup:
     text = there.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
     whole = when.astimezone(UTC).isoformat(timespec="milliseconds")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(whole, whole, text)
+
+
+@pass_context
+def _hour(context: Context, id_: str) -> str:
+    """When an hour of letters begins, in the viewer's zone; its id is of UTC. Other texts as is."""
+    try:
+        begins = datetime.strptime(id_, HOUR).replace(tzinfo=UTC)
+        return begins.astimezone(context["zone"]).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return id_
 
 
 @pass_context

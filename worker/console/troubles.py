@@ -36,15 +36,17 @@ def troubles_of(
     broker: BrokerState,
     accounts: Iterable[Account],
     replicas: Iterable[Replica],
-    rejections: Iterable[tuple[str, Cause, int]],
+    rejections: Iterable[tuple[str, Cause, int, int | None]],
     interrupted: Iterable[OperationRow],
     unread: Mapping[str, str | None],
     is_heard: bool,
 ) -> tuple[Trouble, ...]:
     """Every trouble, the worst first; of one kind the account with most waiting first.
 
-    `unread`: why letters or journal cannot be read, by the kind of trouble that it is; None if they
-    can. `is_heard`: workers have had the time to be heard; before that none is missed.
+    `rejections`: account, cause, how many edits in the last hour, and how many letters of the cause
+    there are, None if that is not known. `unread`: why letters or journal cannot be read, by the
+    kind of trouble that it is; None if they can. `is_heard`: workers have had the time to be heard;
+    before that none is missed.
     """
     found = [
         *_of_broker(broker, replicas),
@@ -95,11 +97,11 @@ def _of_replica(replica: Replica) -> Iterator[Trouble]:
 
 
 def _of_letters(
-    rejections: Iterable[tuple[str, Cause, int]],
+    rejections: Iterable[tuple[str, Cause, int, int | None]],
     interrupted: Iterable[OperationRow],
 ) -> Iterator[Trouble]:
-    for account, cause, count in rejections:
-        if count >= REJECTIONS_AT_LEAST:
+    for account, cause, count, left in rejections:
+        if (count if left is None else min(count, left)) >= REJECTIONS_AT_LEAST:
             facts: dict[str, object] = {
                 "cause": cause.id,
                 "reason": cause.reason,
@@ -107,6 +109,7 @@ def _of_letters(
                 "fields": cause.fields,
                 "detail": cause.detail,
                 "count": count,
+                "left": left,
             }
             yield Trouble("rejections", account=account, facts=facts)
     for row in interrupted:

@@ -165,7 +165,9 @@ FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "no_account": N_("There is no such account."),
         "no_operation": N_("There is no such operation."),
         "not_interrupted": N_("This operation was not interrupted."),
-        "not_ours": N_("This operation does not run in this console: stop it where it runs."),
+        "not_ours": N_(
+            "That cannot be stopped here: it runs elsewhere, or is a discard, which ends by itself."
+        ),
         "rest_unknown": N_(
             "Nothing was done: which letters it had is not recorded. Choose them anew."
         ),

@@ -178,6 +178,44 @@ def test_times_are_in_the_viewers_zone(console: Running) -> None:
     assert "Times in Asia/Shanghai." in words
 
 
+def test_the_hour_of_a_group_is_in_the_viewers_zone_too(console: Running) -> None:
+    browser = console.browser()
+    browser.cookies.set("zone", "Asia%2FKolkata")
+    hour = datetime(2026, 11, 20, 20, 17, tzinfo=UTC)
+    console.source.rows = {KEY: replace(letter(0), dead_at=hour)}
+
+    groups = seen(browser, f"{console.url}/dead?by=hour")
+    letters = seen(browser, f"{console.url}/dead/letters?hour=2026-11-20T20")
+
+    assert "2026-11-21 01:30" in groups.words
+    assert ("href", "/dead/letters?hour=2026-11-20T20") in groups.attributes
+    assert "hour 2026-11-21 01:30" in letters.words
+
+
+def test_rejections_that_were_seen_to_are_not_said_to_be_dead_still(console: Running) -> None:
+    source = console.source
+    source.troubles = tuple(
+        replace(one, facts={**one.facts, "left": 12}) for one in source.troubles
+    )
+
+    words = seen(console.browser(), console.url).words
+
+    assert "globex: 300 edits rejected in the last hour" in words
+    assert "At most 12 of them are dead letters still." in words
+
+
+def test_a_plan_that_is_too_old_offers_nothing(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    plan = browser.post(f"{console.url}/plans", {"action": "redrive"}, timeout=10).url
+    for id_, one in source.plans.items():
+        source.plans[id_] = replace(one, state="expired")
+
+    page = seen(browser, plan)
+
+    assert "this plan is too old" in page.words
+    assert ("name", "how") not in page.attributes
+
+
 def test_without_rabbitmq_the_page_says_since_when_and_does_nothing(console: Running) -> None:
     browser, source = console.browser(), console.source
     source.is_up = False

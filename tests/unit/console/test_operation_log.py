@@ -156,3 +156,16 @@ def test_what_is_no_record_is_passed_over(log: OperationLog) -> None:
     assert log.hear(delivery(b"{}")) is None
     heard(log, record(phase="ended"))
     assert log.page().rows == ()
+
+
+@pytest.mark.parametrize(
+    ("action", "can_stop"), [("redrive", True), ("mend", True), ("discard", False)]
+)
+def test_what_runs_here_can_be_stopped_here_unless_it_is_a_discard(
+    action: str, can_stop: bool, log: OperationLog
+) -> None:
+    heard(log, record(action=action))
+    log.running["op-1"] = Running(RedriveProgress(), 3)
+    row = log.row("op-1")
+    assert row is not None
+    assert (row.state, row.is_ours) == ("running", can_stop)

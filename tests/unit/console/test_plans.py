@@ -174,3 +174,21 @@ def test_of_a_plan_that_has_expired_only_what_its_page_shows_is_held() -> None:
         assert alive(RedriveAction) == before
 
     asyncio.run(work())
+
+
+def test_a_mended_letter_that_would_be_rejected_is_refused_by_its_field() -> None:
+    async def work() -> None:
+        on = Stage(1)
+        key = on.each[0].letter.event_id
+        for bad, field in ((body(edit(robotCount=0)), "robotCount"), (b"{", "body")):
+            plan = await on.prepared(
+                on.plans.make(
+                    "mend", by="Li", wanted=LetterFilter(), keys=(key,), mended={key: bad}
+                )
+            )
+            with pytest.raises(RefusedError, match="invalid") as refused:
+                await on.plans.run(plan.id, RunOptions(), by="Li")
+            assert refused.value.facts["field"] == field
+            assert refused.value.facts["problem"]
+
+    asyncio.run(work())

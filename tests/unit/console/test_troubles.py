@@ -61,7 +61,7 @@ def test_when_all_is_well_there_is_none() -> None:
         ({"accounts": [replace(GOOD, state="a newer state")]}, "suspended"),
         ({"replicas": [WORKER, replace(WORKER, name="w-2", is_silent=True)]}, "replica_silent"),
         ({"replicas": [replace(WORKER, is_ready=False, why="draining")]}, "replica_not_ready"),
-        ({"rejections": [("acme", CAUSE, REJECTIONS_AT_LEAST)]}, "rejections"),
+        ({"rejections": [("acme", CAUSE, REJECTIONS_AT_LEAST, None)]}, "rejections"),
         ({"interrupted": [CUT_SHORT]}, "operation_interrupted"),
         ({"unread": {"letters_unseen": "no queue"}}, "letters_unseen"),
         ({"unread": {"journal_unread": "no stream"}}, "journal_unread"),
@@ -78,7 +78,7 @@ def test_the_worst_comes_first_and_of_one_kind_where_most_waits() -> None:
         replace(GOOD, name="acme", state="suspended", waiting=3),
         replace(GOOD, name="globex", state="suspended", waiting=1204),
     ]
-    troubles = found(accounts=accounts, rejections=[("acme", CAUSE, 300)])
+    troubles = found(accounts=accounts, rejections=[("acme", CAUSE, 300, 300)])
     assert [(trouble.kind, trouble.account) for trouble in troubles] == [
         ("suspended", "globex"),
         ("suspended", "acme"),
@@ -92,4 +92,10 @@ def test_a_worker_that_had_no_time_to_be_heard_is_not_missed() -> None:
 
 
 def test_a_few_rejections_are_a_slip() -> None:
-    assert found(rejections=[("acme", CAUSE, REJECTIONS_AT_LEAST - 1)]) == ()
+    assert found(rejections=[("acme", CAUSE, REJECTIONS_AT_LEAST - 1, None)]) == ()
+
+
+def test_rejections_are_a_trouble_as_long_as_their_letters_are_dead() -> None:
+    [trouble] = found(rejections=[("acme", CAUSE, 300, REJECTIONS_AT_LEAST)])
+    assert (trouble.facts["count"], trouble.facts["left"]) == (300, REJECTIONS_AT_LEAST)
+    assert found(rejections=[("acme", CAUSE, 300, REJECTIONS_AT_LEAST - 1)]) == ()
