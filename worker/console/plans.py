@@ -204,9 +204,8 @@ class Plans:
         one.keys = {digest: key for digest, key in one.keys.items() if digest in touched}
         going = set(one.keys.values())
         bad = [each for each in bad if each[0] in going and plan.action != "discard"]
-        one.ids = tuple(
-            letters[each].event_id for each in letters if each in touched and letters[each].event_id
-        )
+        # by an event's id it is found again only if no other letter goes by that
+        one.ids = tuple(key for each, key in one.keys.items() if letters[each].event_id == key)
         rows = index.rows([key for key in keys if key in going][:SHOWN])
         accounts = {letters[each].account for each in touched}
         one.plan = replace(

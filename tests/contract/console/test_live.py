@@ -21,7 +21,7 @@ from worker.console.event_index import EventIndex
 from worker.console.letter_index import BODY_AT_MOST, LetterIndex
 from worker.console.letters import Letters
 from worker.console.live import Live
-from worker.console.model import EventFilter, LetterFilter
+from worker.console.model import EventFilter, LetterFilter, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.store import opened
 from worker.core.message import Publication
@@ -224,6 +224,29 @@ def test_letters_are_fetched_one_by_one_while_the_queue_is_looked_at(rabbitmq: B
             assert (letters.state().is_looking, letters.looks) == (True, 0)
         assert found == [keys[1], keys[3]]
         assert (letters.state().is_looking, letters.looks) == (False, 1)
+
+    asyncio.run(work())
+
+
+def test_a_letter_that_says_anothers_event_id_is_never_recorded_as_the_other(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            first = numbered(0)
+            twin = replace(first.dead, body=first.dead.body + b" ")
+            await on.die([first, replace(first, dead=twin)])
+            await on.console.groups("cause", ALL)
+            await until(lambda: on.console.picture().letters.known == 2)
+            rows = (await on.console.letters(ALL)).rows
+            [other] = [row.key for row in rows if row.key != first.letter.event_id]
+            plan = await on.console.plan("discard", by="Li Wei", keys=(other,))
+            await prepared(on.console, plan)
+            begun = await on.console.run(plan.id, RunOptions(), by="Li Wei")
+            assert (begun.count, begun.ids) == (1, ())
+            await until(lambda: on.console.picture().letters.known == 1)
+            [left] = (await on.console.letters(ALL)).rows
+            assert left.key == first.letter.event_id
 
     asyncio.run(work())
 
