@@ -157,9 +157,11 @@ class Plans:
                 until = wanted.died_before or one.plan.at.isoformat()
                 one.plan = replace(one.plan, filter=replace(wanted, died_before=until))
             await self._fill(one, keys, mended, even=even)
-        except (UnavailableError, SessionError, RefusedError) as error:
-            why = error.facts.get("by", error.kind) if isinstance(error, RefusedError) else error
-            one.plan = replace(one.plan, state="failed", why_failed=str(why))
+        except RefusedError as error:
+            why = str(error.facts.get("by") or error.kind)
+            one.plan = replace(one.plan, state="failed", why_failed=why)
+        except (UnavailableError, SessionError) as error:
+            one.plan = replace(one.plan, state="failed", why_failed=str(error))
         except Exception as error:  # a bug: the page that waits for the plan says so
             one.plan = replace(one.plan, state="failed", why_failed=type(error).__name__)
             raise

@@ -267,13 +267,20 @@ def _short(text: str | None, at_most: int = 160) -> str:
     return text if len(text) <= at_most else f"{text[:at_most]}…"
 
 
-def _jsonish(value: object) -> str:
+@pass_context
+def _jsonish(context: Context, value: object) -> str:
     """A result or a filter of an operation, for people: ``sent 12, failed …``."""
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if not isinstance(value, dict):
         return _short(str(value))
-    return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items() if inner)
+    told = (
+        (name, _hour(context, str(inner)) if name == "hour" else inner)
+        for name, inner in value.items()
+    )
+    translated = context["translated"]
+    said = (wording.named(name, _plain(inner), translated) for name, inner in told if inner)
+    return ", ".join(" ".join(each) for each in said)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -6,6 +6,7 @@ made, so that the catalogue's tool finds it.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +62,67 @@ OPERATION_STATES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "unknown": ("?", N_("begun, not known to have ended")),
     }
 )
+
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "account": N_("account"),
+        "accounts": N_("accounts"),
+        "app": N_("app"),
+        "cause": N_("cause"),
+        "died_before": N_("died before"),
+        "files": N_("files"),
+        "goes_on": N_("goes on with"),
+        "hour": N_("hour"),
+        "id": N_("id"),
+        "job": N_("job"),
+        "message_id": N_("message"),
+        "newer_than": N_("newer than"),
+        "older_than": N_("older than"),
+        "outcome": N_("outcome"),
+        "reason": N_("reason"),
+        "status": N_("status"),
+        "applied": N_("applied"),
+        "copies": N_("copies"),
+        "discarded": N_("discarded"),
+        "done": N_("done"),
+        "failed": N_("failed"),
+        "goes_on_in": N_("continued in"),
+        "gone": N_("gone"),
+        "imported": N_("imported"),
+        "moved": N_("moved"),
+        "refused": N_("refused"),
+        "rejected": N_("rejected"),
+        "replicas": N_("replicas"),
+        "sent": N_("sent"),
+        "stopped": N_("stopped"),
+        "unroutable": N_("unroutable"),
+        "unsure": N_("unsure"),
+    }
+)
+"""What an operation was asked for and what came of it, by the names that its record has."""
+
+_ENDS: Final = (
+    (re.compile(r"stopped"), N_("by hand")),
+    (re.compile(r"interrupted"), N_("interrupted")),
+    (
+        re.compile(r"(?P<n>\d+) outcomes did not come: are the worker and its lane running\?"),
+        N_("%(n)s outcomes did not come: are the worker and its lane running?"),
+    ),
+    (
+        re.compile(r"(?P<n>\d+) of (?P<size>\d+) were not applied"),
+        N_("%(n)s of %(size)s were not applied"),
+    ),
+)
+"""Why an operation ended early, as records have it, and how that is said."""
+
+
+def named(name: str, value: str, translated: Callable[[str], str]) -> tuple[str, str]:
+    """A name and a value of an operation's record, as far as they are ours to word."""
+    if name in {"stopped", "failed"}:
+        found = ((pattern.fullmatch(value), text) for pattern, text in _ENDS)
+        value = next((translated(text) % m.groupdict() for m, text in found if m), value)
+    return translated(NAMES[name]) if name in NAMES else name, value
+
 
 CHECKS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {

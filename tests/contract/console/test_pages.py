@@ -204,6 +204,38 @@ def test_rejections_that_were_seen_to_are_not_said_to_be_dead_still(console: Run
     assert "At most 12 of them are dead letters still." in words
 
 
+def test_why_no_plan_could_be_made_is_a_sentence_in_the_viewers_language(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    plan = browser.post(f"{console.url}/plans", {"action": "redrive"}, timeout=10).url
+    for id_, one in source.plans.items():
+        source.plans[id_] = replace(one, state="failed", why_failed="gone")
+
+    english = seen(browser, plan).words
+    browser.cookies.set("language", "zh")
+    chinese = seen(browser, plan).words
+
+    assert "No plan could be made: This letter is not among the dead letters any more." in english
+    assert "This letter" not in chinese
+
+
+def test_what_came_of_an_operation_is_said_in_the_viewers_language(console: Running) -> None:
+    browser = console.browser()
+    console.source.operate(
+        "op-1", "redrive", by="Li", state="stopped",
+        filter={"message_id": "m-1", "hour": "2026-11-20T20"},
+        result={"sent": 5, "rejected": 3, "stopped": "3 of 5 were not applied"},
+    )  # fmt: skip
+    browser.cookies.set("zone", "Asia%2FShanghai")
+
+    english = seen(browser, f"{console.url}/operations/op-1").words
+    browser.cookies.set("language", "zh")
+    chinese = seen(browser, f"{console.url}/operations/op-1").words
+
+    assert "message m-1, hour 2026-11-21 04:00" in english
+    assert "sent 5, rejected 3, stopped 3 of 5 were not applied" in english
+    assert "已发送 5, 已拒绝 3, 已停止 5 条中有 3 条未生效" in chinese
+
+
 def test_a_plan_that_is_too_old_offers_nothing(console: Running) -> None:
     browser, source = console.browser(), console.source
     plan = browser.post(f"{console.url}/plans", {"action": "redrive"}, timeout=10).url

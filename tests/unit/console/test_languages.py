@@ -13,7 +13,7 @@ from jinja2.ext import GETTEXT_FUNCTIONS, babel_extract
 
 import worker.console
 from worker.console import wording
-from worker.console.rendering import LANGUAGES
+from worker.console.rendering import LANGUAGES, translations
 from worker.core.judge import MEANINGS
 
 if TYPE_CHECKING:
@@ -71,6 +71,39 @@ def test_what_is_shipped_was_made_from_the_catalogue(language: str) -> None:
 
     shipped = FOLDER / "locale" / language / "LC_MESSAGES" / "console.mo"
     assert shipped.read_bytes() == made.getvalue(), "make translations"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "english", "chinese"),
+    [
+        ("sent", "12", "sent 12", "已发送 12"),
+        ("stopped", "stopped", "stopped by hand", "已停止 人工"),
+        ("stopped", "3 of 5 were not applied", None, "已停止 5 条中有 3 条未生效"),
+        (
+            "stopped",
+            "2 outcomes did not come: are the worker and its lane running?",
+            None,
+            "已停止 有 2 个结果没有到达：工作进程及其队列是否在运行？",  # noqa: RUF001 (Chinese)
+        ),
+        ("failed", "%(n)s <b>", None, "失败 %(n)s <b>"),
+        ("anybody's name", "x", None, "anybody's name x"),
+    ],
+)
+def test_what_came_of_an_operation_is_worded(
+    name: str, value: str, english: str | None, chinese: str
+) -> None:
+    said = [
+        " ".join(wording.named(name, value, translations(language).gettext))
+        for language in ("en", "zh")
+    ]
+    assert said == [english or f"{name} {value}", chinese]
+
+
+@pytest.mark.parametrize("text", ["{} of {} were not applied", "{} outcomes did not come: are"])
+def test_the_ends_that_are_worded_are_those_that_a_redrive_has(text: str) -> None:
+    code = (FOLDER.parent / "deadletters" / "redrive.py").read_text()
+
+    assert text in re.sub(r"{[^}]+}", "{}", code)
 
 
 def runbook_rows(heading: str) -> dict[str, list[str]]:
