@@ -1,7 +1,7 @@
-"""Deliveries read and publications written in one step each; every other frame is left to pika.
+"""Deliveries and confirms read, publications written, in one step each; the rest is pika's.
 
-pika makes an object of each frame, of which a message has three, and copies what is left of its
-buffer behind each one (`ops/decisions/0038`).
+pika makes an object of each frame, of which a message has three, copies what is left of its
+buffer behind each one, and looks for who is to hear of it among all (`ops/decisions/0038`).
 
 Source: AMQP 0-9-1, sections 2.3.5 (frames), 4.2.6 (content) and the definitions of `basic`.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pika import data
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.frame import decode_frame
+from pika.frame import Method, decode_frame
 from pika.spec import FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD, Basic
 
 from worker.amqp.codec import WireProperties, fitted, name_out
@@ -40,14 +40,18 @@ _CONTENT = Struct(">HHQ")
 _PUBLISH = Basic.Publish.INDEX.to_bytes(4) + bytes(2)
 """The method's number, and what was a ticket once."""
 _END = bytes((FRAME_END,))
-_DELIVER = Basic.Deliver.INDEX
+_CONFIRM = Struct(">BHIIQBB")
+"""A frame whole: its head, the method's number, a delivery tag, and whether up to it; the end."""
+_CONFIRM_BYTES = _CONFIRM.size - _FRAME_BYTES
+_DELIVER, _ACK = Basic.Deliver.INDEX, Basic.Ack.INDEX
 _ENDS = (FRAME_END,) * 3
 
 
 class QuickConnection(AsyncioConnection):
-    """pika's connection, which hands a delivery that has come whole to its consumer at once."""
+    """pika's connection, which hands on a delivery or a confirm that has come whole at once."""
 
     # What of pika is not in its public types.
+    callbacks: Any
     bytes_received: int
     _frame_buffer: bytes
     _body_max_length: int
@@ -63,7 +67,9 @@ class QuickConnection(AsyncioConnection):
         self._read = 0
         try:
             while self._frame_buffer is buffer:  # else the connection was lost meanwhile
-                if not (self._delivered(buffer) or self._one_frame(buffer)):
+                if not (
+                    self._delivered(buffer) or self._confirmed(buffer) or self._one_frame(buffer)
+                ):
                     break
         finally:  # whoever was told may have raised, and is not told again
             if self._frame_buffer is buffer:
@@ -121,6 +127,24 @@ class QuickConnection(AsyncioConnection):
         properties = WireProperties().decode(buffer[header + _HEADER.size : body - 1])
         self._take(end)
         receive(channel, deliver, properties, buffer[body + _FRAME.size : end - 1])
+        return True
+
+    def _confirmed(self, buffer: bytes) -> bool:
+        """Hand on the confirm that comes next; False if what comes is for pika."""
+        at = self._read
+        try:
+            frame, number, size, method, tag, multiple, end = _CONFIRM.unpack_from(buffer, at)
+        except error:
+            return False
+        if method != _ACK or frame != FRAME_METHOD or size != _CONFIRM_BYTES or end != FRAME_END:
+            return False
+        heard = self.callbacks._stack.get(str(number), {}).get(Basic.Ack.NAME)  # noqa: SLF001
+        if not heard:
+            return False
+        self._take(at + _CONFIRM.size)
+        confirm = Method(number, Basic.Ack(tag, bool(multiple & 1)))
+        for one in tuple(heard):
+            one["callback"](confirm)
         return True
 
 

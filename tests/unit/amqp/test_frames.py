@@ -88,6 +88,9 @@ ONE, LAST, BAD, LARGE = (
     content(deliver(1, "consumer", 1, False, "x"), Properties(message_id="m"), body)
     for body in (b"body", LOSES, RAISES, b"b" * 9000)
 )
+CONFIRM = method(1, spec.Basic.Ack(7, multiple=True))
+LONG = b"\x01\x00\x01\x00\x00\x00\x0e" + CONFIRM[7:] + b"\xce"
+"""A confirm of one byte more than pika reads."""
 
 
 @given(
@@ -99,6 +102,7 @@ ONE, LAST, BAD, LARGE = (
 @example(read=[ONE, BAD, ONE, ONE], sizes=[10_000, 1], cancelled_before=3)
 @example(read=[ONE, ONE], sizes=[10_000], cancelled_before=1)
 @example(read=[LARGE, ONE], sizes=[30_000], cancelled_before=None)
+@example(read=[LONG, CONFIRM, ONE], sizes=[30_000], cancelled_before=None)
 @settings(max_examples=150, deadline=None)
 def test_whatever_is_read_in_whatever_pieces_is_heard_as_from_pika(
     read: list[bytes],
@@ -123,8 +127,11 @@ def test_whatever_is_read_in_whatever_pieces_is_heard_as_from_pika(
     assert ours.connection.bytes_received == theirs.connection.bytes_received
 
 
-def test_a_frame_that_ends_wrong_is_refused_as_by_pika(loop: asyncio.AbstractEventLoop) -> None:
-    whole = bytearray(content(deliver(1, "consumer", 1, False, "x"), Properties(), b"body"))
+@pytest.mark.parametrize("frames", [ONE, CONFIRM])
+def test_a_frame_that_ends_wrong_is_refused_as_by_pika(
+    frames: bytes, loop: asyncio.AbstractEventLoop
+) -> None:
+    whole = bytearray(frames)
     whole[-1] = 0
     for kind in (QuickConnection, AsyncioConnection):
         with pytest.raises(AMQPError, match="FRAME_END"):
