@@ -93,6 +93,23 @@ def test_a_suspended_account_is_a_sentence_with_its_remedy(console: Running) -> 
     assert "Do: Top up. It resumes by itself within a minute." in words
 
 
+@pytest.mark.parametrize("is_served", [True, False])
+def test_every_link_leads_to_a_page(is_served: bool, console: Running) -> None:
+    if not is_served:
+        console.source.accounts, console.source.troubles = {}, ()
+    browser = console.browser()
+    links = {
+        value
+        for path in PAGES
+        for name, value in seen(browser, console.url + path).attributes
+        if name == "href" and value.startswith("/")
+    }
+
+    answers = {link: browser.get(console.url + link, timeout=10).status_code for link in links}
+
+    assert [link for link, status in answers.items() if status != 200] == []
+
+
 @pytest.mark.parametrize("is_up", [True, False])
 @pytest.mark.parametrize("path", PAGES)
 def test_there_is_a_space_between_two_sentences(path: str, is_up: bool, console: Running) -> None:

@@ -1,21 +1,31 @@
 """A hundred thousand dead letters are looked at once, and pages come at once afterwards.
 
-``python -m tests.contract.console.test_scale AMQP_URL`` prints what it takes on an empty RabbitMQ,
-such as that of ``python -m ops.rabbitmq``.
+``python -m tests.contract.console.test_scale AMQP_URL SECONDS`` prints what it takes, and what so
+much browsing finds, on an empty RabbitMQ, such as that of ``python -m ops.rabbitmq``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from html import unescape
+from itertools import count
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+import requests
 
-from tests.contract.console.stage import broker_at, declared, settings, until
+from tests.contract.console.conftest import SAME_ORIGIN
+from tests.contract.console.stage import Stage, broker_at, declared, settings, until
+from tests.contract.console.test_command import started
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.console.data import Console
@@ -32,6 +42,8 @@ LETTERS = 100_000
 TOGETHER = 1000
 MEMORY_AT_MOST = 300 * 1024
 """KiB."""
+BROWSING = 75.0
+"""Seconds: longer than from one look to the next, should RabbitMQ's count not be believed."""
 GROUPED_BY: tuple[GroupedBy, ...] = ("cause", "account", "app", "hour")
 
 
@@ -97,16 +109,99 @@ async def measured(rabbitmq: Broker) -> Measured:
     return Measured(looked, max(pages), resident() - before, looks, counts)
 
 
+@dataclass
+class Walk:
+    """What somebody finds who follows links, while letters die."""
+
+    looks: set[str] = field(default_factory=set)
+    """When the letters were looked at, by all that was said meanwhile."""
+    refused: list[str] = field(default_factory=list)
+    pages: Counter[str] = field(default_factory=Counter)
+    slowest: dict[str, float] = field(default_factory=dict)
+    """Seconds, of each kind of page."""
+    memory: int = 0
+    total: int = 0
+
+
+def walked(pid: int, url: str, code: str, seconds: float, fresh: set[str]) -> Walk:
+    """Browse for so long; of the `fresh` letters each that is opened would cost a look."""
+    walk, chance, seen = Walk(), Random(1), deque[str](maxlen=20)
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers.update(SAME_ORIGIN)
+        session.post(f"{url}/sign-in", {"code": code}, timeout=30)
+        groups = f"{url}/api/v1/dead/groups?by=cause"
+        while (told := session.get(groups, timeout=60).json())["looked_at"] is None:
+            pass
+        path, end = "/", monotonic() + seconds
+        while monotonic() < end:
+            begin = monotonic()
+            page = session.get(url + path, timeout=60)
+            kind = re.sub(r"[?].*|/[^/]*[0-9][^/]*", "", path)
+            walk.slowest[kind] = max(walk.slowest.get(kind, 0.0), monotonic() - begin)
+            walk.pages[kind] += 1
+            if not page.ok:
+                walk.refused.append(path)
+            seen.append(path)
+            links = {unescape(link) for link in re.findall(r'href="(/[^"#]*)"', page.text)}
+            ways = sorted(
+                link
+                for link in links.difference(seen)
+                if not link.startswith("/static") and not any(key in link for key in fresh)
+            )
+            path = chance.choice(ways) if ways and chance.random() > 1 / 15 else "/"
+            told = session.get(groups, timeout=60).json()
+            walk.looks.add(told["looked_at"])
+        walk.total = sum(group["count"] for group in told["items"])
+    walk.memory = psutil.Process(pid).memory_info().rss // 1024
+    return walk
+
+
+async def browsed(rabbitmq: Broker, seconds: float) -> tuple[Walk, int]:
+    """What browsing finds, and how many letters there are by then."""
+    fresh, died = set[str](), count(300)
+    async with connected(rabbitmq, asyncio.Event()) as session:
+        stage = Stage(session, Console(rabbitmq, settings()))
+
+        async def dying() -> None:
+            while True:
+                one = numbered(next(died))
+                fresh.add(one.letter.event_id)
+                await stage.die([one])
+                await asyncio.sleep(0.5)
+
+        with started(
+            TASKEDIT_AMQP_URL=rabbitmq.urls[0], TASKEDIT_NAMESPACE=rabbitmq.names.namespace
+        ) as console:
+            process, url, code = console
+            killing = asyncio.create_task(dying())
+            try:
+                walk = await asyncio.to_thread(walked, process.pid, url, code, seconds, fresh)
+            finally:
+                killing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await killing
+    return walk, LETTERS + len(fresh)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_hundred_thousand_letters_are_grouped_by_one_look_and_in_little_memory(
+def test_a_hundred_thousand_letters_are_looked_at_once_and_in_little_memory(
     amqp_url: str, namespace: str
 ) -> None:
-    found = asyncio.run(measured(broker_at(amqp_url, namespace)))
+    rabbitmq = broker_at(amqp_url, namespace)
+    found = asyncio.run(measured(rabbitmq))
     assert sum(found.counts) == LETTERS
     assert found.looks == 1
     assert found.memory < MEMORY_AT_MOST
 
+    walk, letters = asyncio.run(browsed(rabbitmq, BROWSING))
+    assert len(walk.looks) == 1
+    assert not walk.refused
+    assert letters - 3 <= walk.total <= letters  # the last ones are on their way
+    assert walk.memory < MEMORY_AT_MOST
+
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{asyncio.run(measured(broker_at(sys.argv[1], 'scale')))}\n")
+    at, so_long = broker_at(sys.argv[1], "scale"), float(sys.argv[2])
+    sys.stdout.write(f"{asyncio.run(measured(at))}\n{asyncio.run(browsed(at, so_long))}\n")
