@@ -30,7 +30,9 @@ class _Limited:
         return 1
 
     def strike(self, stage: Stage) -> None:
-        """Take it from the process that runs, if one does."""
+        """Take it from the process that runs: one that is starting could not even be imported."""
+        if not stage.replicas[self.number].worker.asked("/livez")[0]:
+            return
         pid = self._pid(stage)
         with suppress(OSError):
             _, hard = resource.prlimit(pid, self.resource)
