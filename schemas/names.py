@@ -44,6 +44,9 @@ HANDED_ON_HEADER: Final = "taskedit-handed-on"
 ACCOUNT_PATTERN: Final = r"^[a-z0-9-]{1,40}$"
 """What an account may be called: it becomes a part of a queue's name and of an event's source."""
 
+KEY_BYTES_AT_MOST: Final = 255
+"""Of a routing key, in UTF-8: AMQP's own limit."""
+
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
 _ROUTABLE_APP_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -113,6 +116,12 @@ class Names:
 def app_key(app_id: str | None) -> str:
     """Return the appId as one word of a routing key; ``_`` for one that cannot be such a word."""
     return app_id if app_id is not None and _ROUTABLE_APP_ID.fullmatch(app_id) else "_"
+
+
+def edit_key(app_id: str | None) -> str:
+    """Return the routing key of an edit: its appId, or ``_`` for one that no routing key holds."""
+    key = app_id or ""
+    return key if len(key.encode("utf-8", "surrogateescape")) <= KEY_BYTES_AT_MOST else "_"
 
 
 def event_key(outcome: str, app_id: str | None) -> str:

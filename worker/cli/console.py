@@ -18,7 +18,7 @@ from worker.cli import sessions
 from worker.cli.exits import ABSENT, BAD_SETTINGS, FAILED
 from worker.observability import log
 from worker.settings import environment
-from worker.settings.console import ConsoleSettings, load_console
+from worker.settings.console import ConsoleSettings, in_url, load_console
 
 if TYPE_CHECKING:
     import socket
@@ -103,6 +103,6 @@ async def _run(settings: Settings, own: ConsoleSettings, at: socket.socket) -> N
 def _where(own: ConsoleSettings, at: socket.socket | None = None) -> str:
     if isinstance(own.address, Path):
         return f"unix:{own.address}"
-    host = f"[{own.address[0]}]" if ":" in own.address[0] else own.address[0]
+    host = in_url(own.address[0])
     port = own.address[1] if at is None else at.getsockname()[1]
     return f"{'http' if own.certificate is None else 'https'}://{host}:{port}"

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from schemas import Bounds, Invalid, Malformed, TaskEdit, read, validate
 from schemas.document import too_deep_at
-from schemas.names import JSON_CONTENT_TYPE
+from schemas.names import JSON_CONTENT_TYPE, edit_key
 from worker.apply.results import edit_in
 from worker.core.message import PERSISTENT, Properties, Publication
 
@@ -180,7 +180,7 @@ class Address:
             message_id=message_id,
             timestamp=int(time.time()),
         )
-        exchange, key = self.names.exchange, edit.appId or self.bounds.sole_app_id or ""
+        exchange, key = self.names.exchange, edit_key(edit.appId or self.bounds.sole_app_id)
         if self.account is not None:
             exchange, key = "", self.names.lane(self.account)
         return Addressed(

@@ -236,6 +236,13 @@ class _Posting:
 
 
 _DURATION = texts.duration(timedelta(milliseconds=100), timedelta(days=7))
+_PREFIX_BYTES = 200
+
+
+def _prefix(text: str) -> str:
+    if len(text.encode("utf-8", "surrogateescape")) > _PREFIX_BYTES:
+        raise ValueError(f"is longer than {_PREFIX_BYTES} bytes of UTF-8: a message id has 255")
+    return text
 
 
 @click.command(name="publish")
@@ -252,12 +259,18 @@ _DURATION = texts.duration(timedelta(milliseconds=100), timedelta(days=7))
 )
 @click.option("--json", "as_json", is_flag=True, help="With --wait: the events, one a line.")
 @click.option("--skip-invalid", is_flag=True, help="Publish the good ones all the same.")
-@click.option("--account", metavar="NAME", help="Publish straight to this account's lane.")
+@click.option(
+    "--account",
+    metavar="NAME",
+    callback=parsed(texts.account_name),
+    help="Publish straight to this account's lane.",
+)
 @click.option("--rate", callback=parsed(texts.limits), help="No faster than this, as 20/s,600/m.")
 @click.option(
     "--message-id-prefix",
     "prefix",
     metavar="TEXT",
+    callback=parsed(_prefix),
     help="Number the messages, as TEXT1, TEXT2 …: to publish the same file again is harmless.",
 )
 @bounds_options

@@ -6,7 +6,6 @@ out, the environment says for all.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
@@ -113,9 +112,6 @@ def _warn(source: SettingsSource, terms: AccountDefaults) -> None:
         source.warn("connect_timeout", "is longer than the whole call may take")
 
 
-_NAME = re.compile(r"[a-z0-9-]{1,40}")
-
-
 def account_tables(
     file: SettingsSource, content: Mapping[str, object]
 ) -> dict[str, Mapping[str, object]]:
@@ -131,14 +127,15 @@ def account_tables(
         return {}
     found: dict[str, Mapping[str, object]] = {}
     for name, table in accounts.items():
-        if _NAME.fullmatch(name) is None:
-            file.wrong(
-                f"accounts.{name}", "is not a valid account name: write 1 to 40 of a-z, 0-9 and -"
-            )
-        elif not isinstance(table, dict):
-            file.wrong(f"accounts.{name}", f"is not a table: write [accounts.{name}]")
-        else:
+        try:
+            texts.account_name(name)
+        except ValueError as error:
+            file.wrong(f"accounts.{name}", str(error))
+            continue
+        if isinstance(table, dict):
             found[name] = table
+        else:
+            file.wrong(f"accounts.{name}", f"is not a table: write [accounts.{name}]")
     return found
 
 

@@ -91,10 +91,12 @@ class ConsoleSettings:
 def load_console(environ: Mapping[str, str]) -> ConsoleSettings | tuple[Problem, ...]:
     """The console's settings, or what is wrong with them: one sentence a setting."""
     source = environment_source(environ, Findings())
+    address = source.read("console_address", _address, _ADDRESS)
+    own = frozenset() if isinstance(address, Path) else frozenset((in_url(address[0].lower()),))
     people = source.read("console_users_file", lambda text: _people(source, text), _People())
     settings = ConsoleSettings(
-        address=source.read("console_address", _address, _ADDRESS),
-        hosts=source.read("console_hosts", _hosts, _LOOPBACK),
+        address=address,
+        hosts=source.read("console_hosts", _hosts, _LOOPBACK | own),
         users=people.users,
         tokens=people.tokens,
         certificate=source.path("console_certificate_file", files.certificates),
@@ -133,6 +135,17 @@ def _check(source: SettingsSource, settings: ConsoleSettings) -> None:
             "can be reached from other machines: give TASKEDIT_CONSOLE_USERS_FILE and"
             " TASKEDIT_CONSOLE_CERTIFICATE_FILE, or TASKEDIT_CONSOLE_PROXY",
         )
+    elif (settings.users or settings.tokens) and not (socket or settings.certificate) and outside:
+        source.wrong(
+            "console_users_file",
+            "needs TASKEDIT_CONSOLE_CERTIFICATE_FILE where other machines reach the console, also"
+            " beside TASKEDIT_CONSOLE_PROXY: passwords and tokens could be read on the way",
+        )
+
+
+def in_url(host: str) -> str:
+    """The host as an address of a page has it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(address: Address) -> bool:

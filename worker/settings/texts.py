@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import SecretStr
 
+from schemas.names import KEY_BYTES_AT_MOST
 from worker.core.judge import Fault
 from worker.core.rate_limit import Rate, rates
 from worker.settings import files
@@ -43,6 +44,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?")
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _WINDOW = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9])\s*-\s*((?:[01][0-9]|2[0-3]):[0-5][0-9])")
 _NAMESPACE = re.compile(r"(?!amq\.)[A-Za-z0-9._-]{1,100}")
+_ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^\s\[\]:/]+)):([0-9]{1,5})")
 _API_STATUS = re.compile(r"-?[0-9]{1,6}|http:[34][0-9]{2}")
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,500}")
@@ -153,6 +155,13 @@ def namespace(text: str) -> str:
     return text
 
 
+def account_name(text: str) -> str:
+    """What an account is called."""
+    if _ACCOUNT.fullmatch(text) is None:
+        raise ValueError("is not a valid account name: write 1 to 40 of a-z, 0-9 and -")
+    return text
+
+
 def address(text: str) -> tuple[str, int]:
     """``127.0.0.1:9464``, ``localhost:9464`` or ``[::1]:9464`` as host and port."""
     found = _ADDRESS.fullmatch(text)
@@ -178,6 +187,11 @@ def app_ids(text: str) -> frozenset[str]:
             raise ValueError(
                 f"holds {one!r}, which is not a valid appId: write them separated by commas,"
                 " without quotes or brackets, each up to 100 visible characters without * or #"
+            )
+        if len(one.encode("utf-8", "surrogateescape")) > KEY_BYTES_AT_MOST:
+            raise ValueError(
+                f"holds {one!r}, which is longer than the {KEY_BYTES_AT_MOST} bytes of UTF-8 of a"
+                " routing key"
             )
     return found
 

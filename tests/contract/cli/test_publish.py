@@ -258,3 +258,13 @@ def test_a_broker_that_dies_in_the_middle_ends_it_with_69(
     assert child.returncode == 69
     assert "Lost the connection" in err
     assert "Not sent:" in err
+
+
+@pytest.mark.usefixtures("topology")
+def test_an_edit_whose_app_id_no_routing_key_holds_is_published_all_the_same(
+    environ: Environ, channel: BlockingChannel, names: Names
+) -> None:
+    result = taskedit("publish", "-", stdin=a_line(appId="A" * 300), environ=environ)
+    assert (result.exit_code, result.stdout.split()) == (0, ["1", "confirmed"])
+    [(key, _, _)] = taken(channel, names.strays, 1)
+    assert key == "_"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import Bounds, Malformed
-from worker.cli.drafts import checked, drafts
+from schemas import Bounds, Malformed, Names, TaskEdit
+from tests.unit.schemas.builders import body, edit
+from worker.cli.drafts import Address, checked, drafts
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -99,3 +100,25 @@ def test_a_number_of_a_million_digits_is_one_bad_edit_and_not_the_end_of_the_fil
     first, second = drafts("-", content)
     assert isinstance(checked(first, Bounds()), Malformed)
     assert second.body == b'{"jobId":1}'
+
+
+@pytest.mark.parametrize(
+    ("app_id", "key"),
+    [
+        ("LILIN888", "LILIN888"),
+        ("应" * 85, "应" * 85),
+        ("应" * 86, "_"),
+        ("A" * 255, "A" * 255),
+        ("A" * 256, "_"),
+    ],
+)
+def test_an_app_id_that_no_routing_key_holds_is_published_by_the_one_for_such(
+    app_id: str, key: str
+) -> None:
+    [draft] = drafts("edit.json", body(edit(appId=app_id)))
+    found = checked(draft, Bounds())
+    assert isinstance(found, TaskEdit)
+
+    [addressed] = Address(Names(), Bounds()).addressed([(draft, found)])
+
+    assert addressed.publication.routing_key == key

@@ -96,6 +96,23 @@ def test_a_proxy_is_known_by_its_address_or_by_our_socket(tmp_path: Path) -> Non
     assert problems(named(console_proxy="10.0.0.7"))
 
 
+def test_a_proxy_on_another_machine_does_not_make_users_safe_without_tls(
+    users: dict[str, str], certificate: dict[str, str]
+) -> None:
+    proxy = named(console_hosts="ops.lan", console_proxy="10.0.0.7") | users
+    outside = proxy | named(console_address="0.0.0.0:9465")
+
+    [found] = problems(outside)
+    assert found.startswith("TASKEDIT_CONSOLE_USERS_FILE needs TASKEDIT_CONSOLE_CERTIFICATE_FILE")
+    assert loaded(outside | certificate).users
+    assert loaded(proxy).users
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "[0:0:0:0:0:0:0:1]", "localhost"])
+def test_the_address_on_this_machine_that_it_is_given_is_answered(host: str) -> None:
+    assert host in loaded(named(console_address=f"{host}:9465")).hosts
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

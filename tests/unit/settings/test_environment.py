@@ -169,6 +169,7 @@ def test_an_empty_variable_is_one_that_is_not_given() -> None:
         ("management_url", "http://u:hidden@h/?x=1", "must end with its path, without ? or #"),
         ("app_ids", "LILIN888,#", "holds '#', which is not a valid appId"),
         ("app_ids", "a b", "holds 'a b', which is not a valid appId"),
+        ("app_ids", "应" * 86, "which is longer than the 255 bytes of UTF-8 of a routing key"),
         ("api_url", "ftp://h", "must begin with http:// or https://: write one like https://api"),
         ("api_url", "https://u:hidden@h", "must not hold a user or a password"),
         ("api_timezone", "Asia/Shanghia", "not a known time zone: write one like Asia/Shanghai"),
