@@ -223,8 +223,9 @@ class Console:
         return self._plans.of(id_)
 
     async def run(self, plan_id: str, options: RunOptions, *, by: str) -> OperationRow:
-        """Carry a plan out, once; the same operation whoever asks again."""
-        self._reachable()
+        """Carry a plan out, once; the same operation whoever asks again, at whatever time."""
+        if not self._plans.is_started(plan_id):
+            self._reachable()
         return self._operation(await self._plans.run(plan_id, options, by=by))
 
     async def go_on(self, operation_id: str, *, by: str) -> Plan:
@@ -234,7 +235,7 @@ class Console:
         return self._plans.go_on(operation_id, by=by)
 
     async def stop(self, operation_id: str, *, by: str) -> OperationRow:  # noqa: ARG002 (for a log)
-        """Have an operation send no more."""
+        """Have an operation send no more; it is as it was when it is over already."""
         self._plans.stop(operation_id)
         return self._operation(operation_id)
 

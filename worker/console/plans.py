@@ -141,7 +141,8 @@ class Plans:
         one = self._plans.get(plan_id)
         if one is None:
             return None
-        if one.plan.state == "ready" and datetime.now(UTC) >= one.plan.expires_at:
+        is_late = datetime.now(UTC) >= one.plan.expires_at
+        if one.plan.state == "ready" and one.started is None and is_late:
             one.plan = replace(one.plan, state="expired")
             one.over()
         return one.plan
@@ -266,6 +267,11 @@ class Plans:
 
     # Run
 
+    def is_started(self, plan_id: str) -> bool:
+        """Whether a plan was run, or is about to be: its operation is there, or will be."""
+        one = self._plans.get(plan_id)
+        return one is not None and one.started is not None
+
     async def run(self, plan_id: str, options: RunOptions, *, by: str) -> str:
         """Carry a plan out; the id of its operation, the same however often it is asked for.
 
@@ -293,11 +299,14 @@ class Plans:
             raise
 
     def stop(self, operation: str) -> None:
-        """Send no more; what is under way is confirmed first."""
+        """Send no more; what is under way is confirmed first. One that is over stays as it is."""
         row = self._operations.row(operation)
-        if row is None or not row.is_ours:
+        if row is None:
+            raise RefusedError("no_operation")
+        if row.is_ours:
+            self._stops[operation].set()
+        elif row.state in {"running", "unknown"}:
             raise RefusedError("not_ours")
-        self._stops[operation].set()
 
     def go_on(self, operation: str, *, by: str) -> Plan:
         """A plan for what an operation that was cut short has left."""

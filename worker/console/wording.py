@@ -220,7 +220,7 @@ FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "unavailable": N_("RabbitMQ is away or refused it, so nothing was done: %(why)s"),
         "bug": N_("A bug of the console; its log says more."),
         "plan_expired": N_("Nothing was done: this plan is too old. Make it again."),
-        "plan_unknown": N_("Nothing was done: this plan is not known any more. Make it again."),
+        "plan_unknown": N_("This plan is not known any more. If it was run, the Log has it."),
         "plan_not_ready": N_("Nothing was done: the plan is still being made."),
         "nothing_to_do": N_("There is nothing to do."),
         "busy": N_("Nothing was done, for somebody else is at the letters."),

@@ -111,9 +111,12 @@ def test_what_a_lost_connection_cut_short_says_how_far_it_came_and_is_gone_on_wi
             assert row.step == 10
             node.ctl("close_all_connections", "a test")
             await until(lambda: not on.picture().broker.is_up)
+            again = await on.run(plan.id, RunOptions(), by="Li")
+            assert again.id == begun.id, "the same, whether RabbitMQ answers or not"
             await until(lambda: on.picture().broker.is_up)
             row = await over(on, begun.id)
             assert (row.state, row.done, row.left, row.can_go_on) == ("failed", 10, 20, True)
+            assert await on.stop(begun.id, by="Li") == row, "there is nothing to stop any more"
 
             plan = await prepared(on, await on.go_on(begun.id, by="Ann"))
             assert plan.total == 20

@@ -640,6 +640,18 @@ def test_every_trouble_has_a_sentence(kind: str, language: str, console: Running
     assert f"<strong>{kind}</strong>" not in page.text
 
 
+@pytest.mark.parametrize("kind", WORST_FIRST[1:])
+def test_every_trouble_says_what_to_do_or_has_a_button(kind: str, console: Running) -> None:
+    console.source.troubles = (
+        Trouble(kind, account="acme", facts={"reason": "invalid", "operation": "op-0"}),
+    )
+
+    page = console.browser().get(console.url, timeout=10).text
+
+    told = page.partition('<li class="trouble ')[2].partition("</li>")[0]
+    assert re.search("Do:|by itself|Mend", Seen(told).words) or 'class="button"' in told
+
+
 def test_htmx_is_the_one_that_was_looked_at() -> None:
     content = (Path(worker.console.__file__).parent / "static" / "htmx.min.js").read_bytes()
 

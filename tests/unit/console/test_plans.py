@@ -18,7 +18,7 @@ from worker.console.event_index import EventIndex
 from worker.console.letter_index import LetterIndex
 from worker.console.letters import Letters
 from worker.console.live import Live
-from worker.console.model import LetterFilter, Plan, RefusedError, RunOptions
+from worker.console.model import LetterFilter, Plan, RefusedError, RunOptions, UnavailableError
 from worker.console.operation_log import OperationLog
 from worker.console.plans import Plans
 from worker.console.store import TOGETHER, opened
@@ -172,6 +172,39 @@ def test_of_a_plan_that_has_expired_only_what_its_page_shows_is_held() -> None:
         plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=LetterFilter()))
         assert (plan.state, plan.total) == ("expired", 7)
         assert alive(RedriveAction) == before
+
+    asyncio.run(work())
+
+
+def test_a_plan_that_expires_while_it_starts_keeps_its_letters() -> None:
+    async def work() -> None:
+        reached, silent = asyncio.Event(), asyncio.Event()
+
+        async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.set()
+            await silent.wait()
+            writer.close()
+
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            on = Stage(3, replace(BROKER, urls=(f"amqp://127.0.0.1:{port}",)))
+            on.plans.valid_for = timedelta(seconds=2)
+            before = alive(RedriveAction)
+            plan = await on.prepared(on.plans.make("redrive", by="Ann", wanted=LetterFilter()))
+            running = asyncio.create_task(on.plans.run(plan.id, RunOptions(), by="Ann"))
+            async with asyncio.timeout(30):
+                await reached.wait()
+                while datetime.now(UTC) < plan.expires_at:  # noqa: ASYNC110 (no event of ours)
+                    await asyncio.sleep(0.01)
+            found = on.plans.of(plan.id)
+            assert found is not None
+            assert (found.state, alive(RedriveAction) - before) == ("ready", 3)
+            silent.set()
+            with pytest.raises(UnavailableError):
+                await running
+            found = on.plans.of(plan.id)
+            assert found is not None
+            assert found.state == "expired", "nothing has begun"
 
     asyncio.run(work())
 
