@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from worker.console.changes import Changes
     from worker.console.event_index import EventIndex
     from worker.console.letter_index import LetterIndex
+    from worker.console.model import Part
     from worker.console.operation_log import OperationLog
     from worker.core.message import Delivery
 
@@ -57,6 +58,8 @@ ABSENT_FOR: Final = 60.0
 """Seconds until a queue that was not there is asked for again: RabbitMQ logs each such question."""
 BLOCK: Final = 20_000
 """Events that are read at once, when the journal is read backwards."""
+EVERY_PAGE: Final[tuple[Part, ...]] = ("fleet", "dead", "events", "operations")
+"""The parts that change with what every page shows."""
 BREATHE_EVERY: Final = 200
 """Events after which others have their turn."""
 
@@ -136,7 +139,7 @@ class Live:
         for replica in self.fleet.replicas.values():  # none could be heard before
             replica.heard_at = self.up_at
         self.state = replace(self.state, is_up=True, since=datetime.now(UTC), why=None)
-        self._changes.touch("fleet", "dead", "events", "operations")
+        self._changes.touch(*EVERY_PAGE)
 
     def _down(self, why: str) -> None:
         now = datetime.now(UTC)
@@ -145,7 +148,7 @@ class Live:
             self.state = replace(self.state, is_up=False, since=now, heard_at=now)
         self.state = replace(self.state, why=why)
         self._operations.is_locked = None
-        self._changes.touch("fleet")
+        self._changes.touch(*EVERY_PAGE)
 
     async def _kept(self, follow: Callable[[Session], Awaitable[None]], session: Session) -> None:
         """Follow on when what is followed is absent for a while; raises for a lost connection."""

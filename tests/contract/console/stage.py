@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.unit.deadletters.dead import Ended
     from worker.amqp.session import Session
-    from worker.console.model import Plan
+    from worker.console.model import Part, Plan
 
 
 def broker_at(amqp_url: str, namespace: str) -> Broker:
@@ -97,6 +97,13 @@ async def until(condition: Callable[[], object], within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 (any condition, of another process too)
             await asyncio.sleep(0.02)
+
+
+async def told_of(part: Part, console: Console) -> None:
+    """Wait until pages are told that a part has changed."""
+    async for parts in console.changes():
+        if part in parts:
+            return
 
 
 async def prepared(console: Console, plan: Plan) -> Plan:

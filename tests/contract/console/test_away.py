@@ -10,11 +10,20 @@ import pytest
 
 from schemas import Names
 from tests.conftest import since
-from tests.contract.console.stage import broker_at, declared, prepared, settings, stage, until
+from tests.contract.console.stage import (
+    broker_at,
+    declared,
+    prepared,
+    settings,
+    stage,
+    told_of,
+    until,
+)
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.amqp.topology import Queue
 from worker.console.data import Console
+from worker.console.live import EVERY_PAGE
 from worker.console.model import LetterFilter, RunOptions, UnavailableError
 from worker.core.message import Publication
 from worker.deadletters.plan import RedriveAction
@@ -48,8 +57,11 @@ def test_the_last_picture_stays_and_is_live_again_soon(new_node: NewNode) -> Non
         async with Console(rabbitmq, settings()) as on:
             await on.groups("cause", ALL)
             await until(lambda: on.picture().letters.looked_at)
+            told = [asyncio.create_task(told_of(part, on)) for part in EVERY_PAGE]
+            await asyncio.sleep(0)  # they follow from now on
             await asyncio.to_thread(node.stop)
             await until(lambda: not on.picture().broker.is_up)
+            await asyncio.wait_for(asyncio.gather(*told), LIVE_AGAIN_WITHIN)
             state = on.picture().broker
             assert state.heard_at is not None
             assert state.why

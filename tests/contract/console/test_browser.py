@@ -198,6 +198,44 @@ def test_what_changed_while_the_stream_was_cut_is_shown_once_it_is_back(
         expect(tab.page.locator("#live")).not_to_contain_text("acme is suspended")
 
 
+def test_a_tab_that_stays_open_says_that_rabbitmq_is_away_and_that_it_is_back(
+    chromium: Browser, console: Running
+) -> None:
+    source = console.source
+    for path in ("/", "/dead", "/dead/letters"):
+        with Tab(chromium, console) as tab:
+            tab.page.goto(console.url + path)
+            button, count = tab.page.locator("main button").first, tab.page.locator("#dead-count")
+            notice = tab.page.locator("#notice")
+            expect(button).to_be_enabled()
+            expect(count).to_have_text(str(len(source.rows)))
+            source.is_up = False
+            source.rows.popitem()
+            source.touch()
+            expect(notice).to_contain_text("RabbitMQ has not answered since", timeout=20_000)
+            expect(button).to_be_disabled()
+            expect(tab.page.locator("#why-not")).to_contain_text("nothing can be done")
+            expect(count).to_have_text(str(len(source.rows)))
+            source.is_up = True
+            source.touch()
+            expect(notice).to_be_empty(timeout=20_000)
+            expect(button).to_be_enabled()
+            assert tab.wrong == []
+
+
+def test_a_page_without_a_live_part_is_as_of_when_it_was_made(
+    chromium: Browser, console: Running
+) -> None:
+    with Tab(chromium, console) as tab:
+        status = tab.page.locator("#status")
+        tab.page.goto(f"{console.url}/dead/letters")
+        expect(status).to_contain_text("live ")
+        tab.page.goto(f"{console.url}/dead/letters/{KEY}")
+        tab.page.evaluate("show()")
+        expect(status).to_contain_text("as of ")
+        assert tab.page.evaluate("source") is None
+
+
 def test_an_editor_checks_as_one_types(chromium: Browser, console: Running) -> None:
     with Tab(chromium, console) as tab:
         tab.page.goto(f"{console.url}/dead/letters/{KEY}/mend")

@@ -12,7 +12,16 @@ from uuid import uuid4
 import pytest
 
 from schemas import ControlEntry, OperationRecord
-from tests.contract.console.stage import broker_at, declared, lane, prepared, settings, stage, until
+from tests.contract.console.stage import (
+    broker_at,
+    declared,
+    lane,
+    prepared,
+    settings,
+    stage,
+    told_of,
+    until,
+)
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.console.changes import Changes
@@ -29,18 +38,10 @@ from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, write
 
 if TYPE_CHECKING:
     from worker.amqp.session import Broker
-    from worker.console.model import Part
     from worker.core.message import Delivery
 
 pytestmark = pytest.mark.timeout(120)
 ALL = LetterFilter()
-
-
-async def told_of(part: Part, console: Console) -> None:
-    """Wait until pages are told that a part has changed."""
-    async for parts in console.changes():
-        if part in parts:
-            return
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ if (zone && knownZone !== `zone=${encodeURIComponent(zone)}`) {
 }
 
 // Live parts: one stream a visible tab says which parts have changed; htmx fetches them again.
-// What could not be fetched is old, whatever the stream says, and fetched again at its next sign.
+// A page without any is as of when it was made. What could not be fetched is old, whatever the stream says, and fetched again at its next sign.
 const statusLine = document.getElementById("status");
+const livePart = () => document.querySelector("main [hx-get]");
 const SILENT_AFTER = 5000;
 const TOGETHER = 1000;
 let source = null;
@@ -23,7 +24,7 @@ let wasOpen = false;
 
 function heard() {
   if (behind) behind.dispatchEvent(new Event("changed"));
-  else heardAt = Date.now();
+  else if (livePart()) heardAt = Date.now();
   show();
 }
 
@@ -41,9 +42,10 @@ document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
 
 function show() {
   const stale = behind !== null || Date.now() - heardAt > SILENT_AFTER;
-  statusLine.classList.toggle("stale", stale);
+  const word = !livePart() ? "still" : stale ? "stale" : "live";
+  statusLine.classList.toggle("stale", word === "stale");
   const at = new Date(heardAt).toLocaleTimeString("en-GB");
-  const text = `${stale ? statusLine.dataset.stale : statusLine.dataset.live} ${at}`;
+  const text = `${statusLine.dataset[word]} ${at}`;
   if (statusLine.textContent !== text) statusLine.textContent = text;
 }
 
@@ -71,7 +73,7 @@ function follow() {
   }
 }
 
-if (document.querySelector("nav")) {
+if (livePart()) {
   document.addEventListener("visibilitychange", follow);
   follow();
   setInterval(show, 1000);
