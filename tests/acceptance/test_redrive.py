@@ -242,6 +242,33 @@ def test_an_edit_without_a_message_id_is_sent_again_under_the_id_of_its_event(
     assert ids_in(console) == Counter()
 
 
+@pytest.mark.parametrize("straight", [False, True], ids=["by its key", "straight to the lane"])
+def test_what_expired_in_the_lane_of_one_app_is_of_that_app_and_goes_back_to_its_lane(
+    amqp_url: str,
+    namespace: str,
+    new_worker: NewWorker,
+    console: Console,
+    events: Subscriber,
+    *,
+    straight: bool,
+) -> None:
+    worker = new_worker(APP_IDS="acme-app")
+    worker.stop()
+    exchange, key = ("", f"{namespace}.lane.default") if straight else (namespace, "acme-app")
+    publish(amqp_url, exchange, [edit(5, appId=None)], key=key, expiration="1")
+    worker.start()
+    [expired] = until(events.take)
+    letter = json.loads(console.run("dead", "show", "--json").stdout)
+    console.run("dead", "redrive", "--all")
+
+    assert (expired["data"]["reason"], expired["data"]["appId"]) == ("expired", "acme-app")
+    assert (letter["exchange"], letter["routingKey"]) == (exchange, key)
+    assert [(each["data"]["outcome"], each["data"]["appId"]) for each in events.take()] == [
+        ("rejected", "acme-app"),
+        ("applied", "acme-app"),
+    ]
+
+
 def test_what_was_done_to_letters_is_recorded_with_who_why_and_the_result(
     dead: WorkerProcess, console: Console, simulator: Simulator
 ) -> None:

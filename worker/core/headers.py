@@ -44,7 +44,7 @@ class Headers:
 
     def text(self, name: str) -> str | None:
         """The header as text: a string as it is, an integer in digits; None if neither."""
-        if name.encode() not in self.table:
+        if name.encode("utf-8", "surrogateescape") not in self.table:
             return None
         for known, value in self:
             if known == name:

@@ -11,6 +11,7 @@ from schemas.event import encode
 from worker.core.headers import NO_HEADERS, Headers
 from worker.core.identity import redrives
 from worker.core.message import DETAIL_BYTES, PERSISTENT, Properties, Publication, legible
+from worker.core.unrouted import exchange_of
 from worker.core.verdict import Applied, Ending, Rejected, Superseded
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def published_to(delivery: Delivery) -> tuple[str, str]:
     if not lanes_passed(delivery):
         return delivery.exchange, delivery.routing_key
     exchange, key = headers.text(names.EXCHANGE_HEADER), headers.text(names.ROUTING_KEY_HEADER)
-    return exchange or delivery.exchange, key or delivery.routing_key
+    return delivery.exchange if exchange is None else exchange, key or delivery.routing_key
 
 
 def _event_body(
@@ -215,7 +216,7 @@ def _letter(  # noqa: PLR0913, PLR0917 (all that a letter tells of)
     Left out: what RabbitMQ would act upon (`user_id`, `expiration`, CC, BCC, x-…: a client's
     x-death can make RabbitMQ 3.10 drop the letter as a cycle).
     """
-    exchange, key = published_to(delivery)
+    exchange, key = published_to(replace(delivery, exchange=exchange_of(delivery, by.names)))
     said = {
         names.REASON_HEADER: verdict.reason.value,
         names.DETAIL_HEADER: _bounded(verdict.detail, DETAIL_BYTES),

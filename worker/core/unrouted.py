@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from schemas.names import Names
     from worker.account import Account
+    from worker.core.headers import Headers
     from worker.core.message import Delivery
 
 
@@ -50,6 +51,10 @@ class Ownership:
         if app_id is None:
             return None
         return next((name for name, keys in self.keys.items() if app_id in keys), None)
+
+    def app_ids(self, account: str | None) -> frozenset[str]:
+        """The appIds of an account; empty when it lists none, and of nobody."""
+        return self.keys.get(account or "", frozenset()) - {ANY}
 
     def bound(self, account: str) -> frozenset[str]:
         """What the account's lane is bound by at this moment."""
@@ -108,16 +113,24 @@ def ownership(accounts: Iterable[Account], before: Ownership | None = None) -> O
 
 def account_of(delivery: Delivery, names: Names) -> str | None:
     """The account whose lane the broker took this message from; None if it reached no lane."""
-    return (_taken(delivery, names) or (None, None))[0]
+    return (_taken(delivery, names) or (None,))[0]
+
+
+def exchange_of(delivery: Delivery, names: Names) -> str:
+    """The exchange by which the message came to its lane, also if the broker took it from there."""
+    taken = _taken(delivery, names)
+    before = None if taken is None else taken[1].text("exchange")
+    return delivery.exchange if before is None else before
 
 
 def why_stray(delivery: Delivery, names: Names) -> Rejected:
     """The verdict on a stray, by the newest entry of RabbitMQ's own `x-death`."""
-    account, cause = _taken(delivery, names) or (None, None)
-    if account is None:
+    taken = _taken(delivery, names)
+    if taken is None:
         key = delivery.routing_key[:100]
         detail = f"no account of this worker has the appId of the routing key {key!r}"
         return Rejected(Reason.UNKNOWN_APP, detail)
+    cause = taken[1].text("reason") or "unknown"
     if cause == "expired":
         detail = "its time to live ended while it waited in the lane"
         return Rejected(Reason.EXPIRED, detail)
@@ -125,8 +138,8 @@ def why_stray(delivery: Delivery, names: Names) -> Rejected:
     return Rejected(Reason.POISON, detail)
 
 
-def _taken(delivery: Delivery, names: Names) -> tuple[str, str] | None:
-    """Account and cause, if RabbitMQ itself took the message from a lane.
+def _taken(delivery: Delivery, names: Names) -> tuple[str, Headers] | None:
+    """Account and entry of `x-death`, if RabbitMQ itself took the message from a lane.
 
     It hands such a message to the strays' exchange; one that reached no lane keeps the exchange
     it was published to, and an x-death that came with it is the publisher's word only.
@@ -137,5 +150,5 @@ def _taken(delivery: Delivery, names: Names) -> tuple[str, str] | None:
     for death in deaths[:1]:
         account = names.account_of(death.text("queue") or "")
         if account is not None:
-            return account, death.text("reason") or "unknown"
+            return account, death
     return None

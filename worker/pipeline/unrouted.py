@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANY = Bounds()
-
 
 class Strays:
     """Takes deliveries of the strays' queue and rejects each with why it is there."""
@@ -80,7 +78,8 @@ class Strays:
         names, account = self._shared.signed.names, None
         try:
             account = account_of(delivery, names)
-            head, verdict = decode(delivery, account, ANY).head, why_stray(delivery, names)
+            bounds = Bounds(app_ids=self._shared.ownership.app_ids(account))
+            head, verdict = decode(delivery, account, bounds).head, why_stray(delivery, names)
         except Exception:
             log.exception("decode_failed", account=account)
             detail = "a bug of the worker while reading; its log has the trace"

@@ -9,8 +9,9 @@ import pika.data
 import pytest
 
 from schemas import Reason
-from tests.unit.builders import NAMES, delivery, properties
+from tests.unit.builders import NAMES, SIGNED, delivery, head, properties
 from worker.core.headers import Headers
+from worker.core.settlement import handed_on, settle
 from worker.core.unrouted import account_of, why_stray
 
 if TYPE_CHECKING:
@@ -102,3 +103,37 @@ def test_a_publishers_own_x_death_is_not_believed(exchange: str) -> None:
 
     assert account_of(message, NAMES) is None
     assert why_stray(message, NAMES).reason is Reason.UNKNOWN_APP
+
+
+@pytest.mark.parametrize("exchange", ["task-edit", ""])
+def test_a_letter_of_what_the_broker_took_names_where_it_was_published(exchange: str) -> None:
+    message = stray(taken("expired", exchange=exchange))
+
+    assert said_of(message) == (exchange, "LILIN888")
+
+
+def test_what_was_handed_on_before_the_broker_took_it_was_published_where_its_headers_say() -> None:
+    first = delivery(exchange="", routing_key="task-edit.lane.other")
+    own = handed_on(first, "other", "task-edit.lane.acme").properties.headers.table
+    death = stray(taken("expired", exchange="")).properties.headers.table
+    message = delivery(
+        exchange="task-edit.strays",
+        routing_key="task-edit.lane.acme",
+        properties=properties(headers=Headers(death + own)),
+    )
+
+    assert said_of(message) == ("", "task-edit.lane.other")
+
+
+def test_a_letter_of_what_reached_no_lane_names_where_it_was_published() -> None:
+    assert said_of(stray(taken("expired"), exchange="task-edit"))[0] == "task-edit"
+    assert said_of(stray(taken("expired", "somebody.elses.queue")))[0] == "task-edit.strays"
+
+
+def said_of(message: Delivery) -> tuple[str | None, str | None]:
+    """Exchange and routing key as the message's letter has them."""
+    verdict = why_stray(message, NAMES)
+    ended = settle(message, head(), verdict, attempts=0, now=AT, chance_id=lambda: "e-1", by=SIGNED)
+    assert ended.letter is not None
+    told = ended.letter.properties.headers
+    return told.text("taskedit-exchange"), told.text("taskedit-routing-key")

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from tests.unit.builders import NAMES, NoSource, delivery, properties
 from tests.unit.fake_queue import FakeQueue
-from tests.unit.schemas.builders import body, edit
+from tests.unit.schemas.builders import ABSENT, body, edit
 from tests.unit.world import World
 from worker.core.headers import Headers
+from worker.core.unrouted import Ownership
 from worker.pipeline.unrouted import Strays
 
 
@@ -69,6 +70,28 @@ def test_a_stray_is_rejected_with_event_and_dead_letter(
     assert (told["reason"], told["account"], told["jobId"]) == (reason, account, 123)
     assert stage.queue.is_empty
     assert stage.strays.is_quiet
+
+
+@pytest.mark.parametrize(
+    ("own", "app_id", "key"),
+    [
+        ({"LILIN888"}, "LILIN888", "rejected.LILIN888"),
+        ({"LILIN888", "LILIN999"}, None, "rejected._"),
+        ({"#"}, None, "rejected._"),
+    ],
+)
+def test_what_the_broker_took_from_the_lane_of_one_app_is_of_that_app(
+    own: set[str], app_id: str | None, key: str
+) -> None:
+    stage = StraysWorld()
+    stage.world.shared.ownership = Ownership({"acme": frozenset(own), "other": frozenset({"Z"})})
+
+    stage.queue.publish(body(edit(appId=ABSENT)), properties(headers=taken("expired")))
+    stage.world.run(1.0)
+
+    [told] = stage.events()
+    [event] = stage.world.events()
+    assert (told["reason"], told["appId"], event.routing_key) == ("expired", app_id, key)
 
 
 @pytest.mark.parametrize("content", [b"not json", b"", body(edit(mode="X")), b"\xff"])
