@@ -21,7 +21,7 @@ from worker.amqp.session import (
     FailureKind,
     SessionError,
 )
-from worker.amqp.topology import MISMATCH, Binding, Exchange, Queue, described
+from worker.amqp.topology import APPLY, MISMATCH, Binding, described, replaced
 from worker.core.message import Properties, Publication
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ Result = TypeVar("Result")
 
 BLOCKED_AT_MOST = 5.0
 """Seconds to wait for an answer that an alarm of RabbitMQ's may hold up."""
-APPLY = "taskedit topology apply"
 PRUNE = "taskedit topology prune"
 
 
@@ -134,19 +133,6 @@ def refused(session: Session, item: Object, refusal: ChannelClosedError) -> Obje
         return ObjectCheck(item, ObjectState.UNVERIFIED, refusal.text)
     mend = replaced(item, session.virtual_host) if refusal.code == MISMATCH else ""
     return ObjectCheck(item, ObjectState.DIFFERS, refusal.text, mend)
-
-
-def replaced(item: Object, virtual_host: str) -> str:
-    """The commands that remove an object whose arguments cannot be changed, and make it anew."""
-    match item:
-        case Queue(name):
-            # quorum queues and streams know no --if-empty: RabbitMQ refuses it
-            empty = f"only when rabbitmqctl list_queues -p {virtual_host} name messages says 0"
-            return f"rabbitmqctl delete_queue -p {virtual_host} {name} && {APPLY}  # {empty}"
-        case Exchange(name):
-            return f"rabbitmqadmin -V {virtual_host} delete exchange name={name} && {APPLY}"
-        case Binding():
-            return APPLY
 
 
 async def may_publish_to_queues(session: Session) -> bool:

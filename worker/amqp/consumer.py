@@ -216,7 +216,8 @@ class Consumer:
             except ChannelClosedError as closed:
                 refusal = closed
             if channel.pika.connection.is_open:
-                self.trouble = refused(item, refusal.code, refusal.text)
+                host = channel.pika.connection.params.virtual_host
+                self.trouble = refused(item, refusal.code, refusal.text, host)
                 log.error("declaration_refused", queue=self.queue, why=self.trouble)
             raise refusal
         self.declared = objects is self.objects

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, channel_of
-from worker.amqp.topology import MISMATCH, refused
+from worker.amqp.topology import MISMATCH, Queue, is_held_otherwise, refused
 
 if TYPE_CHECKING:
     from pika.connection import Connection
@@ -58,6 +58,7 @@ class TopologyDeclarer:
     async def until_gone(self, connection: Connection) -> None:
         """Return once one of the objects is not there any more, so far as anybody has seen.
 
+        So too when one that was held otherwise is so no more: it may be another one by now.
         Raises `ChannelClosedError` when the connection is lost.
         """
         while not self._is_missed.is_set():
@@ -65,6 +66,11 @@ class TopologyDeclarer:
                 await wait_for(self._is_missed.wait(), LOOK_EVERY)
                 return
             await self._look(connection)
+            before = self.mismatches
+            if before and not self._is_missed.is_set():
+                await self.declare(connection)
+                if self.mismatches != before:
+                    return
 
     async def _look(self, connection: Connection) -> None:
         """See whether all objects are there; bindings cannot be looked at."""
@@ -79,14 +85,16 @@ class TopologyDeclarer:
             if not connection.is_open:
                 raise
             if error.code == NOT_FOUND and item is not None:
-                self.vanished(refused(item, error.code, error.text))
+                host = connection.params.virtual_host
+                self.vanished(refused(item, error.code, error.text, host))
 
     async def declare(self, connection: Connection) -> None:
         """Declare everything on a fresh connection; a refusal is tried again for ever.
 
         Raises `ChannelClosedError` when the connection is lost.
         """
-        self.mismatches, self.optional_trouble = (), None
+        mismatches: tuple[str, ...] = ()
+        optional_trouble = None
         self._is_missed.clear()
         begun = monotonic()
         channel = await channel_of(connection)
@@ -101,24 +109,47 @@ class TopologyDeclarer:
                 closed = error
             if not connection.is_open:
                 raise closed
-            why = refused(item, closed.code, closed.text)
+            why = refused(item, closed.code, closed.text, connection.params.virtual_host)
             is_optional = any(item is one for one in self._optional)
-            if is_optional and self._is_for_good(closed, monotonic() - begun):
-                self.optional_trouble = why
-                log.warning("journal_unavailable", why=why)
-                todo = []
-            elif closed.code == MISMATCH:
-                self.mismatches += (why,)
-                log.error("topology_mismatch", why=why)
+            differs = is_held_otherwise(closed.code, closed.text)
+            if differs:
+                mismatches += (why,)
+                if why not in self.mismatches:
+                    log.error("topology_mismatch", why=why)
+            if differs and await self._is_usable(connection, item, why):
                 todo.pop(0)
+            elif is_optional and self._is_for_good(closed, monotonic() - begun):
+                optional_trouble = why
+                if why != self.optional_trouble:
+                    log.warning("journal_unavailable", why=why)
+                todo = []
             else:
                 if why != self.trouble:
                     log.error("declaration_refused", why=why)
                 self.trouble = why
                 await sleep(AGAIN_IN)
             channel = await channel_of(connection)
+        self.mismatches, self.optional_trouble = mismatches, optional_trouble
         self.trouble = None
         channel.close()
+
+    async def _is_usable(self, connection: Connection, item: Object, why: str) -> bool:
+        """Whether what is held otherwise serves all the same: all but a journal that is no stream.
+
+        Which argument RabbitMQ calls another does not tell that, for it names only the first; but
+        only a stream refuses a consumer without a prefetch count. Asked once: others deliver then.
+        """
+        if not isinstance(item, Queue) or all(item is not one for one in self._optional):
+            return True
+        if why in self.mismatches:
+            return why != self.optional_trouble
+        channel = await channel_of(connection)
+        try:
+            await channel.consume(item.name)
+        except ChannelClosedError as error:
+            return error.code == MISMATCH
+        channel.give_back()
+        return False
 
     def _is_for_good(self, closed: ChannelClosedError, waited: float) -> bool:
         """Whether the journal is not to be had here, rather than not up yet after a restart.

@@ -129,17 +129,35 @@ def described(item: Object) -> str:
 
 
 MISMATCH = 406
-"""RabbitMQ's reply code when it holds an object with other arguments (PRECONDITION_FAILED)."""
+"""RabbitMQ's reply code when it holds an object with other arguments, or has no room for more."""
+APPLY = "taskedit topology apply"
 
 
-def refused(item: Object, code: int | None, text: str) -> str:
+def is_held_otherwise(code: int | None, text: str) -> bool:
+    """Whether RabbitMQ refused a declaration for what it holds, not for what it cannot have."""
+    return code == MISMATCH and "inequivalent" in text
+
+
+def refused(item: Object, code: int | None, text: str, virtual_host: str) -> str:
     """Why a declaration was refused, in RabbitMQ's own words, and the way out if there is one.
 
     A mismatch names the argument and both values: "inequivalent arg 'x-delivery-limit' for queue
     … received '1000' but current is '5'".
     """
-    why = f"{described(item)}: {text}"
-    if code == MISMATCH and isinstance(item, Queue):
-        why += f"; once it holds no messages, delete it (rabbitmqctl delete_queue {item.name}):"
-        why += " it is declared anew within seconds"
-    return why
+    way_out = f"; the way out: {replaced(item, virtual_host)}"
+    return f"{described(item)}: {text}{way_out if is_held_otherwise(code, text) else ''}"
+
+
+def replaced(item: Object, virtual_host: str) -> str:
+    """The commands that remove an object whose arguments cannot be changed, and make it anew."""
+    match item:
+        case Queue(name, arguments):
+            # quorum queues and streams know no --if-empty: RabbitMQ refuses it
+            known = f"only when rabbitmqctl list_queues -p {virtual_host} name messages says 0"
+            if arguments.get("x-queue-type") == "stream":  # which nothing ever empties
+                known = "all that it holds is lost"
+            return f"rabbitmqctl delete_queue -p {virtual_host} {name} && {APPLY}  # {known}"
+        case Exchange(name):
+            return f"rabbitmqadmin -V {virtual_host} delete exchange name={name} && {APPLY}"
+        case Binding():
+            return APPLY

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from schemas import Names
-from worker.amqp.admin import APPLY, ObjectCheck, ObjectState, declared, refused
-from worker.amqp.topology import Binding, Exchange, Queue
+from worker.amqp.admin import ObjectCheck, ObjectState, declared, refused
+from worker.amqp.topology import APPLY, Binding, Exchange, Queue
 from worker.cli import removal
 from worker.cli.exits import BAD_SETTINGS, DONE, FAILED
 from worker.cli.sessions import at_broker, read_settings

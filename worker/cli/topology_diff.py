@@ -14,16 +14,15 @@ from urllib.parse import unquote, urlsplit
 
 from schemas import Names
 from worker.amqp.admin import (
-    APPLY,
     PRUNE,
     ObjectCheck,
     ObjectState,
     check,
     count,
-    replaced,
 )
 from worker.amqp.session import NOT_FOUND, ChannelClosedError, FailureKind, SessionError
 from worker.amqp.topology import (
+    APPLY,
     Binding,
     Exchange,
     Queue,
@@ -31,6 +30,7 @@ from worker.amqp.topology import (
     lane_arguments,
     lane_objects,
     operators_objects,
+    replaced,
     shared_objects,
 )
 from worker.core.unrouted import keys_of

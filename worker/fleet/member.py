@@ -19,7 +19,7 @@ from pydantic_core import to_json
 
 from schemas import read_control_entry
 from worker.amqp.session import MARKER, ChannelClosedError, FailureKind, SessionError, connected
-from worker.amqp.topology import described, operators_objects
+from worker.amqp.topology import is_held_otherwise, operators_objects, refused
 from worker.core.headers import NO_HEADERS, Headers
 from worker.core.message import Properties, Publication
 from worker.core.rendezvous import spreads
@@ -68,6 +68,8 @@ class FleetMember:
         """Why pauses cannot be heard; None when they can, or nobody can have paused."""
         self.is_missing = False
         """There is no control stream, so nobody can have paused."""
+        self.mismatches: tuple[str, ...] = ()
+        """What of it RabbitMQ holds with other arguments than ours, in its own words."""
         self.use(broker)
         self._declare = declare
         self._source = source
@@ -202,13 +204,19 @@ class FleetMember:
 
     async def _declared(self, session: Session) -> None:
         """Declare what this takes; what is refused is told, and done without."""
+        mismatches: tuple[str, ...] = ()
         for item in operators_objects(self._broker.names):
             try:
                 await session.declared((item,))
             except ChannelClosedError as error:
                 if error.code is None:
                     raise
-                log.warning("declaration_refused", what=described(item), why=error.failure.why)
+                why = refused(item, error.code, error.text, session.virtual_host)
+                if is_held_otherwise(error.code, error.text):
+                    mismatches += (why,)
+                if why not in self.mismatches:
+                    log.warning("declaration_refused", why=why)
+        self.mismatches = mismatches
 
     # What operators want
 
@@ -262,9 +270,9 @@ class FleetMember:
                 if due or self._wants_beat.is_set() or news != said:
                     said, said_at = news, loop.time()
                     self._wants_beat.clear()
+                    if self._declare and (self.mismatches or not channel.is_open):
+                        await self._declared(session)
                     if not channel.is_open:  # there is no such exchange, or was none a while ago
-                        if self._declare:
-                            await self._declared(session)
                         channel = await session.channel()
                     channel.write(self._publication(self._source.beat()))
                 with suppress(TimeoutError):

@@ -383,6 +383,7 @@ def _hindrances(worker: Worker) -> Iterator[str]:
         yield f"topology: {worker.declarer.trouble}"
         return
     yield from (f"topology: {mismatch}" for mismatch in worker.declarer.mismatches)
+    yield from (f"topology: {mismatch}" for mismatch in worker.member.mismatches)
     yield from (f"journal: {trouble}" for trouble in (worker.journal.trouble,) if trouble)
     unserved = [
         f"queue {queue}: {service.consumer.trouble}"

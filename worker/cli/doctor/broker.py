@@ -11,14 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from schemas import Names
 from worker.amqp.admin import (
-    APPLY,
     ObjectState,
     may_publish_to_queues,
     unreadable,
     unwritable,
 )
 from worker.amqp.session import SessionError, connected
-from worker.amqp.topology import Binding, Exchange
+from worker.amqp.topology import APPLY, Binding, Exchange
 from worker.cli.doctor.check import Check, Health
 from worker.cli.exits import ABSENT
 from worker.cli.sessions import broker_of
