@@ -15,7 +15,6 @@ from pydantic_core import to_json
 from schemas import fields
 from schemas.bounds import Bounds
 from schemas.problem import (
-    NEAREST_AT_MOST,
     RULES,
     FieldProblem,
     Invalid,
@@ -148,12 +147,10 @@ def api_body(edit: TaskEdit, bounds: Bounds) -> bytes:
 def _invalid(document: Mapping[str, Any], bounds: Bounds, error: ValidationError) -> Invalid:
     """Return what pydantic refused, and which rules the rest of the edit breaks."""
     found = error.errors(include_url=False, include_context=False)
-    told, unknown = found[:PROBLEMS_AT_MOST], 0
-    problems = []
-    for each in told:
-        unknown += each["type"] == UNKNOWN_FIELD
-        text = _text(each["loc"], each["type"], each["input"], compare=unknown <= NEAREST_AT_MOST)
-        problems.append(FieldProblem(path_of(each["loc"]), text))
+    problems = [
+        FieldProblem(path_of(each["loc"]), _text(each["loc"], each["type"], each["input"]))
+        for each in found[:PROBLEMS_AT_MOST]
+    ]
     locations = {each["loc"] for each in found}
     problems += (
         FieldProblem(name, RULES[name])
@@ -165,9 +162,9 @@ def _invalid(document: Mapping[str, Any], bounds: Bounds, error: ValidationError
     return Invalid(tuple(problems[:PROBLEMS_AT_MOST]))
 
 
-def _text(location: tuple[int | str, ...], kind: str, value: object, *, compare: bool) -> str:
+def _text(location: tuple[int | str, ...], kind: str, value: object) -> str:
     if kind == UNKNOWN_FIELD:
-        return unknown_field(str(location[-1]), _KNOWN[rule_path(location[:-1])] if compare else ())
+        return unknown_field(str(location[-1]), _KNOWN[rule_path(location[:-1])])
     return broken_rule(location, kind, value)
 
 

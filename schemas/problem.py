@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -21,9 +22,6 @@ LONG_MAX: Final = 2**63 - 1
 
 _DETAIL_CHARACTERS_AT_MOST: Final = 1000
 _NAME_CHARACTERS_SHOWN: Final = 64
-NEAREST_AT_MOST: Final = 5
-"""Unknown fields of one edit that are told their nearest name. It takes up to a millisecond each,
-and a publisher who has more of them wrong has another message in mind."""
 
 STATUSES: Final[Mapping[str, str]] = {
     "-27": "parameter check failed",
@@ -143,20 +141,24 @@ def rule_path(location: Iterable[int | str]) -> str:
 
 
 def unknown_field(name: str, known: Collection[str]) -> str:
-    """Return the text for a field that does not exist, with the nearest one of `known`, if any."""
-    if not known:
-        return "is not a field that the API knows"
-    matcher = SequenceMatcher()
-    matcher.set_seq2(_plain(name[:_NAME_CHARACTERS_SHOWN]))  # what it learns, once for all others
-    best, nearest = -1.0, ""
-    for each in known:
-        matcher.set_seq1(_plain(each))
-        bounds = matcher.real_quick_ratio, matcher.quick_ratio  # never less than the ratio
-        if all(bound() > best for bound in bounds) and (ratio := matcher.ratio()) > best:
-            best, nearest = ratio, each
-    return f"is not a field that the API knows; the nearest is {nearest}"
+    """Return the text for a field that does not exist, with the nearest one of `known`.
+
+    The nearest shares most letters and pairs of letters (Dice's coefficient): at some 50 µs a field
+    all of a message can be told theirs, where difflib takes over a millisecond for a long one.
+    """
+    own = _pieces(name[:_NAME_CHARACTERS_SHOWN])
+
+    def likeness(other: str) -> float:
+        pieces = _pieces_of_known(other)
+        return len(own & pieces) / (len(own) + len(pieces))
+
+    return f"is not a field that the API knows; the nearest is {max(known, key=likeness)}"
 
 
-def _plain(name: str) -> str:
-    """Return a name without what spellings differ in: ``job_id`` is near to ``jobId``."""
-    return name.replace("_", "").replace("-", "").lower()
+def _pieces(name: str) -> frozenset[str]:
+    """Return a name's letters and pairs, without what spellings differ in, as in ``job_id``."""
+    plain = name.replace("_", "").replace("-", "").lower()
+    return frozenset((*plain, *map("".join, pairwise(plain))))
+
+
+_pieces_of_known = cache(_pieces)
