@@ -135,9 +135,9 @@ class Live:
         return asyncio.get_running_loop().time() if self.lost_at is None else self.lost_at
 
     def _up(self) -> None:
+        silences_end = self.now
         self.up_at, self.lost_at = asyncio.get_running_loop().time(), None
-        for replica in self.fleet.replicas.values():  # none could be heard before
-            replica.heard_at = self.up_at
+        self.fleet.went_by(self.up_at - silences_end)
         self.state = replace(self.state, is_up=True, since=datetime.now(UTC), why=None)
         self._changes.touch(*EVERY_PAGE)
 
@@ -178,6 +178,7 @@ class Live:
         """Time passes also where nobody is heard: who has not been is then told."""
         while True:
             await asyncio.sleep(BEAT_EVERY)
+            self.fleet.forget(self.now)
             self._changes.touch("fleet")
 
     async def _control(self, session: Session) -> None:
@@ -281,8 +282,10 @@ class Live:
                 await asyncio.sleep(DECLARES_EVERY)
 
     def accounts(self) -> set[str]:
-        """Every account that anything was heard of."""
-        return {*self.fleet.accounts, *self.pauses.accounts, *self._letters.by_account()} - {"-"}
+        """Every account that anything was heard of; one with a queue stays, whoever is gone."""
+        told = {*self.fleet.accounts, *self.pauses.accounts, *self._letters.by_account()} - {"-"}
+        there = (queue for queue, ready in self.depths.items() if ready is not None)
+        return told | {name for each in there if (name := self._broker.names.account_of(each))}
 
     async def _counted(self, session: Session, queue: str) -> None:
         now = asyncio.get_running_loop().time()

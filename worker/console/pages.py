@@ -230,7 +230,9 @@ class Pages:
             return _to(f"/jobs/{number}")
         if found is not None and number is None and not found.events:
             if len(found.accounts) == 1 and not found.letters:
-                return _to(f"/accounts/{found.accounts[0]}")
+                has_page = await self._console.account(found.accounts[0]) is not None
+                if has_page:
+                    return _to(f"/accounts/{found.accounts[0]}")
             if len(found.letters) == 1 and not found.accounts:
                 return _to(f"/dead/letters/{found.letters[0].key}")
         return self._page(request, "search.html", text=text, found=found, number=number)

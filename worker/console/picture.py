@@ -9,7 +9,7 @@ from schemas import LaneBeat
 from worker.console.model import Account, EventFilter, Picture, Replica
 from worker.console.troubles import troubles_of
 from worker.fleet.beat import paused
-from worker.fleet.watch import BEAT_EVERY, GONE_AFTER, SILENT_AFTER, allowed, seconds_left
+from worker.fleet.watch import BEAT_EVERY, SILENT_AFTER, allowed, seconds_left
 
 if TYPE_CHECKING:
     from schemas import Names
@@ -90,8 +90,6 @@ class PictureSource:
         found = []
         for name, one in sorted(self._live.fleet.replicas.items()):
             quiet = self._live.now - one.heard_at
-            if quiet >= GONE_AFTER:
-                continue
             lanes = sorted(one.beat.accounts.items())
             found.append(
                 Replica(

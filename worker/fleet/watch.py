@@ -54,6 +54,17 @@ class Fleet:
             ahead = (beat.at - datetime.now(UTC)).total_seconds()
             self.replicas[beat.replica] = Replica(beat, now, ahead)
 
+    def went_by(self, seconds: float) -> None:
+        """So long nobody could be heard: no silence grows by it."""
+        for replica in self.replicas.values():
+            replica.heard_at += seconds
+
+    def forget(self, now: float) -> None:
+        """Speak no more of replicas that have been silent for too long."""
+        self.replicas = {
+            name: one for name, one in self.replicas.items() if now - one.heard_at < GONE_AFTER
+        }
+
     def silent(self, now: float) -> list[tuple[str, float]]:
         """Replicas that fell silent, and for how many seconds they have been."""
         quiet = ((name, now - one.heard_at) for name, one in self.replicas.items())

@@ -13,6 +13,7 @@ from tests.conftest import since
 from tests.contract.console.stage import (
     broker_at,
     declared,
+    lane,
     prepared,
     settings,
     stage,
@@ -22,11 +23,17 @@ from tests.contract.console.stage import (
 from tests.unit.console.dead import numbered
 from worker.amqp.session import connected
 from worker.amqp.topology import Queue
+from worker.console.changes import Changes
 from worker.console.data import Console
-from worker.console.live import EVERY_PAGE
+from worker.console.event_index import EventIndex
+from worker.console.letter_index import LetterIndex
+from worker.console.live import EVERY_PAGE, Live
 from worker.console.model import LetterFilter, RunOptions, UnavailableError
+from worker.console.operation_log import OperationLog
+from worker.console.store import opened
 from worker.core.message import Publication
 from worker.deadletters.plan import RedriveAction
+from worker.fleet.watch import GONE_AFTER, SILENT_AFTER
 
 if TYPE_CHECKING:
     from ops.rabbitmq.node import Node
@@ -78,6 +85,41 @@ def test_the_last_picture_stays_and_is_live_again_soon(new_node: NewNode) -> Non
             plan = await on.plan("redrive", by="Li Wei", filter_=ALL)
             found = await prepared(on, plan)
             assert (found.state, found.total) == ("ready", 1)
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_a_replica_that_is_silent_is_so_after_a_lost_connection_and_is_gone_in_the_end(
+    new_node: NewNode,
+) -> None:
+    node: Node = new_node()
+    rabbitmq, names = broker_at(node.amqp_url, "task-edit"), Names("task-edit")
+    database, changes = opened(), Changes()
+    events, letters, log = EventIndex(database), LetterIndex(database), OperationLog(database)
+    live = Live(rabbitmq, events, letters, log, changes)
+
+    def silent() -> list[str]:
+        return [name for name, _ in live.fleet.silent(live.now)]
+
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            following = asyncio.create_task(live.run())
+            await on.lane("acme")
+            await until(lambda: live.state.is_up)
+            while "w-1" not in live.fleet.replicas:
+                await on.beats("w-1", acme=lane(), former=lane())
+                await asyncio.sleep(0.1)
+            await until(lambda: live.depths.get(names.lane("acme")) == 0)
+        live.fleet.replicas["w-1"].heard_at -= SILENT_AFTER
+        node.ctl("close_all_connections", "a test")
+        await until(lambda: not live.state.is_up)
+        await until(lambda: live.state.is_up)
+        assert silent() == ["w-1"]
+        live.fleet.replicas["w-1"].heard_at -= GONE_AFTER
+        await until(lambda: not live.fleet.replicas)
+        assert live.accounts() == {"acme"}
+        following.cancel()
 
     asyncio.run(work())
 

@@ -489,6 +489,15 @@ def test_a_search_goes_to_what_is_meant_at_once(text: str, path: str, console: R
     assert answer.url == console.url + path
 
 
+def test_a_search_for_an_account_that_has_but_dead_letters_leads_to_them(console: Running) -> None:
+    console.source.rows["left"] = letter(999, key="left", account="former")
+
+    page = seen(console.browser(), f"{console.url}/search?q=former")
+
+    assert ("href", "/dead?account=former") in page.attributes
+    assert ("href", "/accounts/former") not in page.attributes
+
+
 @pytest.mark.parametrize("is_dead", [True, False])
 def test_a_number_that_is_a_message_id_too_may_be_either(is_dead: bool, console: Running) -> None:
     source = console.source

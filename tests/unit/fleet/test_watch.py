@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from schemas import Heartbeat, LaneBeat
 from worker.cli.lanes import in_words
-from worker.fleet.watch import LATE_AFTER, SILENT_AFTER, Fleet
+from worker.fleet.watch import GONE_AFTER, LATE_AFTER, SILENT_AFTER, Fleet
 
 
 def heard(
@@ -49,6 +49,18 @@ def test_one_that_is_overdue_is_believed_less_than_a_standby_and_not_at_all_once
     assert order(fleet, LATE_AFTER - 0.5) == ["a", "b"]
     assert order(fleet, LATE_AFTER + 0.5) == ["b", "a"]
     assert order(fleet, SILENT_AFTER) == ["b"]
+
+
+def test_a_silence_does_not_grow_while_nobody_can_be_heard_and_ends_in_being_forgotten() -> None:
+    fleet = Fleet()
+    heard(fleet, "a", 0.0, serving=True)
+    heard(fleet, "b", 20.0, serving=True)
+    fleet.went_by(3600.0)
+    assert fleet.silent(3620.0) == [("a", 20.0)]
+    fleet.forget(3600.0 + GONE_AFTER - 0.5)
+    assert sorted(fleet.replicas) == ["a", "b"]
+    fleet.forget(3600.0 + GONE_AFTER)
+    assert sorted(fleet.replicas) == ["b"]
 
 
 def test_clocks_that_are_wrong_are_told_apart_from_those_that_are_a_little_off() -> None:
