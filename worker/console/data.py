@@ -113,7 +113,11 @@ class Console:
 
     def picture(self) -> Picture:
         """How everything is now, or was when RabbitMQ was heard last."""
-        return self._pictures.picture()
+        found = self._pictures.picture()
+        for trouble in found.troubles:
+            if trouble.kind == "operation_interrupted" and trouble.facts["left"] is None:
+                self._letters.need(trouble.since)
+        return found
 
     def changes(self) -> AsyncIterator[frozenset[Part]]:
         """The parts that have changed, each time that some have."""
@@ -240,8 +244,11 @@ class Console:
         return self._operation(operation_id)
 
     async def operation(self, id_: str) -> OperationRow | None:
-        """One operation as it is now."""
-        return self._log.row(id_)
+        """One operation as it is now; of one cut short a look tells how far it came."""
+        row = self._log.row(id_)
+        if row is not None and row.can_go_on and row.left is None:
+            self._letters.need(row.at)
+        return row
 
     async def operations(self, cursor: str | None = None, limit: int = 50) -> Page[OperationRow]:
         """What operators did, the newest first."""

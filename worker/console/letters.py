@@ -63,15 +63,25 @@ class Letters:
     _why: str | None = None
     _busy_by: str | None = None
     _is_needed: bool = False
+    _is_needed_again: bool = False
+    _since: datetime | None = None
+    """When the newest began that a look after it was, or is, needed for."""
     _watchers: int = 0
     _looked: float = 0.0
     _seen: int = 0
     _disagreement: _Disagreement | None = None
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def need(self) -> None:
-        """Somebody wants to see them: from now on they are known."""
+    def need(self, since: datetime | None = None) -> None:
+        """Somebody wants to see them: from now on they are known.
+
+        What began at `since` (aware) is told of by a look after that; for each moment there is one
+        at most, for whoever wrote it down may have had a wrong clock.
+        """
         self._is_needed = True
+        if since is None or self.looked_at is None or (self._since and since <= self._since):
+            return
+        self._since, self._is_needed_again = since, self.looked_at < since
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -86,9 +96,7 @@ class Letters:
         """How well they are known."""
         total = self.live.depths.get(self.broker.names.dead)
         is_looking = self._one.locked()
-        busy_by = self._busy_by
-        if busy_by is None and self.operations.is_locked and not is_looking:
-            busy_by = self._by_record()
+        is_busy = self._busy_by is None and self.operations.is_locked and not is_looking
         return LettersState(
             looked_at=self.looked_at,
             is_looking=is_looking,
@@ -97,7 +105,8 @@ class Letters:
             total=total,
             known=self.index.total,
             looks=self.looks,
-            busy_by=busy_by,
+            busy_by=self._busy_by,
+            operation=self.operations.at_the_letters() if is_busy else None,
             why=self._why,
         )
 
@@ -112,7 +121,8 @@ class Letters:
             await asyncio.sleep(TICK)
             if not self._is_needed or not self.live.state.is_up:
                 continue
-            if self.looked_at is None or (self._watchers and self._must_look(loop.time())):
+            is_due = self.looked_at is None or self._is_needed_again
+            if is_due or (self._watchers and self._must_look(loop.time())):
                 try:
                     with suppress(UnavailableError, RefusedError):
                         await self.look()
@@ -141,7 +151,8 @@ class Letters:
         `RefusedError` (busy) while somebody else is at the letters, and `UnavailableError`.
         """
         async with self._one:
-            if not wanted and self.looked_at is not None and self._disagreement is None:
+            has_cause = self._disagreement is not None or self._is_needed_again
+            if not wanted and self.looked_at is not None and not has_cause:
                 return  # whoever looked meanwhile has seen what led here
             self.changes.touch("dead")
             try:
@@ -181,6 +192,7 @@ class Letters:
             finally:
                 index.end_look(complete=complete)
             self.operations.looked_at = self.looked_at = datetime.now(UTC)
+            self._is_needed_again = False  # before they are given back: it may be needed meanwhile
             self.looks += 1
             self.changes.touch("dead", "fleet")  # known by now; to give them back takes a while
 
@@ -194,13 +206,6 @@ class Letters:
         self.live.asks_for_lock = not agrees
         is_sure = now - known.since >= DISAGREE_FOR and self.operations.is_locked is False
         return self._disagreement is not None and is_sure and now - self._looked >= LOOK_EVERY
-
-    def _by_record(self) -> str | None:
-        """Who is at the letters, as the last operation that has not ended tells."""
-        at_it = [row for row in self.operations.unended() if row.action not in {"pause", "resume"}]
-        if not at_it:
-            return None
-        return f"{at_it[-1].actor} ({at_it[-1].action}, since {at_it[-1].at:%H:%M:%S} UTC)"
 
 
 async def _together(taken: AsyncIterator[tuple[Delivery, object]]) -> AsyncIterator[list[Delivery]]:

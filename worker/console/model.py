@@ -173,6 +173,8 @@ class LettersState:
     """How often the queue has been looked at."""
     busy_by: str | None = None
     """Who is at the letters at the moment, as they say."""
+    operation: OperationRow | None = None
+    """What is at them at the moment, as the record of operations says."""
     why: str | None = None
     """Why they could not be looked at."""
 

@@ -132,6 +132,13 @@ class OperationLog:
         """Those that were begun and have not ended, by what is known."""
         return [self._row(entry) for entry in self._entries.values() if entry.ended is None]
 
+    def at_the_letters(self) -> OperationRow | None:
+        """The newest about letters that has not ended and was not cut short, as far as is known."""
+        at_it = [
+            row for row in self.unended() if row.action in OF_LETTERS and row.state != "interrupted"
+        ]
+        return at_it[-1] if at_it else None
+
     def of_letter(self, event_id: str) -> tuple[OperationRow, ...]:
         """The operations that had a letter in hand, oldest first."""
         query = "SELECT DISTINCT operation FROM touched WHERE event_id = ?"

@@ -97,6 +97,7 @@ class FakeSource:
         self.is_up = True
         self.is_heard = True
         self.is_looked_at = True
+        self.at_it: OperationRow | None = None
         self.watchers = self.pictures = 0
         self.asked: list[tuple[object, ...]] = []
         """What changed anything, and by whom."""
@@ -227,7 +228,11 @@ class FakeSource:
             tuple(self.accounts.values()),
             self.replicas,
             self.troubles,
-            LettersState(looked_at=now if self.is_looked_at else None, total=len(self.rows)),
+            LettersState(
+                looked_at=now if self.is_looked_at else None,
+                total=len(self.rows),
+                operation=self.at_it,
+            ),
             JournalState(now - timedelta(days=6), now, self.is_complete, 60),
             self.is_heard,
         )

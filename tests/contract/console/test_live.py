@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -34,14 +34,15 @@ from worker.console.model import EventFilter, LetterFilter, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.store import opened
 from worker.core.message import Publication
-from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, write
+from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, begun, write
 
 if TYPE_CHECKING:
-    from worker.amqp.session import Broker
+    from worker.amqp.session import Broker, Session
     from worker.core.message import Delivery
 
 pytestmark = pytest.mark.timeout(120)
 ALL = LetterFilter()
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -295,6 +296,64 @@ def test_a_result_that_holds_no_numbers_is_shown_and_what_comes_after_it_is_hear
             assert strange is not None
             assert (strange.state, strange.done) == ("ended", 0)
             assert on.console.picture().broker.is_up
+
+    asyncio.run(work())
+
+
+async def cut_short(session: Session, **changes: object) -> OperationRecord:
+    """Record that something began long ago with three letters, and nothing of its end."""
+    ids = tuple(numbered(number).letter.event_id for number in range(3))
+    begin = begun("redrive", what={}, count=3, ids=ids)
+    begin = begin.model_copy(update={"at": LONG_AGO} | changes)
+    await write(session, session.names.operations, RECORD_TYPE, begin)
+    return begin
+
+
+@pytest.mark.parametrize("page", ["its own", "the first"])
+def test_how_far_what_was_cut_short_came_is_found_out_by_whoever_asks_for_it(
+    page: str, rabbitmq: Broker
+) -> None:
+    async def left(console: Console, operation: str) -> int | None:
+        if page == "its own":
+            row = await console.operation(operation)
+            return None if row is None else row.left
+        found = [each.facts["left"] for each in console.picture().troubles if "left" in each.facts]
+        return found[0] if found else None  # type: ignore[return-value]
+
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.die([numbered(1), numbered(2)], told=False)
+            begin = await cut_short(on.session)
+            async with asyncio.timeout(20):
+                while (found := await left(on.console, begin.id)) is None:  # noqa: ASYNC110 (asks)
+                    await asyncio.sleep(0.05)
+            assert found == 2
+            assert on.console.picture().letters.looks == 1
+
+    asyncio.run(work())
+
+
+def test_a_look_before_it_began_tells_nothing_of_it_and_one_more_is_had(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        database, changes = opened(), Changes()
+        log, index = OperationLog(database), LetterIndex(database)
+        live = Live(rabbitmq, EventIndex(database), index, log, changes)
+        letters = Letters(rabbitmq, index, live, log, changes)
+        async with connected(rabbitmq, asyncio.Event()) as session:
+            await declared(session)
+            running = [asyncio.create_task(each) for each in (live.run(), letters.run())]
+            letters.need()
+            await until(lambda: letters.looks == 1)
+            ahead = datetime.now(UTC) + timedelta(hours=1)  # by a clock that is wrong
+            letters.need(ahead)
+            await until(lambda: letters.looks == 2)
+            letters.need(ahead)
+            letters.need(LONG_AGO)
+            await letters.look()
+            assert letters.looks == 2, "there is nothing that one more would tell"
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(work())
 

@@ -195,6 +195,26 @@ def test_times_are_in_the_viewers_zone(console: Running) -> None:
     assert "Times in Asia/Shanghai." in words
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Li Wei has been at the letters since 17:04:05 (sent again)."),
+        ("zh", "Li Wei 自 17:04:05 起正在处理死信（重新发送）。"),  # noqa: RUF001 (Chinese)
+    ],
+)
+def test_who_is_at_the_letters_is_said_in_the_viewers_language_and_zone(
+    language: str, said: str, console: Running
+) -> None:
+    browser, source = console.browser(), console.source
+    browser.cookies.update({"language": language, "zone": "Asia%2FShanghai"})
+    at = datetime.now(UTC).replace(hour=9, minute=4, second=5)
+    source.at_it = source.operate("op-7", "redrive", by="Li Wei", at=at)
+
+    words = seen(browser, f"{console.url}/dead").words
+
+    assert re.sub(r"\d{4}-\d\d-\d\d ", "", said) in re.sub(r"\d{4}-\d\d-\d\d ", "", words)
+
+
 def test_the_hour_of_a_group_is_in_the_viewers_zone_too(console: Running) -> None:
     browser = console.browser()
     browser.cookies.set("zone", "Asia%2FKolkata")

@@ -121,6 +121,18 @@ def test_it_was_cut_short_only_where_nobody_is_at_the_letters(log: OperationLog)
     assert not log.has_open
 
 
+def test_at_the_letters_is_none_that_was_cut_short_or_never_was_at_them(log: OperationLog) -> None:
+    heard(log, record(1, actor="Ann"))
+    log.see_lock(is_locked=False)
+    heard(log, record(2), record(3, action="prune", actor="Bob"))
+    log.see_lock(is_locked=True)
+    row = log.at_the_letters()
+    assert row is not None
+    assert (row.id, row.actor) == ("op-2", "Li Wei")
+    heard(log, record(2, phase="ended", result={"sent": 3}))
+    assert log.at_the_letters() is None
+
+
 def test_one_that_has_just_begun_may_not_have_the_lock_yet(log: OperationLog) -> None:
     heard(log, record(at=datetime.now(UTC)))
     log.see_lock(is_locked=False)
