@@ -44,7 +44,10 @@ def status(number: str) -> str:
 _ID = f"must be a whole number from 1 to {INT_MAX} (the provider's Int)"
 _CLOCK = "must be HH:MM with two digits each, from 00:00 to 23:59"
 _DATE = "must be a real date, YYYY-MM-DD"
-_MOMENT = "must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset"
+_MOMENT = (
+    "must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset like "
+    "2026-12-01T01:30:00Z"
+)
 _DAYS = "MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY or SUNDAY"
 _CONDITIONS = (
     "CALL_LOSS, NO_ANSWER, BUSY, REFUSED, POWER_OFF, OUT_OF_SERVICE, CAN_NOT_CONNECT, "

@@ -257,7 +257,12 @@ def _prefix(text: str) -> str:
     callback=parsed(_DURATION),
     help="Give up when nothing has moved for so long.",
 )
-@click.option("--json", "as_json", is_flag=True, help="With --wait: the events, one a line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="With --wait: the events, one a line; the summary goes to standard error.",
+)
 @click.option("--skip-invalid", is_flag=True, help="Publish the good ones all the same.")
 @click.option(
     "--account",
@@ -310,9 +315,8 @@ def command(  # noqa: PLR0913 - an argument an option
         broker_of(settings), lambda session: post(session, edits, wishes, posted), graceful=True
     )
     outcomes = Outcomes(edits, posted.fates, posted.events if wait else None)
-    if not as_json:
-        for became, count in outcomes.counted():
-            click.echo(f"{count:>8}  {became}")
+    for became, count in outcomes.counted():
+        click.echo(f"{count:>8}  {became}", err=as_json)
     if posted.is_late or failure is not None:
         why = _why(failure, posted, edits, patience, settings)
         click.echo(" ".join(why), err=True)

@@ -112,7 +112,7 @@ def test_a_rejected_edit_is_counted_by_its_reason_and_told_with_its_place(
 
 
 @pytest.mark.usefixtures("topology")
-def test_json_prints_the_events_as_they_were_published(
+def test_json_prints_the_events_as_they_were_published_and_the_summary_beside_them(
     environ: Environ, amqp_url: str, names: Names
 ) -> None:
     stdin = a_line(jobId=1) + a_line(jobId=2)
@@ -124,6 +124,8 @@ def test_json_prints_the_events_as_they_were_published(
         (1, "applied"),
         (2, "rejected"),
     ]
+    summary = [line.split(maxsplit=1) for line in result.stderr.splitlines()[:2]]
+    assert summary == [["1", "applied"], ["1", "rejected: api_rejected -33"]]
 
 
 @pytest.mark.usefixtures("topology")

@@ -39,7 +39,7 @@ def told(**changes: object) -> list[str]:
         ({"inactiveTimeList": [None]}, "inactiveTimeList[0] must be an object with startTime and endTime, not null"),
         ({"inactiveTimeList": [{"startTime": "12:00"}]}, "inactiveTimeList[0].endTime is required"),
         ({"daysOfWeek": [[]]}, "daysOfWeek[0] must be MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY or SUNDAY, not a list"),
-        ({"startDateTime": "soon"}, "startDateTime must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset (the provider's status -27: parameter check failed)"),
+        ({"startDateTime": "20261201T013000Z"}, "startDateTime must be a real date and time, YYYY-MM-DD HH:MM:SS or ISO 8601 with an offset like 2026-12-01T01:30:00Z (the provider's status -27: parameter check failed)"),
     ],
 )  # fmt: skip
 def test_a_problem_says_the_rule_and_what_was_found_instead(
