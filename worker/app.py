@@ -368,8 +368,8 @@ class Worker:
         for one in now:
             queue = self.names.lane(one.lane)
             await unbind(connection, Binding(self.names.exchange, queue, one.key))
-            log.info("lane_unbound", queue=queue, key=one.key)
-            self.former.unbound(one.lane, one.key)
+            if self.former.unbound(one.lane, one.key):
+                log.info("lane_unbound", queue=queue, key=one.key)
 
     def _may_tidy(self) -> bool:
         return self.declarer.trouble is None and self.settings.declare and not self.draining

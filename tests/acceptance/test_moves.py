@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ops.rabbitmq.node import Node
     from ops.simulator.control import Simulator
     from tests.acceptance.conftest import NewWorker
     from tests.acceptance.kit import WorkerProcess
@@ -83,6 +84,27 @@ def in_order(simulator: Simulator) -> bool:
     for call in simulator.calls():
         by_job.setdefault(call.job, []).append(int(call.name or ""))
     return all(before < after for job in by_job.values() for before, after in pairwise(job))
+
+
+def test_an_app_moved_between_starts_leaves_its_old_lane_though_no_notes_are_left(
+    worker: WorkerProcess,
+    accounts: Path,
+    new_worker: NewWorker,
+    settings: Settings,
+    broker: Node,
+    namespace: str,
+) -> None:
+    """The second worker has a state folder of its own, as a container has."""
+
+    def lanes() -> set[str]:
+        listed = broker.ctl("list_bindings", "destination_name", "routing_key").splitlines()
+        lines = (line.split() for line in listed if line.startswith(f"{namespace}.lane."))
+        return {queue for queue, key in lines if key == "acme-app"}
+
+    worker.stop()
+    accounts.write_text(AFTER)
+    new_worker(ready=True, **settings)
+    until(lambda: lanes() == {f"{namespace}.lane.b"})
 
 
 @pytest.mark.slow

@@ -4,6 +4,10 @@ AMQP shows no bindings and lists no queues. So what a lane must be unbound from,
 account owns any more, is known from these notes: of all accounts that were ever served from this
 state folder, the routing keys that their lanes were bound by. What other machines bound is not in
 them; the management API shows all of it (`taskedit topology show`).
+
+Without notes, as in a new container, an app may have moved between the accounts since they were
+bound. So then each lane is noted as bound by whatever is any account's, unless that is very much:
+to unbind what was never bound is no error.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from worker.core.unrouted import ANY
 from worker.pipeline.poison import own_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 log = structlog.get_logger()
@@ -25,6 +29,8 @@ log = structlog.get_logger()
 FILE = "lanes.json"
 DEFAULT = "default"
 """The account of settings without an accounts file: the likeliest former name of all."""
+SUPPOSED_AT_MOST = 1000
+"""Bindings, each of which costs an unbinding when it is another account's."""
 _NOTES = TypeAdapter(dict[str, set[str]])
 
 
@@ -39,6 +45,8 @@ class FormerLanes:
         """
         self._path: Path | None = None
         self.keys: dict[str, set[str]] = {}
+        self._supposed: set[tuple[str, str]] = set()
+        """Of `keys`, account and key that nobody has seen bound."""
         try:
             self._path = own_folder(folder, make=make) / FILE
             self.keys = _NOTES.validate_json(self._path.read_bytes())
@@ -47,20 +55,30 @@ class FormerLanes:
         except (OSError, ValidationError) as error:
             path = str(self._path or folder)
             log.warning("notes_unreadable", path=path, why=type(error).__name__)
+        self._has_notes = bool(self.keys)
         self.keys.setdefault(DEFAULT, {ANY})
 
-    def note(self, bound: Mapping[str, Iterable[str]]) -> None:
+    def note(self, bound: Mapping[str, Collection[str]]) -> None:
         """Lanes are about to be bound by these keys."""
         before = {account: set(keys) for account, keys in self.keys.items()}
+        every = {key for keys in bound.values() for key in keys}
+        if not self._has_notes and len(bound) * len(every) <= SUPPOSED_AT_MOST:
+            for account, keys in bound.items():
+                self.keys.setdefault(account, set()).update(every)
+                self._supposed.update((account, key) for key in every.difference(keys))
+        self._has_notes = True
         for account, keys in bound.items():
             self.keys.setdefault(account, set()).update(keys)
         if self.keys != before:
             self._write()
 
-    def unbound(self, account: str, key: str) -> None:
-        """A lane is bound by a key no more."""
+    def unbound(self, account: str, key: str) -> bool:
+        """A lane is bound by a key no more; whether it was, and that not only supposed."""
         self.keys.get(account, set()).discard(key)
         self._write()
+        was_supposed = (account, key) in self._supposed
+        self._supposed.discard((account, key))
+        return not was_supposed
 
     def forget(self, account: str) -> None:
         """There is no such lane."""
