@@ -119,7 +119,7 @@ def app_key(app_id: str | None) -> str:
 
 
 def edit_key(app_id: str | None) -> str:
-    """Return the routing key of an edit: its appId, or ``_`` for one that no routing key holds."""
+    """Return an edit's routing key: its appId, or ``_`` for one that is too long for a key."""
     key = app_id or ""
     return key if len(key.encode("utf-8", "surrogateescape")) <= KEY_BYTES_AT_MOST else "_"
 

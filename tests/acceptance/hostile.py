@@ -218,6 +218,8 @@ _TABLES: dict[str, bytes] = {
     "x-delivery-count of a million": field(b"x-delivery-count", b"l", struct.pack(">q", 10**6)),
     "redrives as text": field(b"taskedit-redrives", b"S", sized(b"many")),
     "redrives below zero": field(b"taskedit-redrives", b"l", struct.pack(">q", -5)),
+    "handed on, of a key too long for one": field(b"taskedit-handed-on", b"S", sized(b"other"))
+    + field(b"taskedit-routing-key", b"S", sized(b"k" * 300)),
     "our own reason": field(b"taskedit-reason", b"S", sized(b"applied")),
     "a traceparent of 50 KB": field(b"traceparent", b"S", sized(b"0" * 50_000)),
     "a traceparent that is a table": field(b"traceparent", b"F", nested(3)),

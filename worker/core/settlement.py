@@ -157,12 +157,16 @@ def lanes_passed(delivery: Delivery) -> tuple[str, ...]:
 
 
 def published_to(delivery: Delivery) -> tuple[str, str]:
-    """Exchange and routing key of a message, whichever lanes it has been handed on by since."""
+    """Exchange and routing key of a message, whichever lanes it has been handed on by since.
+
+    The headers that tell them may be anybody's, and hold what is too long for a key.
+    """
     headers = delivery.properties.headers
     if not lanes_passed(delivery):
         return delivery.exchange, delivery.routing_key
     exchange, key = headers.text(names.EXCHANGE_HEADER), headers.text(names.ROUTING_KEY_HEADER)
-    return delivery.exchange if exchange is None else exchange, key or delivery.routing_key
+    key = names.edit_key(key or delivery.routing_key)
+    return delivery.exchange if exchange is None else exchange, key
 
 
 def _event_body(

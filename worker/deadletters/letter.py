@@ -204,7 +204,7 @@ def to_publication(
         user_id=None,
         message_id=(letter.event_id or None) if unnamed else had.message_id,
     )
-    exchange, key = to.exchange, letter.routing_key or delivery.routing_key
+    exchange, key = to.exchange, names.edit_key(letter.routing_key or delivery.routing_key)
     if letter.account is not None:
         exchange, key = "", to.lane(letter.account)
     publication = Publication(exchange, key, delivery.body if body is None else body, properties)

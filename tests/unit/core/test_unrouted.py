@@ -130,6 +130,12 @@ def test_a_letter_of_what_reached_no_lane_names_where_it_was_published() -> None
     assert said_of(stray(taken("expired", "somebody.elses.queue")))[0] == "task-edit.strays"
 
 
+def test_a_key_that_is_too_long_for_one_is_no_letters_key() -> None:
+    own = Headers.of({"taskedit-handed-on": "other", "taskedit-routing-key": "k" * 256})
+
+    assert said_of(delivery(properties=properties(headers=own)))[1] == "_"
+
+
 def said_of(message: Delivery) -> tuple[str | None, str | None]:
     """Exchange and routing key as the message's letter has them."""
     verdict = why_stray(message, NAMES)

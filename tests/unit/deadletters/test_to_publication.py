@@ -44,6 +44,13 @@ def test_a_letter_of_no_account_goes_to_the_exchange_by_its_routing_key() -> Non
     assert (publication.exchange, publication.routing_key) == ("task-edit", "LILIN888")
 
 
+def test_a_letter_whose_routing_key_is_too_long_for_one_is_sent_again_all_the_same() -> None:
+    dead = ended(account=None).dead
+    own = dead.properties.headers.merged({"taskedit-routing-key": "k" * 256})
+    dead = replace(dead, properties=replace(dead.properties, headers=own))
+    assert sent(dead).publication.routing_key == "_"
+
+
 def test_what_rabbitmq_would_act_upon_is_left_out() -> None:
     dead = ended().dead
     acted = Headers.of({"x-death": "1", "X-Delay": "1", "CC": "a", "BCC": "b"})
