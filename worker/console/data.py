@@ -304,6 +304,19 @@ class Console:
         """Resume an account; the replicas that have taken it."""
         return await self._ordered("resume", account, by, why, None)
 
+    async def heeded_by(self, account: str) -> tuple[str, ...] | None:
+        """The replicas that heed what was last wanted of an account; None if nothing ever was.
+
+        There are none while another one may be calling, or while none is heard.
+        """
+        entry = self._live.pauses.last(account)
+        if entry is None:
+            return None
+        said = self._live.fleet.of(account, self._live.now)
+        heeding = {name: lane for name, lane in said if lane.control == entry.id}
+        is_sure = any(lane.serving for lane in heeding.values()) or len(heeding) == len(said)
+        return tuple(sorted(heeding)) if is_sure else ()
+
     async def check(self) -> tuple[CheckRow, ...]:
         """What `taskedit doctor` says of RabbitMQ; the API is for a worker's machine to reach."""
         async with doctor.reached(self._settings) as (session, away):

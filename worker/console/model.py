@@ -48,7 +48,7 @@ class RefusedError(Exception):
         super().__init__(kind)
         self.kind = kind
         """One of plan_expired, plan_unknown, plan_not_ready, nothing_to_do, busy, no_account,
-        no_operation, not_interrupted, not_ours, rest_unknown, gone."""
+        no_operation, not_interrupted, not_ours, rest_unknown, gone, paused_meanwhile."""
         self.facts = facts
 
 

@@ -96,7 +96,8 @@ class Pages:
         """Why it is as it is, what came of its calls, and pause or resume."""
         found = forms.existing(await self._console.account(request.path_params["name"]))
         by_hand = request.query_params.get("by") == "hand"
-        return self._page(request, "account.html", account=found, by_hand=by_hand)
+        heeded = await self._console.heeded_by(found.name)
+        return self._page(request, "account.html", account=found, by_hand=by_hand, heeded=heeded)
 
     async def pause(self, request: Request) -> Response:
         """Pause an account."""
@@ -108,14 +109,26 @@ class Pages:
             until = forms.end_of(period)
         except ValueError:
             raise RefusedError("period") from None
+        await self._same_pause(request, name, None)
         await self._console.pause(name, by=forms.name_of(request), why=why, until=until)
         return _to(f"/accounts/{name}")
 
     async def resume(self, request: Request) -> Response:
         """Resume an account."""
         name, form = request.path_params["name"], await forms.form(request)
+        if "since" in form:
+            await self._same_pause(request, name, form["since"])
         await self._console.resume(name, by=forms.name_of(request), why=_text(form, "why") or None)
         return _to(f"/accounts/{name}")
+
+    async def _same_pause(self, request: Request, name: str, since: str | None) -> None:
+        """Refuse to touch another's pause but the one that the form showed: that of `since`."""
+        account = await self._console.account(name)
+        pause = account.paused if account else None
+        if pause is None or pause.by == forms.name_of(request):
+            return
+        if pause.since.isoformat() != since:
+            raise RefusedError("paused_meanwhile", by=pause.by)
 
     # Dead letters
 

@@ -224,6 +224,9 @@ FAILURES: Final[Mapping[str, str]] = MappingProxyType(
         "plan_not_ready": N_("Nothing was done: the plan is still being made."),
         "nothing_to_do": N_("There is nothing to do."),
         "busy": N_("Nothing was done, for somebody else is at the letters."),
+        "paused_meanwhile": N_(
+            "Nothing was done: %(by)s has paused it meanwhile. Look at its page first."
+        ),
         "no_account": N_("There is no such account."),
         "no_operation": N_("There is no such operation."),
         "not_interrupted": N_("This operation was not interrupted."),

@@ -97,6 +97,7 @@ class FakeSource:
         self.is_up = True
         self.is_heard = True
         self.is_looked_at = True
+        self.heeded: tuple[str, ...] | None = ("w-1",)
         self.at_it: OperationRow | None = None
         self.watchers = self.pictures = 0
         self.asked: list[tuple[object, ...]] = []
@@ -429,6 +430,10 @@ class FakeSource:
         pause = Paused(by=by, why=why, since=datetime.now(UTC), until=until)
         self.accounts[account] = replace(self.accounts[account], state="paused", paused=pause)
         return ["w-1"]
+
+    async def heeded_by(self, account: str) -> tuple[str, ...] | None:
+        del account
+        return self.heeded
 
     async def resume(self, account: str, *, by: str, why: str | None) -> Sequence[str]:
         self._needs_broker()

@@ -13,6 +13,7 @@ import pytest
 
 from schemas import ControlEntry, OperationRecord
 from tests.contract.console.stage import (
+    Stage,
     broker_at,
     declared,
     lane,
@@ -107,12 +108,43 @@ def test_without_a_worker_that_is_the_trouble_and_a_pause_is_known_all_the_same(
             [acme] = on.console.picture().accounts
             assert acme.paused is not None
             assert (acme.state, acme.paused.by) == ("paused", "Li Wei")
+            assert await on.console.heeded_by("acme") == (), "no worker has said so"
             await until(
                 lambda: (
                     [trouble.kind for trouble in on.console.picture().troubles]
                     == ["fleet_unseen", "paused"]
                 )
             )
+
+    asyncio.run(work())
+
+
+def test_a_pause_is_heeded_once_whoever_may_be_calling_says_so(rabbitmq: Broker) -> None:
+    async def heeded(on: Stage, *wanted: str) -> None:
+        async with asyncio.timeout(20):
+            while await on.console.heeded_by("acme") != wanted:  # noqa: ASYNC110 (asks)
+                await asyncio.sleep(0.05)
+
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            await on.lane()
+            await on.beats("w-1", acme=lane())
+            await until(lambda: on.console.picture().accounts)
+            assert await on.console.heeded_by("acme") is None, "it was never paused"
+            entry = ControlEntry(
+                id=str(uuid4()),
+                action="pause",
+                account="acme",
+                actor="Li Wei",
+                via="cli",
+                why="an incident",
+                at=datetime.now(UTC),
+            )
+            await write(on.session, on.session.names.control, CONTROL_TYPE, entry)
+            await on.beats("w-2", acme=lane("paused", serving=False, control=entry.id))
+            await heeded(on)
+            await on.beats("w-1", acme=lane("paused", control=entry.id))
+            await heeded(on, "w-1", "w-2")
 
     asyncio.run(work())
 

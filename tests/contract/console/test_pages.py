@@ -470,6 +470,40 @@ def test_an_account_is_paused_for_a_while_and_resumed(console: Running) -> None:
     assert "No call starts once it is paused" in Seen(resumed.text).words
 
 
+@pytest.mark.parametrize(
+    ("heeded", "said"),
+    [(("w-1", "w-2"), "Heeded by w-1, w-2: no call starts."), ((), "calls may still go out")],
+)
+def test_a_pause_says_who_heeds_it_or_that_calls_may_still_go_out(
+    heeded: tuple[str, ...], said: str, console: Running
+) -> None:
+    browser, console.source.heeded = console.browser(), heeded
+
+    answer = browser.post(f"{console.url}/accounts/globex/pause", {"why": "INC-4711"}, timeout=10)
+
+    assert said in Seen(answer.text).words
+
+
+def test_anothers_pause_that_the_form_did_not_show_stays_as_it_is(console: Running) -> None:
+    browser, source = console.browser(), console.source
+    address = f"{console.url}/accounts/zeta"
+    form = seen(browser, f"{address}?by=hand").attributes
+    shown = form[form.index(("name", "since")) + 1][1]
+    zeta = source.accounts["zeta"]
+    assert zeta.paused is not None
+    newer = zeta.paused.model_copy(update={"by": "Ann", "since": datetime.now(UTC)})
+    source.accounts["zeta"] = replace(zeta, paused=newer)
+
+    for act, fields in (("pause", {"why": "mine"}), ("resume", {"since": shown})):
+        answer = browser.post(f"{address}/{act}", fields, timeout=10)
+        assert answer.status_code == 409
+        assert "Nothing was done: Ann has paused it meanwhile." in Seen(answer.text).words
+    assert source.asked == []
+
+    browser.post(f"{address}/resume", {"since": newer.since.isoformat()}, timeout=10)
+    assert [each[0] for each in source.asked] == ["resume"]
+
+
 @pytest.mark.parametrize("name", ["acme", "zeta"])
 def test_what_is_typed_outlives_ten_seconds_without_scripts(name: str, console: Running) -> None:
     browser = console.browser()
