@@ -174,7 +174,7 @@ def test_it_is_stopped_by_whoever_wants_it_stopped(
             assert row.left is not None
             assert 0 < row.left < 3 * EACH
             await until_so(lambda: on.picture().letters.known == row.left)
-            assert await on.stop(begun.id, by=BY) == row, "it is over already"
+            assert (await on.stop(begun.id, by=BY)).state == "stopped", "it is over already"
 
     asyncio.run(work())
 
