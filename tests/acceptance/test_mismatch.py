@@ -63,10 +63,15 @@ def test_a_journal_held_otherwise_is_told_and_read_all_the_same(
 ) -> None:
     journal, _ = journal_objects(Names(namespace))
     assert isinstance(journal, Queue)
-    hold(amqp_url, journal.name, **{**journal.arguments, "x-max-age": "3D"})
+    hold(amqp_url, journal.name, **{**journal.arguments, "x-max-length-bytes": 10**9})
     worker = new_worker(ready=False)
     why = until(lambda: "inequivalent" in (said := worker.asked("/readyz")[1]) and said)
-    for part in ("x-max-age", "'7D'", "'3D'", f"delete_queue -p / {journal.name} "):
+    for part in (
+        "x-max-length-bytes",
+        f"'{journal.arguments['x-max-length-bytes']}'",
+        "'1000000000'",
+        f"delete_queue -p / {journal.name} ",
+    ):
         assert part in why
     events = Subscriber(amqp_url, namespace)
     publish(amqp_url, namespace, [edit(1)])
