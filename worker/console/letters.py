@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from worker.console.live import Live
     from worker.console.operation_log import OperationLog
     from worker.core.message import Delivery
+    from worker.deadletters.queue import DeadLetterQueue
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ class Letters:
     _watchers: int = 0
     _looked: float = 0.0
     _seen: int = 0
+    _queue: DeadLetterQueue | None = None
+    """Of a look under way."""
     _disagreement: _Disagreement | None = None
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -94,16 +97,17 @@ class Letters:
 
     def state(self) -> LettersState:
         """How well they are known."""
-        total = self.live.depths.get(self.broker.names.dead)
         is_looking = self._one.locked()
         is_busy = self._busy_by is None and self.operations.is_locked and not is_looking
+        is_short = self.looked_at is not None and (is_looking or self.live.is_held)
+        known, counted = self.index.total, self.live.depths.get(self.broker.names.dead)
         return LettersState(
             looked_at=self.looked_at,
             is_looking=is_looking,
             seen=self._seen if is_looking else 0,
-            expected=(total or 0) if is_looking else 0,
-            total=total,
-            known=self.index.total,
+            expected=self._queue.total if is_looking and self._queue else 0,
+            total=known if is_short else counted,
+            known=known,
             looks=self.looks,
             busy_by=self._busy_by,
             operation=self.operations.at_the_letters() if is_busy else None,
@@ -171,11 +175,12 @@ class Letters:
             self._looked = asyncio.get_running_loop().time()
 
     async def _look(self, wanted: frozenset[str]) -> AsyncGenerator[Kept]:
-        self._seen, index, left = 0, self.index, set(wanted)
+        self._seen, self._queue, index, left = 0, None, self.index, set(wanted)
         async with (
             connected(self.broker, asyncio.Event()) as session,
             locked(session, DOING) as queue,
         ):
+            self._queue = queue
             index.begin_look()
             complete = False
             try:
@@ -191,6 +196,7 @@ class Letters:
                 complete = not queue.missing
             finally:
                 index.end_look(complete=complete)
+                self._queue = None
             self.operations.looked_at = self.looked_at = datetime.now(UTC)
             self._is_needed_again = False  # before they are given back: it may be needed meanwhile
             self.looks += 1

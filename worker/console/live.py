@@ -80,6 +80,8 @@ class Live:
         self.pauses = Pauses()
         self.depths: dict[str, int | None] = {}
         """Ready messages by queue; None of one that is not there."""
+        self.is_held = False
+        """Whether somebody is at the dead letters, as far as was seen."""
         self.flow = 0
         """Letters that came or went by what was heard; only ever grows."""
         self.up_at = 0.0
@@ -274,7 +276,6 @@ class Live:
             lanes = sorted(self.accounts())
             for number, account in enumerate(lanes or [""]):
                 if number % LANES_BETWEEN == 0:
-                    await self._ask_for_lock(session)
                     await self._counted(session, names.dead)
                     await asyncio.sleep(DECLARES_EVERY)
                 if account:
@@ -288,24 +289,36 @@ class Live:
         return told | {name for each in there if (name := self._broker.names.account_of(each))}
 
     async def _counted(self, session: Session, queue: str) -> None:
-        now = asyncio.get_running_loop().time()
+        now, is_dead = asyncio.get_running_loop().time(), queue == session.names.dead
         if now - self._absent.get(queue, -ABSENT_FOR) < ABSENT_FOR:
             return
-        ready = await admin.ready(session, queue)
+        found = await admin.count(session, queue)
+        ready, takers = (None, 0) if isinstance(found, ChannelClosedError) else found
         if ready is None:
             self._absent[queue] = now
         else:
             self._absent.pop(queue, None)
+        if is_dead and await self._see_holder(session, is_taken=takers > 0):
+            return  # RabbitMQ does not count what is held: the count before stays
         if self.depths.get(queue, -1) != ready:
             self.depths[queue] = ready
-            self._changes.touch("fleet")
+            self._changes.touch(*(EVERY_PAGE if is_dead else ("fleet",)))
 
-    async def _ask_for_lock(self, session: Session) -> None:
-        """See whether a command is at the dead letters, if that matters to anybody."""
-        if self.asks_for_lock or self._operations.has_open:
-            self._operations.see_lock(is_locked=await _is_locked(session))
+    async def _see_holder(self, session: Session, *, is_taken: bool) -> bool:
+        """Whether somebody is at the dead letters, or was when they were counted before.
+
+        RabbitMQ is asked who holds the lock only if that matters to anybody.
+        """
+        log_, was_held = self._operations, self.is_held
+        may_be_held = is_taken or (was_held and not log_.running)
+        if may_be_held or self.asks_for_lock or log_.has_open:
+            log_.see_lock(is_locked=await _is_locked(session))
         else:
-            self._operations.is_locked = None
+            log_.is_locked = None
+        self.is_held = bool(log_.is_locked or log_.running)
+        if self.is_held != was_held:
+            self._changes.touch(*EVERY_PAGE)
+        return self.is_held or was_held
 
 
 async def _is_locked(session: Session) -> bool | None:

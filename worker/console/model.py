@@ -166,7 +166,8 @@ class LettersState:
     expected: int = 0
     """Of a look under way: how many letters were seen, and how many there are to see."""
     total: int | None = None
-    """How many there are, by RabbitMQ's own count; None before it was asked."""
+    """How many there are: by RabbitMQ's own count, or what is known while somebody holds some, for
+    those it does not count; None before either."""
     known: int = 0
     """How many are known, copies included."""
     looks: int = 0

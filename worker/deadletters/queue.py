@@ -83,6 +83,8 @@ class DeadLetterQueue:
     """What lies in the queue at one moment; nobody else takes from it while it is `locked`."""
 
     def __init__(self, session: Session, *, batch: int = BATCH, quiet: float = QUIET) -> None:
+        self.total = 0
+        """Letters that there were when they began to be taken."""
         self.missing = 0
         """Letters that were there and did not come: somebody else has them."""
         self._batch_size = batch
@@ -107,7 +109,7 @@ class DeadLetterQueue:
         Letters may be acked only with `to_settle`, and once all have come: then no new ones take
         their room. Raises `SessionError` when there is no such queue.
         """
-        total = await self._total()
+        self.total = total = await self._total()
         self.missing = count = 0
         while count < total:
             batch, came = await self._batch(min(self._batch_size, total - count))

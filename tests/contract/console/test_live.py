@@ -35,6 +35,7 @@ from worker.console.model import EventFilter, LetterFilter, RunOptions
 from worker.console.operation_log import OperationLog
 from worker.console.store import opened
 from worker.core.message import Publication
+from worker.deadletters.queue import locked
 from worker.fleet.operations import CONTROL_TYPE, RECORD_TYPE, begun, write
 
 if TYPE_CHECKING:
@@ -255,9 +256,32 @@ def test_letters_are_fetched_one_by_one_while_the_queue_is_looked_at(rabbitmq: B
         keys, found = [one.letter.event_id for one in dead], list[str]()
         async for kept in letters.fetch(frozenset(keys[1:])):
             found.append(kept.row.key)
-            assert (letters.state().is_looking, letters.looks) == (True, 0)
+            state = letters.state()
+            assert (state.is_looking, state.looks, state.expected) == (True, 0, len(dead))
         assert found == [keys[1], keys[3]]
         assert (letters.state().is_looking, letters.looks) == (False, 1)
+
+    asyncio.run(work())
+
+
+def test_letters_that_somebody_holds_are_counted_all_the_same(rabbitmq: Broker) -> None:
+    async def work() -> None:
+        async with stage(rabbitmq) as on:
+            dead = [numbered(number) for number in range(4)]
+            await on.die(dead[:3])
+            await on.console.groups("cause", ALL)
+            await until(lambda: on.console.picture().letters.looks)
+            await until(lambda: not on.console.picture().letters.is_looking)
+            await until(lambda: on.console.picture().letters.total == 3)
+            async with (
+                connected(rabbitmq, asyncio.Event()) as other,
+                locked(other, "a test") as queue,
+            ):
+                assert len([each async for each in queue.take()]) == 3
+                await on.die(dead[3:])
+                await until(lambda: on.console.picture().letters.total == 4)
+            await until(lambda: on.console.picture().letters.total == 4)
+            assert on.console.picture().letters.looks == 1
 
     asyncio.run(work())
 
