@@ -14,7 +14,7 @@ from tests.chaos.report import Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.chaos.evidence import Contact, Entry, Event, Evidence, Strike, Term
+    from tests.chaos.evidence import Contact, Departure, Entry, Event, Evidence, Strike, Term
 
 NOTICED = 0.025
 """Seconds within which we note a call that has left, on a machine with more to do than it can."""
@@ -52,7 +52,7 @@ def audit(evidence: Evidence) -> Report:
         (account, moment, early)
         for account in {term.account for term in evidence.terms}
         for moment, early in haste(
-            (one.at for one in evidence.sent if one.account == account),
+            [one for one in evidence.sent if one.account == account],
             [term for term in evidence.terms if term.account == account],
         )
     ]
@@ -109,12 +109,14 @@ def audit(evidence: Evidence) -> Report:
     )
 
 
-def haste(sent: Iterable[float], terms: Sequence[Term]) -> Iterator[tuple[float, float]]:
+def haste(sent: Iterable[Departure], terms: Sequence[Term]) -> Iterator[tuple[float, float]]:
     """Calls that share a window with as many before them as it holds: when, how early (s).
 
-    Of several terms that hold at some moment of the window, the laxest counts.
+    Of several terms that hold at some moment of the window, the laxest counts. The first call of a
+    window may have left before it was seen.
     """
-    moments = sorted(sent)
+    calls = sorted(sent, key=attrgetter("at"))
+    moments = [one.at for one in calls]
     for seconds in {limit.seconds for term in terms for limit in term.limits}:
         for number, moment in enumerate(moments):
             most = max(
@@ -122,8 +124,11 @@ def haste(sent: Iterable[float], terms: Sequence[Term]) -> Iterator[tuple[float,
                 for term in terms
                 if term.since <= moment and moment - seconds < term.until
             )
-            if most <= number and moment - moments[number - int(most)] < seconds:
-                yield moment, seconds - (moment - moments[number - int(most)])
+            if most <= number:
+                first = calls[number - int(most)]
+                early = seconds - (moment - (first.at - first.late))
+                if early > 0:
+                    yield moment, early
 
 
 def _most(term: Term, seconds: float) -> float:
@@ -275,8 +280,8 @@ def _while_paused(evidence: Evidence) -> Iterator[str]:
         strike.mended for strike in evidence.strikes if strike.cut and strike.cut.link == "process"
     ]
     for pause in evidence.pauses:
-        for at in [one.at for one in evidence.sent if one.account == pause.account]:
-            after = at - pause.since
+        for one in [one for one in evidence.sent if one.account == pause.account]:
+            at, after = one.at, one.at - one.late - pause.since
             if after > NOTICED and at < pause.until:
                 if any(0 <= at - mended <= AFTERWARDS for mended in woken):
                     continue

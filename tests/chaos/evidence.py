@@ -119,8 +119,11 @@ class Departure:
     """A call as it left a replica, whether or not it reached the API."""
 
     at: float
+    """When it was seen."""
     account: str
     """Its API key."""
+    late: float = 0.0
+    """Seconds by which it may have left before: for so long nobody had looked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _API_KEY = re.compile(rb"(?i)\r\napi-key: *([^\r]+)")
 _A_LITTLE = 1e-5
 _BEGINNING = 2000
 _PATIENCE = 10.0
+_LOOK_EVERY = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,16 @@ CLEAR = Weather()
 class Network:
     """A thread on which proxies live, as a context manager."""
 
+    looked = 0.0
+    """When it last looked for input, in epoch seconds: since then it may have been held up."""
+
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="network", daemon=True)
         self._proxies: list[Proxy] = []
 
     def __enter__(self) -> Self:
+        self._loop.call_soon(self._look)
         self._thread.start()
         return self
 
@@ -69,6 +74,10 @@ class Network:
         self._proxies.append(proxy)
         self.run(proxy.listen())
         return proxy
+
+    def _look(self) -> None:
+        self.looked = time.time()
+        self._loop.call_later(_LOOK_EVERY, self._look)
 
     def run(self, work: Coroutine[object, object, Result]) -> Result:
         """What `work` gives, done on the network's thread; from any other thread."""
@@ -97,6 +106,11 @@ class Proxy:
         self.moving.set()
         self._network = network
         self._listener: asyncio.Server | None = None
+
+    def note(self, account: str) -> None:
+        """Set down that a call was sent."""
+        now = time.time()
+        self.sent.append(Departure(now, account, now - self._network.looked))
 
     async def listen(self) -> None:
         """Take connections; on the network's thread."""
@@ -206,7 +220,7 @@ class Pair:
     def heard(self, side: Side, data: bytes) -> None:
         """Bytes came from one end: hand them to the other, as the weather lets."""
         if side == "client" and data.startswith(b"POST "):
-            self.proxy.sent.append(Departure(time.time(), _api_key(data)))
+            self.proxy.note(_api_key(data))
         if side == "client" and len(self._begun) < _BEGINNING:
             self._begun += data
         if side == "server" and not self._greeting.answered:

@@ -308,7 +308,7 @@ class TestUnavoidable:
 
 
 @pytest.mark.parametrize(
-    ("sent", "found"),
+    ("calls", "found"),
     [
         ([number / 8 for number in range(50)], 0),
         ([*(number / 8 for number in range(9)), 1.05], 1),
@@ -317,8 +317,15 @@ class TestUnavoidable:
         ([0.0] * 8 + [1.0], 0),
     ],
 )
-def test_a_sliding_second_holds_no_more_calls_than_the_rate(sent: list[float], found: int) -> None:
-    assert len(list(haste(sent, [Term(KEY, (Limit(8, 1.0),))]))) == found
+def test_a_sliding_second_holds_no_more_calls_than_the_rate(calls: list[float], found: int) -> None:
+    assert len(list(haste(sent(*calls), [Term(KEY, (Limit(8, 1.0),))]))) == found
+
+
+def test_a_call_that_was_seen_late_makes_none_early_that_comes_after_it() -> None:
+    others = sent(0.1, 0.2, 0.3)
+    for late, found in ((0.0, 1), (0.07, 0)):
+        calls = (Departure(0.05, KEY, late), *others, *sent(0.99))
+        assert len(list(haste(calls, [Term(KEY, (Limit(4, 1.0),))]))) == found
 
 
 CHANGED = (
@@ -340,7 +347,7 @@ CHANGED = (
     ],
 )
 def test_while_a_limit_changes_the_laxer_one_counts(calls: list[float], found: int) -> None:
-    assert len(list(haste(calls, CHANGED))) == found
+    assert len(list(haste(sent(*calls), CHANGED))) == found
 
 
 class TestAnAppThatMoves:

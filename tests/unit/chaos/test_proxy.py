@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,3 +47,18 @@ def test_what_a_cut_connection_held_back_reaches_nobody(*, leaves: bool) -> None
                 except ConnectionError:
                     heard = b""
     assert heard == b""
+
+
+def test_a_call_that_came_while_the_network_was_held_up_is_known_to_be_seen_late() -> None:
+    go_on = Event()
+    with Network() as network, socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = network.proxy(server.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+            until(lambda: proxy.pairs)
+            proxy.loop.call_soon_threadsafe(go_on.wait, 10)
+            until(lambda: time.time() - network.looked > 0.1)
+            client.sendall(POST)
+            until(lambda: time.time() - network.looked > 0.2)
+            go_on.set()
+            until(lambda: proxy.sent)
+    assert proxy.sent[0].late > 0.2
