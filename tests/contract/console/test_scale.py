@@ -147,7 +147,7 @@ def walked(pid: int, url: str, code: str, seconds: float, fresh: set[str]) -> Wa
             ways = sorted(
                 link
                 for link in links.difference(seen)
-                if not link.startswith("/static") and not any(key in link for key in fresh)
+                if not link.startswith("/static") and not any(key in link for key in tuple(fresh))
             )
             path = chance.choice(ways) if ways and chance.random() > 1 / 15 else "/"
             told = session.get(groups, timeout=60).json()
