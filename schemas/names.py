@@ -47,7 +47,7 @@ ACCOUNT_PATTERN: Final = r"^[a-z0-9-]{1,40}$"
 KEY_BYTES_AT_MOST: Final = 255
 """Of a routing key, in UTF-8: AMQP's own limit."""
 
-_ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
+_ACCOUNT = re.compile(ACCOUNT_PATTERN)
 _ROUTABLE_APP_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 

@@ -99,14 +99,14 @@ class Letters:
         """How well they are known."""
         is_looking = self._one.locked()
         is_busy = self._busy_by is None and self.operations.is_locked and not is_looking
-        is_short = self.looked_at is not None and (is_looking or self.live.is_held)
+        is_held = self.looked_at is not None and (is_looking or self.live.is_held)
         known, counted = self.index.total, self.live.depths.get(self.broker.names.dead)
         return LettersState(
             looked_at=self.looked_at,
             is_looking=is_looking,
             seen=self._seen if is_looking else 0,
             expected=self._queue.total if is_looking and self._queue else 0,
-            total=known if is_short else counted,
+            total=known if is_held else counted,
             known=known,
             looks=self.looks,
             busy_by=self._busy_by,

@@ -309,13 +309,13 @@ class Live:
 
         RabbitMQ is asked who holds the lock only if that matters to anybody.
         """
-        log_, was_held = self._operations, self.is_held
-        may_be_held = is_taken or (was_held and not log_.running)
-        if may_be_held or self.asks_for_lock or log_.has_open:
-            log_.see_lock(is_locked=await _is_locked(session))
+        operations, was_held = self._operations, self.is_held
+        may_be_held = is_taken or (was_held and not operations.running)
+        if may_be_held or self.asks_for_lock or operations.has_open:
+            operations.see_lock(is_locked=await _is_locked(session))
         else:
-            log_.is_locked = None
-        self.is_held = bool(log_.is_locked or log_.running)
+            operations.is_locked = None
+        self.is_held = bool(operations.is_locked or operations.running)
         if self.is_held != was_held:
             self._changes.touch(*EVERY_PAGE)
         return self.is_held or was_held

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import SecretStr
 
-from schemas.names import KEY_BYTES_AT_MOST
+from schemas.names import ACCOUNT_PATTERN, KEY_BYTES_AT_MOST
 from worker.core.judge import Fault
 from worker.core.rate_limit import Rate, rates
 from worker.settings import files
@@ -44,7 +44,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?")
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _WINDOW = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9])\s*-\s*((?:[01][0-9]|2[0-3]):[0-5][0-9])")
 _NAMESPACE = re.compile(r"(?!amq\.)[A-Za-z0-9._-]{1,100}")
-_ACCOUNT = re.compile(r"[a-z0-9-]{1,40}")
+_ACCOUNT = re.compile(ACCOUNT_PATTERN)
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^\s\[\]:/]+)):([0-9]{1,5})")
 _API_STATUS = re.compile(r"-?[0-9]{1,6}|http:[34][0-9]{2}")
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,500}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,7 @@ from tests.contract.console.stage import (
     until,
 )
 from tests.unit.console.dead import numbered
+from tests.unit.console.test_plans import alive
 from worker.amqp.session import connected
 from worker.amqp.topology import Queue
 from worker.console.changes import Changes
@@ -124,12 +124,6 @@ def test_a_replica_that_is_silent_is_so_after_a_lost_connection_and_is_gone_in_t
     asyncio.run(work())
 
 
-def is_held(kind: type[object]) -> bool:
-    """Whether anything of a kind is still held; what only holds itself is not."""
-    gc.collect()
-    return any(isinstance(each, kind) for each in gc.get_objects())
-
-
 @pytest.mark.slow
 def test_what_a_lost_connection_cut_short_says_how_far_it_came_and_is_gone_on_with(
     new_node: NewNode,
@@ -184,7 +178,7 @@ def test_what_a_lost_connection_cut_short_says_how_far_it_came_and_is_gone_on_wi
             row = await over(on, rest.id)
             assert (row.state, row.done, row.left) == ("ended", 20, 0)
             assert not (await now(on, begun.id)).can_go_on
-            await until(lambda: not is_held(RedriveAction))
+            await until(lambda: not alive(RedriveAction))
 
     asyncio.run(work())
 

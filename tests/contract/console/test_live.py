@@ -356,6 +356,31 @@ def test_a_result_that_holds_no_numbers_is_shown_and_what_comes_after_it_is_hear
     asyncio.run(work())
 
 
+def test_what_nobody_has_looked_at_is_counted_as_before_while_somebody_holds_it(
+    rabbitmq: Broker,
+) -> None:
+    async def work() -> None:
+        database, changes = opened(), Changes()
+        log, index = OperationLog(database), LetterIndex(database)
+        live = Live(rabbitmq, EventIndex(database), index, log, changes)
+        async with stage(rabbitmq) as on:
+            await on.die([numbered(number) for number in range(3)])
+            following = asyncio.create_task(live.run())
+            await until(lambda: live.depths.get(rabbitmq.names.dead) == 3)
+            async with (
+                connected(rabbitmq, asyncio.Event()) as other,
+                locked(other, "a test") as queue,
+            ):
+                assert len([each async for each in queue.take()]) == 3
+                await until(lambda: live.is_held)
+                assert live.depths[rabbitmq.names.dead] == 3
+            await until(lambda: not live.is_held)
+            assert live.depths[rabbitmq.names.dead] == 3
+            following.cancel()
+
+    asyncio.run(work())
+
+
 async def cut_short(session: Session, **changes: object) -> OperationRecord:
     """Record that something began long ago with three letters, and nothing of its end."""
     ids = tuple(numbered(number).letter.event_id for number in range(3))

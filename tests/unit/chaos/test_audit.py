@@ -238,6 +238,7 @@ def test_a_call_of_a_paused_account_is_found_unless_its_caller_just_woke() -> No
         assert not audit(evidence(pauses=pause, sent=sent(at))).broken
     assert audit(evidence(pauses=pause, sent=sent(1.5))).broken == ("calls_while_paused",)
     assert not audit(evidence(pauses=pause, sent=sent(1.5, account="another"))).broken
+    assert not audit(evidence(pauses=pause, sent=(Departure(1.5, KEY, late=0.6),))).broken
     assert not audit(evidence(pauses=pause, sent=sent(1.5), strikes=(strike(0.5, 1.4),))).broken
 
 

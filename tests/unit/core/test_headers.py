@@ -9,7 +9,7 @@ from typing import Any
 
 import pika.data
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.core.headers import NO_HEADERS, Headers
@@ -74,6 +74,7 @@ def test_a_table_of_texts_is_one_that_pika_can_read(texts: dict[str, str]) -> No
 
 
 @given(rubbish=st.binary(max_size=60))
+@example(rubbish=b"\x01\xffS\x00\x00\x00\x01x")
 @settings(max_examples=100)
 def test_whatever_the_bytes_nothing_raises_and_nothing_is_made_up(rubbish: bytes) -> None:
     headers = Headers(rubbish)

@@ -11,7 +11,8 @@ if (zone && knownZone !== `zone=${encodeURIComponent(zone)}`) {
 }
 
 // Live parts: one stream a visible tab says which parts have changed; htmx fetches them again.
-// A page without any is as of when it was made. What could not be fetched is old, whatever the stream says, and fetched again at its next sign.
+// A page without any is as of when it was made. What could not be fetched is old, whatever the
+// stream says, and fetched again at its next sign.
 const statusLine = document.getElementById("status");
 const livePart = () => document.querySelector("main [hx-get]");
 const SILENT_AFTER = 5000;
