@@ -50,7 +50,7 @@ LONGEST_WAIT: Final = 5.0
 MANY: Final = 10
 """Failures in a row after which the wait grows no longer."""
 LOOK_FOR_IT_EVERY: Final = 5.0
-"""Seconds until an exchange or a stream that was not there is looked for again."""
+"""Seconds until an exchange or a stream that was not there, or its end, is looked for again."""
 DECLARES_EVERY: Final = 0.2
 LANES_BETWEEN: Final = 4
 """The dead letters are counted again after so many lanes."""
@@ -228,8 +228,12 @@ class Live:
 
     async def _backfill(self, session: Session) -> None:
         """Read the journal backwards, block by block, as far as there is room for it."""
-        if self._unread_below is None:
-            await session.mark(session.names.journal)  # whoever follows sees where its end is
+        while self._unread_below is None:
+            if not await session.mark(session.names.journal):
+                break
+            # whoever follows sees where its end is; not always, where that begins at this moment
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._known.wait(), LOOK_FOR_IT_EVERY)
         await self._known.wait()
         end = self._unread_below
         while end and len(self._events) < self._events.at_most:
